@@ -1,0 +1,87 @@
+#!/usr/bin/env node
+// Starts a program of this project on the Node that the project pins, whatever Node the machine has (20 or newer).
+// Installs the dependencies first when they are missing or no longer match the lockfile.
+// Plain JavaScript without dependencies, because it runs before there are any.
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const modules = join(root, 'node_modules');
+const stamp = join(modules, '.latchkey-installed');
+const lock = join(root, '.latchkey-installing');
+const pinnedNode = join(modules, '.bin', 'node');
+const programs = { keyserver: 'keyserver/main.ts', ncpatch: 'patcher/main.ts' };
+
+/** @param {string} message @returns {never} */
+function fail(message) {
+  process.stderr.write(`latchkey: error: ${message}\n`);
+  process.exit(1);
+}
+
+function wanted() {
+  const hash = createHash('sha256');
+  for (const name of ['package.json', 'package-lock.json']) hash.update(readFileSync(join(root, name)));
+  return hash.digest('hex');
+}
+
+function isInstalled() {
+  return existsSync(pinnedNode) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted();
+}
+
+/** Waits for another process that installs at this moment; a lock older than ten minutes is nobody's. */
+function takeLock() {
+  for (;;) {
+    try {
+      mkdirSync(lock);
+      return;
+    } catch {
+      const age = existsSync(lock) ? Date.now() - statSync(lock).mtimeMs : 0;
+      if (age > 600_000) rmdirSync(lock);
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    }
+  }
+}
+
+function install() {
+  takeLock();
+  try {
+    if (isInstalled()) return;
+    process.stderr.write('latchkey: installing dependencies (once per version)\n');
+    const npm = process.env['npm_execpath'];
+    const argv = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
+    const options = { cwd: root, stdio: /** @type {['ignore', 2, 2]} */ (['ignore', 2, 2]) };
+    const done = npm?.endsWith('.js')
+      ? spawnSync(process.execPath, [npm, ...argv], options)
+      : spawnSync('npm', argv, options);
+    if (done.status !== 0) fail('"npm ci" did not finish; its output is above');
+    if (!existsSync(pinnedNode)) fail('the package "node" has no binary for this platform; see https://nodejs.org/dist');
+    writeFileSync(stamp, wanted());
+  } finally {
+    rmdirSync(lock);
+  }
+}
+
+if (!existsSync(join(root, 'package-lock.json'))) fail('"package-lock.json" is missing: the clone is not whole');
+if (!isInstalled()) install();
+
+const invokedAs = basename(process.argv[1] ?? '');
+const asProgram = programs[/** @type {keyof typeof programs} */ (invokedAs)];
+const [first, ...rest] = asProgram === undefined ? process.argv.slice(2) : [asProgram, ...process.argv.slice(2)];
+if (first === undefined) fail('launch.mjs needs a file of the project to run');
+
+let argv = ['--disable-warning=ExperimentalWarning', join(root, first), ...rest];
+if (first === '--tool') {
+  const [tool, ...toolArguments] = rest;
+  const bin = { biome: '@biomejs/biome/bin/biome', tsc: 'typescript/bin/tsc', vitest: 'vitest/vitest.mjs' }[tool ?? ''];
+  if (bin === undefined) fail('"--tool" must be biome, tsc or vitest');
+  argv = [join(modules, bin), ...toolArguments];
+}
+
+const child = spawn(pinnedNode, argv, { stdio: 'inherit', cwd: process.cwd() });
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => child.kill(signal));
+child.on('error', (error) => fail(`the pinned Node could not be started (${/** @type {NodeJS.ErrnoException} */ (error).code})`));
+child.on('exit', (code, signal) => process.exit(signal === null ? (code ?? 1) : 128 + constants.signals[signal]));
