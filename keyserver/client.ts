@@ -1,0 +1,79 @@
+import type { Selectable } from 'kysely';
+import * as z from 'zod';
+import type { RandomBytes } from '../platform/clock.ts';
+import type { ClientTable } from './schema.ts';
+import type { ItemName } from './vault.ts';
+
+/** `lk-` and 24 hex digits: 96 random bits, so that ids cannot be guessed and a refusal tells nobody which exist. */
+export const clientId = z.string().regex(/^lk-[0-9a-f]{24}$/, 'must be a client id: lk- and 24 hex digits');
+
+/** What the operator calls a client. */
+export const clientName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be 1 to 63 of a-z 0-9 . _ - and start with a letter or digit');
+
+/** A client as the gates read it. */
+export interface Client {
+  readonly id: string;
+  readonly name: string;
+  readonly state: 'new' | 'enrolled' | 'locked' | 'revoked';
+  readonly tokenHash: Uint8Array | null;
+  readonly totpSealed: Uint8Array | null;
+  readonly basic: boolean;
+  /** CIDRs; none refuses every source. */
+  readonly networks: readonly string[];
+  readonly rate: RatePolicy;
+  /** Seconds. */
+  readonly policy: { readonly ttl: number; readonly staleIfError: number };
+  readonly forkPolicy: 'lock+purge' | 'lock' | 'alert';
+  readonly killed: boolean;
+}
+
+export interface RatePolicy {
+  readonly perHour: number;
+  readonly burst: number;
+  /** Whether failures lock a (client, source) pair out for a growing time. */
+  readonly lockout: boolean;
+}
+
+/** What a client starts with when its owner said nothing else. */
+export const clientDefaults = {
+  ratePerHour: 60,
+  burst: 30,
+  lockout: true,
+  ttl: 3600,
+  staleIfError: 86_400,
+  forkPolicy: 'lock+purge',
+} as const;
+
+/** A fresh client id. */
+export function newClientId(random: RandomBytes): string {
+  return `lk-${random(12).toString('hex')}`;
+}
+
+/** The row as a client. */
+export function clientFromRow(row: Selectable<ClientTable>): Client {
+  return {
+    id: row.id,
+    name: row.name,
+    state: row.state,
+    tokenHash: row.token_hash,
+    totpSealed: row.totp_sealed,
+    basic: row.basic === 1,
+    networks: JSON.parse(row.networks) as string[],
+    rate: { perHour: row.rate_per_hour, burst: row.burst, lockout: row.lockout === 1 },
+    policy: { ttl: row.ttl, staleIfError: row.stale_if_error },
+    forkPolicy: row.fork_policy,
+    killed: row.killed_at !== null,
+  };
+}
+
+/** How the vault names a client's TOTP secret. */
+export function totpItem(client: string): ItemName {
+  return { kind: 'totp', client, id: 'totp', version: 1 };
+}
+
+/** How the vault names a stored key. */
+export function keyItem(client: string, keyId: string): ItemName {
+  return { kind: 'key', client, id: keyId, version: 1 };
+}

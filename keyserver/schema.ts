@@ -1,0 +1,248 @@
+import { type Kysely, type Migration, sql } from 'kysely';
+import type { AuditTables } from '../platform/audit-chain.ts';
+
+/**
+ * The key server's tables. Times are milliseconds since 1970, yes/no is 1/0, digests are raw bytes, and a column named
+ * `…_sealed` holds what the vault made of a secret. Nothing here opens a key without the vault.
+ */
+export interface Database extends AuditTables {
+  client: ClientTable;
+  pulse: PulseTable;
+  link: LinkTable;
+  spent_link: SpentLinkTable;
+  stored_key: StoredKeyTable;
+  enrolment: EnrolmentTable;
+  grant: GrantTable;
+  certificate: CertificateTable;
+  server_secret: ServerSecretTable;
+  switch: SwitchTable;
+}
+
+/** One enrolled host and what its owner decided about it; changed by commands, hardly ever by requests. */
+export interface ClientTable {
+  id: string;
+  /** Unique; what the operator types. */
+  name: string;
+  /** `new` waits for its enrolment code, `locked` after a fork, `revoked` for good. */
+  state: 'new' | 'enrolled' | 'locked' | 'revoked';
+  /** SHA-256 of the 32 token bytes; `null` before enrolment. */
+  token_hash: Uint8Array | null;
+  /** Sealed as `{kind: 'totp', client: id, id: 'totp', version: 1}`, the raw secret; `null` without TOTP. */
+  totp_sealed: Uint8Array | null;
+  /** 1: `GET /key` is allowed. */
+  basic: number;
+  /** JSON list of CIDRs. An empty list refuses everybody: `client add` without --from stores what it chose. */
+  networks: string;
+  rate_per_hour: number;
+  burst: number;
+  lockout: number;
+  /** Seconds. */
+  ttl: number;
+  stale_if_error: number;
+  fork_policy: 'lock+purge' | 'lock' | 'alert';
+  /** The per-client kill switch: since when, or `null`. */
+  killed_at: number | null;
+  created_at: number;
+  enrolled_at: number | null;
+}
+
+/** What moves with a client's messages. A row is made with the client's. */
+export interface PulseTable {
+  client_id: string;
+  /** The `time` of the last message judged; later ones must be greater. 0 before the first. */
+  last_time: number;
+  /** The last TOTP step accepted by the basic profile; a code is good once. */
+  totp_step: number;
+  boot_id: string | null;
+  /** Fingerprint of the last release. */
+  fingerprint: string | null;
+  heard_at: number | null;
+  released_at: number | null;
+}
+
+/** Links that still open something: one confirmed and the pending ones of a client. */
+export interface LinkTable {
+  client_id: string;
+  /** 16 hex digits. */
+  link_id: string;
+  /** SHA-256 of the 32 link bytes. */
+  hash: Uint8Array;
+  state: 'confirmed' | 'pending';
+  issued_at: number;
+}
+
+/** Links whose use again means a copy. Never deleted. */
+export interface SpentLinkTable {
+  client_id: string;
+  link_id: string;
+  hash: Uint8Array;
+  spent_at: number;
+}
+
+export interface StoredKeyTable {
+  client_id: string;
+  key_id: string;
+  /** Sealed as `{kind: 'key', client, id: keyId, version: 1}`. */
+  sealed: Uint8Array;
+  created_at: number;
+}
+
+/** One-time codes that turn a `new` client into an enrolled one; a row is kept after use as a trace. */
+export interface EnrolmentTable {
+  /** SHA-256 of the 32 code bytes. */
+  code_hash: Uint8Array;
+  client_id: string;
+  created_at: number;
+  expires_at: number;
+  used_at: number | null;
+}
+
+/** One-time permissions to store keys. */
+export interface GrantTable {
+  /** SHA-256 of the 32 grant bytes. */
+  grant_hash: Uint8Array;
+  client_id: string;
+  created_at: number;
+  expires_at: number;
+  first_used_at: number | null;
+}
+
+export interface CertificateTable {
+  serial: string;
+  /** `null` for the server's own. */
+  client_id: string | null;
+  purpose: 'ca' | 'server' | 'client';
+  pem: string;
+  not_before: number;
+  not_after: number;
+  revoked_at: number | null;
+}
+
+/** The server's own secrets: CA key, TLS key, audit signing key; sealed as `{kind: name, client: '', id: name, version: 1}`. */
+export interface ServerSecretTable {
+  name: 'ca-key' | 'tls-key' | 'audit-key';
+  sealed: Uint8Array;
+  created_at: number;
+}
+
+/** The global kill switch is the row named `kill`; no row, not killed. */
+export interface SwitchTable {
+  name: 'kill';
+  since: number;
+  reason: string | null;
+}
+
+const tables: Migration = {
+  async up(db: Kysely<unknown>) {
+    await db.schema
+      .createTable('client')
+      .addColumn('id', 'text', (c) => c.primaryKey())
+      .addColumn('name', 'text', (c) => c.notNull().unique())
+      .addColumn('state', 'text', (c) => c.notNull().check(sql`state in ('new','enrolled','locked','revoked')`))
+      .addColumn('token_hash', 'blob')
+      .addColumn('totp_sealed', 'blob')
+      .addColumn('basic', 'integer', (c) => c.notNull())
+      .addColumn('networks', 'text', (c) => c.notNull())
+      .addColumn('rate_per_hour', 'integer', (c) => c.notNull())
+      .addColumn('burst', 'integer', (c) => c.notNull())
+      .addColumn('lockout', 'integer', (c) => c.notNull())
+      .addColumn('ttl', 'integer', (c) => c.notNull())
+      .addColumn('stale_if_error', 'integer', (c) => c.notNull())
+      .addColumn('fork_policy', 'text', (c) => c.notNull().check(sql`fork_policy in ('lock+purge','lock','alert')`))
+      .addColumn('killed_at', 'integer')
+      .addColumn('created_at', 'integer', (c) => c.notNull())
+      .addColumn('enrolled_at', 'integer')
+      .execute();
+    await db.schema
+      .createTable('pulse')
+      .addColumn('client_id', 'text', (c) => c.primaryKey().references('client.id'))
+      .addColumn('last_time', 'integer', (c) => c.notNull())
+      .addColumn('totp_step', 'integer', (c) => c.notNull())
+      .addColumn('boot_id', 'text')
+      .addColumn('fingerprint', 'text')
+      .addColumn('heard_at', 'integer')
+      .addColumn('released_at', 'integer')
+      .execute();
+    await db.schema
+      .createTable('link')
+      .addColumn('client_id', 'text', (c) => c.notNull().references('client.id'))
+      .addColumn('link_id', 'text', (c) => c.notNull())
+      .addColumn('hash', 'blob', (c) => c.notNull())
+      .addColumn('state', 'text', (c) => c.notNull().check(sql`state in ('confirmed','pending')`))
+      .addColumn('issued_at', 'integer', (c) => c.notNull())
+      .addPrimaryKeyConstraint('link_key', ['client_id', 'link_id'])
+      .modifyEnd(sql`without rowid`)
+      .execute();
+    await db.schema
+      .createTable('spent_link')
+      .addColumn('client_id', 'text', (c) => c.notNull().references('client.id'))
+      .addColumn('link_id', 'text', (c) => c.notNull())
+      .addColumn('hash', 'blob', (c) => c.notNull())
+      .addColumn('spent_at', 'integer', (c) => c.notNull())
+      .addPrimaryKeyConstraint('spent_link_key', ['client_id', 'link_id'])
+      .modifyEnd(sql`without rowid`)
+      .execute();
+    await db.schema
+      .createTable('stored_key')
+      .addColumn('client_id', 'text', (c) => c.notNull().references('client.id'))
+      .addColumn('key_id', 'text', (c) => c.notNull())
+      .addColumn('sealed', 'blob', (c) => c.notNull())
+      .addColumn('created_at', 'integer', (c) => c.notNull())
+      .addPrimaryKeyConstraint('stored_key_key', ['client_id', 'key_id'])
+      .execute();
+    await db.schema
+      .createTable('enrolment')
+      .addColumn('code_hash', 'blob', (c) => c.primaryKey())
+      .addColumn('client_id', 'text', (c) => c.notNull().references('client.id'))
+      .addColumn('created_at', 'integer', (c) => c.notNull())
+      .addColumn('expires_at', 'integer', (c) => c.notNull())
+      .addColumn('used_at', 'integer')
+      .execute();
+    await db.schema
+      .createTable('grant')
+      .addColumn('grant_hash', 'blob', (c) => c.primaryKey())
+      .addColumn('client_id', 'text', (c) => c.notNull().references('client.id'))
+      .addColumn('created_at', 'integer', (c) => c.notNull())
+      .addColumn('expires_at', 'integer', (c) => c.notNull())
+      .addColumn('first_used_at', 'integer')
+      .execute();
+    await db.schema
+      .createTable('certificate')
+      .addColumn('serial', 'text', (c) => c.primaryKey())
+      .addColumn('client_id', 'text', (c) => c.references('client.id'))
+      .addColumn('purpose', 'text', (c) => c.notNull())
+      .addColumn('pem', 'text', (c) => c.notNull())
+      .addColumn('not_before', 'integer', (c) => c.notNull())
+      .addColumn('not_after', 'integer', (c) => c.notNull())
+      .addColumn('revoked_at', 'integer')
+      .execute();
+    await db.schema
+      .createTable('server_secret')
+      .addColumn('name', 'text', (c) => c.primaryKey())
+      .addColumn('sealed', 'blob', (c) => c.notNull())
+      .addColumn('created_at', 'integer', (c) => c.notNull())
+      .execute();
+    await db.schema
+      .createTable('switch')
+      .addColumn('name', 'text', (c) => c.primaryKey())
+      .addColumn('since', 'integer', (c) => c.notNull())
+      .addColumn('reason', 'text')
+      .execute();
+    await db.schema
+      .createTable('audit')
+      .addColumn('seq', 'integer', (c) => c.primaryKey())
+      .addColumn('body', 'text', (c) => c.notNull())
+      .addColumn('hash', 'blob', (c) => c.notNull())
+      .execute();
+    await db.schema
+      .createTable('audit_signature')
+      .addColumn('seq', 'integer', (c) => c.primaryKey())
+      .addColumn('hash', 'blob', (c) => c.notNull())
+      .addColumn('time', 'integer', (c) => c.notNull())
+      .addColumn('signature', 'blob', (c) => c.notNull())
+      .execute();
+  },
+};
+
+/** In the order of their names, each once; hand them to the store when it opens. */
+export const migrations: Readonly<Record<string, Migration>> = { '001-tables': tables };

@@ -1,0 +1,250 @@
+import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { CompiledQuery, type QueryResult } from 'kysely';
+import { sha256 } from './encoding.ts';
+import { LatchkeyError } from './errors.ts';
+
+/** The two tables an audit chain needs. */
+export interface AuditTables {
+  /** `body` is the canonical JSON of the record, `hash` = SHA-256(hash of the record before ‖ body). */
+  audit: { seq: number; body: string; hash: Uint8Array };
+  /** Ed25519 over `signedText(seq, hash, time)`. */
+  audit_signature: { seq: number; hash: Uint8Array; time: number; signature: Uint8Array };
+}
+
+/** Anything canonical JSON can spell: no fractions, no `undefined`. */
+export type CanonicalValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly CanonicalValue[]
+  | { readonly [name: string]: CanonicalValue };
+
+/** What the caller tells of an event; the chain adds `seq`. Never a secret: links by their id, keys by their id. */
+export interface AuditEntry {
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** Past tense, snake_case: `key_released`, `client_locked`. */
+  readonly event: string;
+  readonly client?: string;
+  readonly source?: string;
+  readonly keys?: readonly string[];
+  readonly reason?: string;
+  /** Gate by gate, `pass` or the code it refused with. */
+  readonly verdicts?: Readonly<Record<string, string>>;
+  /** A link id, never a link. */
+  readonly link?: string;
+  /** How long the request took, in whole milliseconds. */
+  readonly ms?: number;
+  /** Anything else worth a record. */
+  readonly detail?: { readonly [name: string]: CanonicalValue };
+}
+
+export interface AuditHead {
+  readonly seq: number;
+  /** 64 hex digits. */
+  readonly hash: string;
+}
+
+/** The hash that the first record follows: 32 zero bytes. */
+export const genesisHash: Uint8Array = new Uint8Array(32);
+
+/**
+ * RFC 8785 for the values an audit record has: names sorted by UTF-16 code units, no white space, integers only, so
+ * that a record has one spelling in any language.
+ */
+export function canonicalJson(value: CanonicalValue): string {
+  if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'number') {
+    if (!Number.isSafeInteger(value) || Object.is(value, -0))
+      throw new TypeError('an audit number must be a safe integer');
+    return String(value);
+  }
+  if (isList(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  const parts: string[] = [];
+  for (const name of Object.keys(value).sort()) {
+    const member = value[name];
+    if (member !== undefined) parts.push(`${JSON.stringify(name)}:${canonicalJson(member)}`);
+  }
+  return `{${parts.join(',')}}`;
+}
+
+function isList(value: CanonicalValue): value is readonly CanonicalValue[] {
+  return Array.isArray(value);
+}
+
+/** The record after `head`: what is stored, and the new head. */
+export function nextRecord(
+  head: { readonly seq: number; readonly hash: Uint8Array },
+  entry: AuditEntry,
+): { readonly seq: number; readonly body: string; readonly hash: Buffer } {
+  const seq = head.seq + 1;
+  const body = canonicalJson({ ...entry, seq } as unknown as CanonicalValue);
+  return { seq, body, hash: sha256(head.hash, body) };
+}
+
+/** What of a transaction this file needs; Kysely's own objects and the store's have it. */
+export interface AuditTx {
+  executeQuery<R>(query: CompiledQuery<R>): Promise<QueryResult<R>>;
+}
+
+const readHead = CompiledQuery.raw('select seq, hash from audit order by seq desc limit 1');
+const insertRecord = 'insert into audit (seq, body, hash) values (?, ?, ?)';
+
+/** The last record's number and hash; 0 and zero bytes before the first. */
+export async function auditHead(tx: AuditTx): Promise<{ seq: number; hash: Uint8Array }> {
+  const result = await tx.executeQuery(readHead as CompiledQuery<{ seq: number; hash: Uint8Array }>);
+  return result.rows[0] ?? { seq: 0, hash: genesisHash };
+}
+
+/** Appends `entry` inside the caller's transaction; the record is there when, and only when, that commits. */
+export async function appendAudit(tx: AuditTx, entry: AuditEntry): Promise<AuditHead> {
+  const record = nextRecord(await auditHead(tx), entry);
+  await tx.executeQuery(CompiledQuery.raw(insertRecord, [record.seq, record.body, record.hash]));
+  return { seq: record.seq, hash: record.hash.toString('hex') };
+}
+
+/** Signs the head inside the caller's transaction; `null` when there is nothing new to sign. */
+export async function signAudit(tx: AuditTx, time: number, key: KeyObject): Promise<AuditHead | null> {
+  const head = await auditHead(tx);
+  const last = await tx.executeQuery<{ seq: number }>(
+    CompiledQuery.raw('select seq from audit_signature order by seq desc limit 1') as CompiledQuery<{ seq: number }>,
+  );
+  if (head.seq === (last.rows[0]?.seq ?? 0)) return null;
+  await tx.executeQuery(
+    CompiledQuery.raw('insert into audit_signature (seq, hash, time, signature) values (?, ?, ?, ?)', [
+      head.seq,
+      head.hash,
+      time,
+      signHead(head, time, key),
+    ]),
+  );
+  return { seq: head.seq, hash: Buffer.from(head.hash).toString('hex') };
+}
+
+/** A page of stored rows, oldest first, after record `after`. */
+export async function readAudit(
+  tx: AuditTx,
+  after: number,
+  limit: number,
+): Promise<readonly { seq: number; body: string; hash: Uint8Array }[]> {
+  const query = CompiledQuery.raw('select seq, body, hash from audit where seq > ? order by seq limit ?', [
+    after,
+    limit,
+  ]);
+  return (await tx.executeQuery(query as CompiledQuery<{ seq: number; body: string; hash: Uint8Array }>)).rows;
+}
+
+/** Checks everything that is stored against the server's public key; throws `audit_broken` naming the record. */
+export async function verifyAudit(tx: AuditTx, publicKey: KeyObject | string): Promise<AuditReport> {
+  const signatures = await tx.executeQuery(
+    CompiledQuery.raw(
+      'select seq, hash, time, signature from audit_signature order by seq',
+    ) as CompiledQuery<SignatureRow>,
+  );
+  const verifier = new AuditVerifier(signatures.rows, publicKey);
+  for (let after = 0; ; ) {
+    const rows = await readAudit(tx, after, 1000);
+    for (const row of rows) verifier.add(row);
+    const last = rows.at(-1);
+    if (last === undefined) return verifier.finish();
+    after = last.seq;
+  }
+}
+
+/** The text a signature covers. */
+export function signedText(seq: number, hash: Uint8Array, time: number): Buffer {
+  return Buffer.from(`latchkey audit 1|${seq}|${Buffer.from(hash).toString('hex')}|${time}`);
+}
+
+export function signHead(head: { seq: number; hash: Uint8Array }, time: number, key: KeyObject): Buffer {
+  return sign(null, signedText(head.seq, head.hash, time), key);
+}
+
+export interface AuditReport {
+  readonly records: number;
+  readonly head: AuditHead;
+  readonly signatures: number;
+  /** Up to which record a signature vouches; 0 when there is none. */
+  readonly signedTo: number;
+  readonly signedAt: number | null;
+}
+
+interface SignatureRow {
+  readonly seq: number;
+  readonly hash: Uint8Array;
+  readonly time: number;
+  readonly signature: Uint8Array;
+}
+
+/**
+ * Follows the chain record by record. Throws `audit_broken` naming the first record that was edited, removed or moved,
+ * or the signature that vouches for records which are gone.
+ */
+export class AuditVerifier {
+  readonly #signatures: Map<number, SignatureRow>;
+  readonly #lastSigned: SignatureRow | undefined;
+  #seq = 0;
+  #hash: Uint8Array = genesisHash;
+
+  constructor(signatures: readonly SignatureRow[], publicKey: KeyObject | string) {
+    const key = typeof publicKey === 'string' ? createPublicKey(publicKey) : publicKey;
+    this.#signatures = new Map(signatures.map((row) => [row.seq, row]));
+    this.#lastSigned = signatures.reduce<SignatureRow | undefined>(
+      (last, row) => (last === undefined || row.seq > last.seq ? row : last),
+      undefined,
+    );
+    for (const row of signatures) {
+      if (!verify(null, signedText(row.seq, row.hash, row.time), key, row.signature)) {
+        throw broken(row.seq, 'its signature is not by this server');
+      }
+    }
+  }
+
+  /** The next stored row, in the order of `seq`. */
+  add(row: { readonly seq: number; readonly body: string; readonly hash: Uint8Array }): void {
+    const expected = this.#seq + 1;
+    if (row.seq !== expected) throw broken(expected, 'the record is missing');
+    if (!sha256(this.#hash, row.body).equals(row.hash))
+      throw broken(expected, 'its hash does not follow from the record');
+    if (!isRecord(row.body, row.seq)) throw broken(expected, 'its text is not a canonical record of that number');
+    const signed = this.#signatures.get(row.seq);
+    if (signed !== undefined && !Buffer.from(signed.hash).equals(row.hash)) {
+      throw broken(expected, 'the signature vouches for another record');
+    }
+    this.#seq = row.seq;
+    this.#hash = row.hash;
+  }
+
+  /** Call after the last row. */
+  finish(): AuditReport {
+    const last = this.#lastSigned;
+    if (last !== undefined && last.seq > this.#seq) {
+      throw broken(this.#seq + 1, `records up to ${last.seq} were signed and are gone`);
+    }
+    return {
+      records: this.#seq,
+      head: { seq: this.#seq, hash: Buffer.from(this.#hash).toString('hex') },
+      signatures: this.#signatures.size,
+      signedTo: last?.seq ?? 0,
+      signedAt: last?.time ?? null,
+    };
+  }
+}
+
+function isRecord(body: string, seq: number): boolean {
+  try {
+    const value = JSON.parse(body) as CanonicalValue;
+    return canonicalJson(value) === body && (value as { seq?: unknown }).seq === seq;
+  } catch {
+    return false;
+  }
+}
+
+function broken(seq: number, why: string): LatchkeyError {
+  return new LatchkeyError('audit_broken', `audit record ${seq}: ${why}`, {
+    exit: 1,
+    hint: 'the log was changed after it was written; compare it with your backups before trusting this server',
+    extra: { seq },
+  });
+}
