@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { LatchkeyError } from '../platform/errors.ts';
+import { writeFileAtomic } from '../platform/files.ts';
+import { parseInput } from '../platform/schema.ts';
+import { authorityOf, type ListenAddress } from './listen-address.ts';
+
+const hostName =
+  /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;
+
+/** A DNS name or an IP address a client may know the server by. */
+export const hostSchema = z
+  .string()
+  .refine(
+    (text) => isIP(text) !== 0 || (hostName.test(text) && !/^[0-9.]+$/.test(text)),
+    'must be a host name or an IP address',
+  );
+
+const schema = z.strictObject({
+  version: z.literal(1),
+  listen: z.strictObject({
+    host: z.string().refine((text) => isIP(text) !== 0, 'must be an IP address'),
+    port: z.int().min(1).max(65_535),
+  }),
+  /** Names and addresses in the server's certificate, the one clients use first. */
+  hosts: z.array(hostSchema).min(1).max(32),
+  url: z.string().regex(/^https?:\/\/[^/?#@\s]+$/, 'must be http(s)://HOST:PORT'),
+  transport: z.enum(['tls', 'plain-http']),
+});
+
+/** What `config.json` holds: no secret. */
+export type Config = z.infer<typeof schema>;
+
+/** The config of a new server. Hosts default to the listen address (and `localhost` on loopback). */
+export function newConfig(listen: ListenAddress, hosts: readonly string[], transport: Config['transport']): Config {
+  const loopback = listen.host === '::1' || listen.host.startsWith('127.');
+  const all = [...new Set([...hosts, listen.host, ...(loopback ? ['localhost'] : [])])];
+  const scheme = transport === 'tls' ? 'https' : 'http';
+  const url = `${scheme}://${authorityOf(all[0] ?? listen.host, listen.port)}`;
+  return parseInput(schema, { version: 1, listen, hosts: all, url, transport });
+}
+
+/** `config.json` in a data directory. */
+export function configFile(directory: string): string {
+  return join(directory, 'config.json');
+}
+
+export function writeConfig(directory: string, config: Config): void {
+  writeFileAtomic(configFile(directory), `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+}
+
+/** Throws `config_damaged`, naming the field. */
+export function readConfig(directory: string): Config {
+  const path = configFile(directory);
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new LatchkeyError('config_damaged', `${path} could not be read as JSON`, { cause });
+  }
+  try {
+    return parseInput(schema, value);
+  } catch (cause) {
+    throw new LatchkeyError('config_damaged', `in ${path}: ${(cause as Error).message}`, { cause });
+  }
+}
