@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
 import type { RandomBytes } from '../platform/clock.ts';
 import { LatchkeyError } from '../platform/errors.ts';
-import { certificateEnd, type Identity } from './identity.ts';
+import { certificateEnd, type Identity, type IssuedCertificate, issuedFrom } from './identity.ts';
 
 const day = 86_400_000;
 const authorityDays = 3650;
@@ -33,20 +33,20 @@ export async function createAuthority(name: string, now: number, random: RandomB
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
-  return { certificate: pem(certificate), privateKey: await pkcs8(keys.privateKey) };
+  return { certificate: pemOf(certificate), privateKey: await pkcs8(keys.privateKey) };
 }
 
 /** A server certificate for `hosts` (names and IP addresses), with a new ECDSA P-256 key. */
 export async function issueServerIdentity(
   authority: Identity,
-  hosts: readonly [string, ...string[]],
+  hosts: readonly string[],
   now: number,
   random: RandomBytes,
 ): Promise<Identity> {
   const keys = await newKeys();
   const names = hosts.map((host) => ({ type: isIP(host) === 0 ? ('dns' as const) : ('ip' as const), value: host }));
   const certificate = await issue(authority, {
-    subject: subject(hosts[0]),
+    subject: subject(hosts[0] ?? ''),
     publicKey: keys.publicKey,
     serialNumber: serialFrom(random),
     ...validity(authority, now, serverDays),
@@ -66,12 +66,12 @@ export async function signClientRequest(
   clientId: string,
   now: number,
   random: RandomBytes,
-): Promise<string> {
+): Promise<IssuedCertificate> {
   const csr = parseRequest(request);
   const proven = await csr.verify().catch(() => false);
   if (!proven) throw refused('must be signed with the key it names');
   if (!isStrongKey(csr.publicKey)) throw refused('must name a P-256, P-384, Ed25519 or RSA key of 2048 to 8192 bits');
-  return issue(authority, {
+  const pem = await issue(authority, {
     subject: subject(clientId),
     publicKey: csr.publicKey,
     serialNumber: serialFrom(random),
@@ -79,6 +79,7 @@ export async function signClientRequest(
     usage: x509.ExtendedKeyUsage.clientAuth,
     more: [],
   });
+  return issuedFrom(pem);
 }
 
 interface Order {
@@ -109,7 +110,7 @@ async function issue(authority: Identity, order: Order): Promise<string> {
       ...more,
     ],
   });
-  return pem(certificate);
+  return pemOf(certificate);
 }
 
 function parseRequest(request: string): x509.Pkcs10CertificateRequest {
@@ -166,6 +167,6 @@ async function pkcs8(key: webcrypto.CryptoKey): Promise<Buffer> {
   return Buffer.from(await webcrypto.subtle.exportKey('pkcs8', key));
 }
 
-function pem(certificate: x509.X509Certificate): string {
+function pemOf(certificate: x509.X509Certificate): string {
   return `${certificate.toString('pem')}\n`;
 }

@@ -7,6 +7,20 @@ export interface Identity {
   readonly privateKey: Buffer;
 }
 
+/** A certificate with what the server notes of it; times are milliseconds since 1970. */
+export interface IssuedCertificate {
+  readonly pem: string;
+  readonly serial: string;
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+/** What a certificate says of itself. */
+export function issuedFrom(pem: string): IssuedCertificate {
+  const { serialNumber, validFromDate, validToDate } = new X509Certificate(pem);
+  return { pem, serial: serialNumber, notBefore: validFromDate.getTime(), notAfter: validToDate.getTime() };
+}
+
 /** When a certificate ends, milliseconds since 1970. */
 export function certificateEnd(certificate: string): number {
   return new X509Certificate(certificate).validToDate.getTime();
