@@ -37,7 +37,11 @@ export function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /** A whole number written in plain decimal, within bounds; anything else is refused with the field named. */
-export function parseInteger(text: string, field: string, bounds: { readonly min: number; readonly max: number }): number {
+export function parseInteger(
+  text: string,
+  field: string,
+  bounds: { readonly min: number; readonly max: number },
+): number {
   const value = /^-?(0|[1-9][0-9]{0,15})$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isSafeInteger(value) && value >= bounds.min && value <= bounds.max) return value;
   throw new LatchkeyError('invalid_request', `"${field}" must be an integer from ${bounds.min} to ${bounds.max}`, {

@@ -4,7 +4,7 @@
 // Plain JavaScript without dependencies, because it runs before there are any.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,8 +16,11 @@ const lock = join(root, '.latchkey-installing');
 const pinnedNode = join(modules, '.bin', 'node');
 const programs = { keyserver: 'keyserver/main.ts', ncpatch: 'patcher/main.ts' };
 
+let holdsLock = false;
+
 /** @param {string} message @returns {never} */
 function fail(message) {
+  if (holdsLock) rmSync(lock, { force: true });
   process.stderr.write(`latchkey: error: ${message}\n`);
   process.exit(1);
 }
@@ -29,40 +32,60 @@ function wanted() {
 }
 
 function isInstalled() {
-  return existsSync(pinnedNode) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted();
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted();
 }
 
-/** Waits for another process that installs at this moment; a lock older than ten minutes is nobody's. */
+/** The pinned Node; where npm has no binary of it for this platform, the system's own, if it is of the same line. */
+function runtime() {
+  if (existsSync(pinnedNode)) return pinnedNode;
+  if (process.versions.node.startsWith('24.')) return process.execPath;
+  return fail('the package "node" has no binary for this platform: install Node 24 and try again');
+}
+
+/** Waits for another process that installs at this moment; the lock of one that is gone is nobody's. */
 function takeLock() {
   for (;;) {
     try {
-      mkdirSync(lock);
+      writeFileSync(lock, String(process.pid), { flag: 'wx' });
+      holdsLock = true;
       return;
     } catch {
-      const age = existsSync(lock) ? Date.now() - statSync(lock).mtimeMs : 0;
-      if (age > 600_000) rmdirSync(lock);
+      if (isAbandoned()) rmSync(lock, { force: true });
       else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
     }
   }
 }
 
+function isAbandoned() {
+  try {
+    const holder = Number(readFileSync(lock, 'utf8'));
+    if (holder > 0) process.kill(holder, 0);
+    return false;
+  } catch (error) {
+    return /** @type {NodeJS.ErrnoException} */ (error).code === 'ESRCH';
+  }
+}
+
 function install() {
   takeLock();
-  try {
-    if (isInstalled()) return;
+  if (!isInstalled()) {
     process.stderr.write('latchkey: installing dependencies (once per version)\n');
     const npm = process.env['npm_execpath'];
     const argv = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
     const options = { cwd: root, stdio: /** @type {['ignore', 2, 2]} */ (['ignore', 2, 2]) };
-    const done = npm?.endsWith('.js')
-      ? spawnSync(process.execPath, [npm, ...argv], options)
-      : spawnSync('npm', argv, options);
+    /** @param {readonly string[]} more */
+    const ran = (more) =>
+      npm?.endsWith('.js')
+        ? spawnSync(process.execPath, [npm, ...argv, ...more], options)
+        : spawnSync('npm', [...argv, ...more], options);
+    let done = ran([]);
+    if (done.status !== 0 && process.versions.node.startsWith('24.')) done = ran(['--ignore-scripts']);
     if (done.status !== 0) fail('"npm ci" did not finish; its output is above');
-    if (!existsSync(pinnedNode)) fail('the package "node" has no binary for this platform; see https://nodejs.org/dist');
+    runtime();
     writeFileSync(stamp, wanted());
-  } finally {
-    rmdirSync(lock);
   }
+  rmSync(lock, { force: true });
+  holdsLock = false;
 }
 
 if (!existsSync(join(root, 'package-lock.json'))) fail('"package-lock.json" is missing: the clone is not whole');
@@ -81,7 +104,10 @@ if (first === '--tool') {
   argv = [join(modules, bin), ...toolArguments];
 }
 
-const child = spawn(pinnedNode, argv, { stdio: 'inherit', cwd: process.cwd() });
-for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => child.kill(signal));
-child.on('error', (error) => fail(`the pinned Node could not be started (${/** @type {NodeJS.ErrnoException} */ (error).code})`));
+const child = spawn(runtime(), argv, { stdio: 'inherit', cwd: process.cwd() });
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
+  process.on(signal, () => child.kill(signal));
+child.on('error', (error) =>
+  fail(`the pinned Node could not be started (${/** @type {NodeJS.ErrnoException} */ (error).code})`),
+);
 child.on('exit', (code, signal) => process.exit(signal === null ? (code ?? 1) : 128 + constants.signals[signal]));

@@ -3,7 +3,19 @@ import { type DestinationStream, destination as fileDestination, type Logger, pi
 export type Log = Logger;
 
 /** Field names that never reach the log, at the top and one level down; deeper objects are not to be logged at all. */
-const secretFields = ['token', 'code', 'grant', 'link', 'next', 'totp', 'totpSecret', 'key', 'keys', 'passphrase', 'password'];
+const secretFields = [
+  'token',
+  'code',
+  'grant',
+  'link',
+  'next',
+  'totp',
+  'totpSecret',
+  'key',
+  'keys',
+  'passphrase',
+  'password',
+];
 
 /** Events as JSON lines on stderr (or on `destination`): constant message, past tense, fields with ids and fingerprints only. */
 export function createLog(options: { readonly level: string; readonly destination?: DestinationStream }): Log {

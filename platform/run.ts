@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process';
+import { LatchkeyError } from './errors.ts';
+
+export interface RunOptions {
+  /** Handed to the program's standard input; secrets travel here and nowhere else. */
+  readonly input?: string | Uint8Array;
+  /** The program is killed after this many milliseconds (`command_timeout`). */
+  readonly timeoutMs: number;
+  /** Bytes of standard output, and of standard error, that are kept at the most (`command_too_loud`); 8 MiB unless told. */
+  readonly maxBytes?: number;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** Exit codes that are an answer and not a failure; 0 always is. */
+  readonly allowExit?: readonly number[] | 'any';
+}
+
+export interface RunResult {
+  readonly exit: number;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+/**
+ * Runs a program by its argument vector, never through a shell. Throws `command_missing`, `command_timeout`,
+ * `command_too_loud` or `command_failed`; the messages name the program and its exit code only, because arguments and
+ * output may hold what does not belong into a message (`stderr` is in `extra.stderr`, for whoever knows it to be clean).
+ */
+export function run(argv: readonly [string, ...string[]], options: RunOptions): Promise<RunResult> {
+  const [command, ...rest] = argv;
+  const limit = options.maxBytes ?? 8_388_608;
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, rest, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      env: { ...process.env, ...options.env },
+    });
+    const kept = { out: [] as Buffer[], err: [] as Buffer[] };
+    const size = { out: 0, err: 0 };
+    let broken: LatchkeyError | null = null;
+    const stop = (error: LatchkeyError): void => {
+      broken ??= error;
+      child.kill('SIGKILL');
+    };
+    const timer = setTimeout(
+      () => stop(new LatchkeyError('command_timeout', `${command} did not finish within ${options.timeoutMs} ms`)),
+      options.timeoutMs,
+    );
+    const keep = (name: 'out' | 'err') => (chunk: Buffer) => {
+      size[name] += chunk.length;
+      if (size[name] > limit) stop(new LatchkeyError('command_too_loud', `${command} wrote more than ${limit} bytes`));
+      else kept[name].push(chunk);
+    };
+    child.stdout.on('data', keep('out'));
+    child.stderr.on('data', keep('err'));
+    child.stdin.on('error', () => undefined); // a program may end without reading all of its input
+    child.on('error', (cause: NodeJS.ErrnoException) => {
+      clearTimeout(timer);
+      const code = cause.code === 'ENOENT' ? 'command_missing' : 'command_failed';
+      reject(new LatchkeyError(code, `${command} could not be started (${cause.code ?? 'unknown'})`));
+    });
+    child.on('close', (exitCode, signal) => {
+      clearTimeout(timer);
+      if (broken !== null) return reject(broken);
+      const exit = exitCode ?? 128;
+      const result = { exit, stdout: Buffer.concat(kept.out), stderr: Buffer.concat(kept.err).toString('utf8') };
+      if (exit === 0 || options.allowExit === 'any' || options.allowExit?.includes(exit)) return resolve(result);
+      const ending = signal === null ? `exit code ${exit}` : `signal ${signal}`;
+      reject(
+        new LatchkeyError('command_failed', `${command} ended with ${ending}`, {
+          extra: { exit, stderr: result.stderr.slice(-4096) },
+        }),
+      );
+    });
+    child.stdin.end(options.input ?? '');
+  });
+}
