@@ -44,7 +44,7 @@ export async function runProgram(
     }
     terminal.stderr.write(`${name}: error: ${failure.message}\n`);
     if (failure.hint !== undefined) terminal.stderr.write(`${name}: hint: ${failure.hint}\n`);
-    if (failure.code === 'internal_error' && terminal.env['LATCHKEY_DEBUG'] !== undefined) {
+    if (failure.code === 'internal_error' && terminal.env.LATCHKEY_DEBUG !== undefined) {
       terminal.stderr.write(`${(failure.cause as Error | undefined)?.stack ?? ''}\n`);
     }
     return failure.exit;

@@ -70,7 +70,7 @@ function install() {
   takeLock();
   if (!isInstalled()) {
     process.stderr.write('latchkey: installing dependencies (once per version)\n');
-    const npm = process.env['npm_execpath'];
+    const npm = process.env.npm_execpath;
     const argv = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
     const options = { cwd: root, stdio: /** @type {['ignore', 2, 2]} */ (['ignore', 2, 2]) };
     /** @param {readonly string[]} more */
