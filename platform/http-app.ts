@@ -1,0 +1,225 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import express from 'express';
+import helmet from 'helmet';
+import { isLatchkeyError, LatchkeyError } from './errors.ts';
+import type { Log } from './log.ts';
+
+/** What a handler sees of a request: everything already checked for its form. */
+export interface AppRequest {
+  /** Values of `:name` parts of the path, percent-decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  /** Lower-case names. A header that came more than once is not here: such a request was refused. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  /** The parsed JSON body, `undefined` for methods without one. */
+  readonly body: unknown;
+  /** The address of the peer of this connection; what proxies claim is never looked at. */
+  readonly source: string;
+  /** The connection's socket, for what TLS knows of the peer. */
+  readonly socket: IncomingMessage['socket'];
+}
+
+export interface AppResponse {
+  readonly status: number;
+  /** Sent as JSON, or as text when it is a string; `undefined` sends nothing. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** `/v1/keys/:id` */
+  readonly path: string;
+  /** Bytes of body at the most; 0 refuses a body. */
+  readonly bodyLimit: number;
+  readonly handler: (request: AppRequest) => Promise<AppResponse>;
+}
+
+export interface AppOptions {
+  readonly routes: readonly Route[];
+  readonly log: Log;
+  /** How errors are numbered in the log. */
+  readonly requestId: () => string;
+}
+
+/**
+ * One Express application from a table of routes. Bodies are strict JSON in UTF-8; every error is a problem document
+ * (RFC 9457) with a stable `code`; what is not in the table is 404, a known path with another method 405. The caller is
+ * told a code and a fixed text, the log gets the cause with a request id.
+ */
+export function createHttpApp(options: AppOptions): RequestListener {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', false);
+  app.set('case sensitive routing', true);
+  app.set('strict routing', true);
+  app.use(helmet({ contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } } }));
+
+  const byPath = new Map<string, Route[]>();
+  for (const route of options.routes) byPath.set(route.path, [...(byPath.get(route.path) ?? []), route]);
+  for (const [path, routes] of byPath) {
+    app.all(path, (request, response) => {
+      const params = request.params as Record<string, string>;
+      void serve(request, response, params, routes, options);
+    });
+  }
+  app.use((request, response) => refuse(response, notFound(request), options));
+  // Express hands errors of its own here: a path that cannot be decoded
+  app.use((error: unknown, _request: IncomingMessage, response: ServerResponse, _next: express.NextFunction) => {
+    const status = (error as { status?: unknown }).status;
+    refuse(response, status === 400 ? malformed('path', 'is not a valid URL path') : error, options);
+  });
+  return app as unknown as RequestListener;
+}
+
+async function serve(
+  request: IncomingMessage,
+  response: ServerResponse,
+  params: Readonly<Record<string, string>>,
+  routes: readonly Route[],
+  options: AppOptions,
+): Promise<void> {
+  try {
+    const route = routes.find((candidate) => candidate.method === request.method);
+    if (route === undefined) {
+      response.setHeader('Allow', routes.map((candidate) => candidate.method).join(', '));
+      throw new LatchkeyError('method_not_allowed', 'this method is not known here', { status: 405 });
+    }
+    if (request.url?.includes('?')) throw malformed('query', 'must be empty');
+    refuseRepeatedHeaders(request);
+    const body = await readBody(request, route);
+    const result = await route.handler({
+      params,
+      headers: request.headers as Record<string, string | undefined>,
+      body,
+      source: request.socket.remoteAddress ?? '',
+      socket: request.socket,
+    });
+    send(response, result);
+  } catch (error) {
+    refuse(response, error, options);
+  }
+}
+
+/** Two headers of one name may be read differently by two readers (RFC 9110, section 5.3); nothing here needs them. */
+function refuseRepeatedHeaders(request: IncomingMessage): void {
+  const raw = request.rawHeaders;
+  const seen = new Set<string>();
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = (raw[index] ?? '').toLowerCase();
+    if (seen.has(name)) throw malformed('headers', 'must not repeat a name');
+    seen.add(name);
+  }
+}
+
+async function readBody(request: IncomingMessage, route: Route): Promise<unknown> {
+  const announced = request.headers['content-length'];
+  const hasBody = request.headers['transfer-encoding'] !== undefined || (announced !== undefined && announced !== '0');
+  if (route.bodyLimit === 0) {
+    if (hasBody) throw malformed('body', 'must be empty');
+    return undefined;
+  }
+  if (announced !== undefined && Number(announced) > route.bodyLimit) throw tooLarge(route.bodyLimit);
+  const type = request.headers['content-type'] ?? '';
+  if (!/^application\/json(; ?charset=utf-8)?$/i.test(type)) {
+    throw new LatchkeyError('unsupported_media_type', 'the body must be application/json', { status: 415 });
+  }
+  if (request.headers['content-encoding'] !== undefined) {
+    throw new LatchkeyError('unsupported_media_type', 'the body must not be compressed', { status: 415 });
+  }
+  const text = decodeUtf8(await collect(request, route.bodyLimit));
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw malformed('body', 'must be JSON'); // the parser's own words quote the input
+  }
+}
+
+function collect(request: IncomingMessage, limit: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > limit) reject(tooLarge(limit));
+      else chunks.push(chunk);
+    });
+    request.on('end', () =>
+      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),
+    );
+    request.on('error', () => reject(malformed('body', 'did not arrive whole')));
+    request.on('close', () => reject(malformed('body', 'did not arrive whole')));
+  });
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+function decodeUtf8(bytes: Buffer): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw malformed('body', 'must be UTF-8');
+  }
+}
+
+function malformed(field: string, words: string): LatchkeyError {
+  return new LatchkeyError('invalid_request', `"${field}" ${words}`, { status: 400, field });
+}
+
+function tooLarge(limit: number): LatchkeyError {
+  return new LatchkeyError('body_too_large', `the body must be at most ${limit} bytes`, { status: 413, field: 'body' });
+}
+
+function notFound(_request: IncomingMessage): LatchkeyError {
+  return new LatchkeyError('not_found', 'there is nothing here', { status: 404 });
+}
+
+function send(response: ServerResponse, result: AppResponse, type?: string): void {
+  if (response.headersSent || response.destroyed) return;
+  response.statusCode = result.status;
+  response.setHeader('Cache-Control', 'no-store');
+  for (const [name, value] of Object.entries(result.headers ?? {})) response.setHeader(name, value);
+  if (result.body === undefined) {
+    response.end();
+    return;
+  }
+  const isText = typeof result.body === 'string';
+  const body = Buffer.from(isText ? (result.body as string) : JSON.stringify(result.body));
+  if (!response.hasHeader('Content-Type')) {
+    response.setHeader('Content-Type', type ?? (isText ? 'text/plain; charset=utf-8' : 'application/json'));
+  }
+  response.setHeader('Content-Length', body.length);
+  response.end(body);
+}
+
+/** What the caller may know of an error; an error that is not ours is told as `internal_error` and nothing more. */
+export function problemOf(error: unknown): AppResponse {
+  const known = isLatchkeyError(error)
+    ? error
+    : new LatchkeyError('internal_error', 'the request could not be answered', { status: 500 });
+  return {
+    status: known.status,
+    body: {
+      ...known.extra,
+      type: 'about:blank',
+      title: known.code.replaceAll('_', ' '),
+      status: known.status,
+      code: known.code,
+      detail: known.message,
+      ...(known.field === undefined ? {} : { field: known.field }),
+    },
+    ...(known.retryAfter === undefined ? {} : { headers: { 'Retry-After': String(known.retryAfter) } }),
+  };
+}
+
+function refuse(response: ServerResponse, error: unknown, options: AppOptions): void {
+  const problem = problemOf(error);
+  if (problem.status >= 500) {
+    const cause = isLatchkeyError(error) ? (error.cause ?? error) : error;
+    const { name, code, stack } = cause as { name?: string; code?: string; stack?: string };
+    options.log.error({ request: options.requestId(), status: problem.status, name, code, stack }, 'request failed');
+  }
+  // whoever sent a body that was not read to its end must not have the rest taken for a next request
+  if (!response.req.complete) response.setHeader('Connection', 'close');
+  send(response, problem, 'application/problem+json');
+}
