@@ -1,0 +1,125 @@
+import type { VersionFile } from './targets/version-file.ts';
+
+/** The app's folder name, everywhere. */
+export const APP_ID = 'remotekeystorage';
+
+export type EncryptionMode = 'off' | 'master' | 'user';
+
+/**
+ * How far the app has come: not there; files of another version or content; switched off; loaded; holding a key
+ * server's credentials; with the private keys moved to the key server.
+ */
+export type AppState = 'absent' | 'old' | 'disabled' | 'enabled' | 'enrolled' | 'escrowed';
+
+export interface AppsPath {
+  readonly path: string;
+  readonly url: string;
+  readonly writable: boolean;
+}
+
+/** PHP on the command line, as occ runs on it. */
+export interface CliPhp {
+  readonly program: string;
+  readonly version: string;
+  /** What the app needs and this PHP lacks: `curl`, `openssl`, … */
+  readonly missingExtensions: readonly string[];
+  readonly apcu: boolean;
+  readonly exceptionArgsIgnored: boolean;
+}
+
+/** PHP as the web server runs it; what could not be found out is `null`. */
+export interface WebPhp {
+  readonly sapi: 'fpm' | 'module';
+  readonly version: string | null;
+  readonly iniFile: string | null;
+  readonly missingExtensions: readonly string[] | null;
+  readonly apcu: boolean | null;
+  readonly exceptionArgsIgnored: boolean | null;
+  readonly sessionHandler: string | null;
+  readonly sessionPath: string | null;
+  /** Whether `sessionPath` lies in memory only. */
+  readonly sessionsOnTmpfs: boolean | null;
+}
+
+export interface Obstacle {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+  /** `apply` refuses while one that blocks stands. */
+  readonly blocking: boolean;
+}
+
+/** What the app's files are: `content` maps relative path to SHA-256 (hex). */
+export interface AppFiles {
+  readonly path: string;
+  readonly version: string | null;
+  readonly content: Readonly<Record<string, string>>;
+}
+
+/** The enrolment as its files tell it; no secret is in here. */
+export interface Enrolment {
+  readonly directory: string;
+  readonly clientId: string;
+  readonly urls: readonly string[];
+  /** Ids of the keys that live on the key server only. */
+  readonly keys: readonly string[];
+}
+
+export interface StateFolder {
+  readonly path: string;
+  readonly exists: boolean;
+  readonly owner: string | null;
+  readonly mode: string | null;
+}
+
+export type Scheduler = 'systemd' | 'cron' | 'none';
+
+/** Everything `detect` finds out about one Nextcloud, and all that `plan` looks at. */
+export interface Facts {
+  readonly target: string;
+  readonly root: string;
+  readonly configFile: string;
+  /** Set only where it is not `<root>/config`. */
+  readonly movedConfigDirectory: string | null;
+  readonly owner: { readonly user: string; readonly group: string };
+  readonly version: VersionFile;
+  readonly instanceId: string;
+  readonly maintenance: boolean;
+  readonly needsUpgrade: boolean;
+  /** The version the database is at; it differs from `version.version` while an upgrade of Nextcloud waits. */
+  readonly databaseVersion: string;
+  readonly database: string;
+  readonly dataDirectory: string;
+  readonly appsPaths: readonly AppsPath[];
+  /** False where config.php names no apps path, so that `<root>/apps` is the only one. */
+  readonly appsPathsConfigured: boolean;
+  readonly cli: CliPhp;
+  readonly web: WebPhp | null;
+  readonly encryption: {
+    readonly mode: EncryptionMode;
+    readonly masterKeyId: string | null;
+    readonly publicShareKeyId: string | null;
+    readonly recoveryKeyId: string | null;
+    /** Names of the private system keys on the disk. */
+    readonly privateKeys: readonly string[];
+  };
+  readonly caches: {
+    readonly local: string | null;
+    readonly distributed: string | null;
+    readonly locking: string | null;
+  };
+  readonly app: {
+    readonly state: AppState;
+    readonly enabled: boolean;
+    /** What the database holds, `null` when it was never enabled. */
+    readonly installedVersion: string | null;
+    readonly files: AppFiles | null;
+  };
+  readonly enrolment: Enrolment | null;
+  readonly stateFolder: StateFolder;
+  readonly scheduler: Scheduler;
+  /** Files of the heartbeat's timer as they are, by path. */
+  readonly timerFiles: Readonly<Record<string, string>>;
+  readonly isRoot: boolean;
+  readonly selinuxEnforcing: boolean;
+}

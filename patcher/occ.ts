@@ -1,0 +1,108 @@
+import type * as z from 'zod';
+import { LatchkeyError } from '../platform/errors.ts';
+import { parseInput } from '../platform/schema.ts';
+import type { Occ } from './actions/action.ts';
+import type { RunResult, Transport } from './transport.ts';
+
+/** What it takes to run occ of one Nextcloud. */
+export interface OccPlace {
+  readonly root: string;
+  /** `NEXTCLOUD_CONFIG_DIR`, where the configuration is not in `<root>/config`. */
+  readonly configDirectory: string | null;
+  /** Owner of config.php: console.php refuses everybody else. */
+  readonly user: string;
+  readonly php: string;
+}
+
+/**
+ * occ as the owner of config.php. Arguments of exceptions are kept out of its log whatever php.ini says, because some of
+ * our calls hand it secrets; warnings of PHP go to stderr, so that they do not end up inside JSON; APCu is on, because
+ * with `memcache.local` set to it occ stops without.
+ */
+export function openOcc(transport: Transport, place: OccPlace): Occ {
+  const program: [string, ...string[]] =
+    place.configDirectory === null ? [place.php] : ['env', `NEXTCLOUD_CONFIG_DIR=${place.configDirectory}`, place.php];
+  return (args, options = {}) =>
+    transport.run(
+      [
+        ...program,
+        ...['-d', 'apc.enable_cli=1', '-d', 'zend.exception_ignore_args=1', '-d', 'display_errors=stderr'],
+        `${place.root}/occ`,
+        '--no-warnings',
+        '--no-interaction',
+        ...args,
+      ],
+      {
+        as: place.user,
+        timeoutMs: options.timeoutMs ?? 120_000,
+        ...(options.input === undefined ? {} : { input: options.input }),
+      },
+    );
+}
+
+/**
+ * Runs occ and reads the JSON it ends with. What the app refuses with `{"error":{code,message,hint}}` is thrown under
+ * the app's own code; any other failure is `occ_failed`.
+ */
+export async function occJson<T>(
+  occ: Occ,
+  args: readonly [string, ...string[]],
+  schema: z.ZodType<T>,
+  options: { readonly input?: string; readonly timeoutMs?: number } = {},
+): Promise<T> {
+  const result = await occ([...args, '--output=json'], options);
+  const value = lastJson(result.stdout.toString('utf8'));
+  const refusal = refusalIn(value);
+  if (refusal !== null) throw refusal;
+  if (result.exit !== 0 || value === undefined) throw occFailed(args, result);
+  try {
+    return parseInput(schema, value);
+  } catch (cause) {
+    throw new LatchkeyError('occ_answer_unknown', `"occ ${args[0]}" answered in a form that is not known`, { cause });
+  }
+}
+
+/** Runs occ and wants exit status 0; returns what it wrote. */
+export async function occText(
+  occ: Occ,
+  args: readonly [string, ...string[]],
+  options: { readonly input?: string; readonly timeoutMs?: number } = {},
+): Promise<string> {
+  const result = await occ(args, options);
+  if (result.exit !== 0) throw occFailed(args, result);
+  return result.stdout.toString('utf8');
+}
+
+function occFailed(args: readonly string[], result: RunResult): LatchkeyError {
+  return new LatchkeyError('occ_failed', `"occ ${args[0]}" ended with exit code ${result.exit}`, {
+    hint: `run "occ ${args[0]}" on the server to see why, and look into nextcloud.log`,
+    extra: {
+      exit: result.exit,
+      stdout: result.stdout.toString('utf8').slice(-2000),
+      stderr: result.stderr.slice(-2000),
+    },
+  });
+}
+
+/** occ may print notices first; the JSON is its last line, or all of it when it is spread over several. */
+export function lastJson(text: string): unknown {
+  const trimmed = text.trim();
+  for (const candidate of [trimmed, trimmed.slice(trimmed.lastIndexOf('\n') + 1)]) {
+    try {
+      return JSON.parse(candidate);
+    } catch {
+      // the next form, or none
+    }
+  }
+  return undefined;
+}
+
+function refusalIn(value: unknown): LatchkeyError | null {
+  if (typeof value !== 'object' || value === null || !('error' in value)) return null;
+  const error = value.error;
+  if (typeof error !== 'object' || error === null) return null;
+  const { code, message, hint } = error as { code?: unknown; message?: unknown; hint?: unknown };
+  if (typeof code !== 'string' || !/^[a-z][a-z0-9_]{0,63}$/.test(code) || typeof message !== 'string') return null;
+  const line = (text: string): string => text.replaceAll(/[^\P{C}]+/gu, ' ').slice(0, 500);
+  return new LatchkeyError(code, line(message), typeof hint === 'string' && hint !== '' ? { hint: line(hint) } : {});
+}

@@ -1,0 +1,180 @@
+import { LatchkeyError } from '../platform/errors.ts';
+import { APP_ID, type AppFiles, type AppsPath, type Facts, type Obstacle } from './facts.ts';
+import { timerFilesFor, timerUnit } from './heartbeat-timer.ts';
+import { obstaclesOf } from './obstacles.ts';
+
+/** The app as ncpatch brings it along. */
+export interface Wanted {
+  readonly app: { readonly version: string; readonly content: Readonly<Record<string, string>> };
+}
+
+/** One thing to be done, in words that do not depend on how a transport does it. */
+export type Step =
+  | { readonly kind: 'make_folder'; readonly path: string; readonly owner: 'root' | 'nextcloud'; readonly mode: number }
+  | { readonly kind: 'add_apps_path'; readonly index: number; readonly path: string; readonly url: string }
+  | {
+      readonly kind: 'deploy_app';
+      readonly path: string;
+      readonly from: string | null;
+      readonly to: string;
+      readonly changes: Changes;
+    }
+  | { readonly kind: 'enable_app' }
+  | { readonly kind: 'upgrade_app'; readonly from: string; readonly to: string }
+  | { readonly kind: 'write_file'; readonly path: string; readonly content: string; readonly isNew: boolean }
+  | { readonly kind: 'remove_file'; readonly path: string }
+  | { readonly kind: 'start_timer'; readonly unit: string };
+
+export interface Changes {
+  readonly added: readonly string[];
+  readonly changed: readonly string[];
+  readonly removed: readonly string[];
+}
+
+export interface Plan {
+  readonly steps: readonly Step[];
+  readonly obstacles: readonly Obstacle[];
+}
+
+/** The folder above all state; root's, but everybody may pass through it to a folder of their own. */
+const STATE_PARENT = '/var/lib/latchkey';
+
+/**
+ * Pure: what is to be done so that the app runs as wanted. Nothing to do is an empty list, so that a second run
+ * changes nothing. The order matters: files before the database learns of them, the timer when its script is there.
+ */
+export function planFor(facts: Facts, wanted: Wanted): Plan {
+  const place = placeForApp(facts);
+  const steps: Step[] = [...stateFolder(facts)];
+  if (place.add !== null) steps.push(...addAppsPath(facts, place.add));
+  const changes = changesBetween(facts.app.files, wanted);
+  const moved = facts.app.files !== null && facts.app.files.path !== place.path;
+  if (changes !== null || moved) {
+    steps.push({
+      kind: 'deploy_app',
+      path: place.path,
+      from: facts.app.files?.version ?? null,
+      to: wanted.app.version,
+      changes: changes ?? { added: [], changed: [], removed: [] },
+    });
+  }
+  const { enabled, installedVersion } = facts.app;
+  if (enabled && installedVersion !== null && installedVersion !== wanted.app.version) {
+    steps.push({ kind: 'upgrade_app', from: installedVersion, to: wanted.app.version });
+  }
+  if (!enabled) steps.push({ kind: 'enable_app' });
+  steps.push(...timer(facts, place.path));
+  return { steps, obstacles: obstaclesOf(facts) };
+}
+
+/** Throws `obstacles` (exit 3) while something that blocks stands in the way. */
+export function refuseObstacles(obstacles: readonly Obstacle[]): void {
+  const first = obstacles.find((obstacle) => obstacle.blocking);
+  if (first === undefined) return;
+  const more = obstacles.filter((obstacle) => obstacle.blocking).length - 1;
+  throw new LatchkeyError(first.code, first.message + (more > 0 ? ` (and ${more} more, see "detect")` : ''), {
+    exit: 3,
+    hint: first.hint,
+  });
+}
+
+function stateFolder(facts: Facts): Step[] {
+  const { path, exists, owner, mode } = facts.stateFolder;
+  if (exists && owner === facts.owner.user && mode === '0700') return [];
+  if (exists) {
+    throw new LatchkeyError('state_folder_not_ours', `${path} belongs to ${owner} with mode ${mode}`, {
+      exit: 3,
+      hint: `it must belong to ${facts.owner.user} with mode 0700; find out who changed it, then set it right`,
+    });
+  }
+  const parent: Step[] = path.startsWith(`${STATE_PARENT}/`)
+    ? [{ kind: 'make_folder', path: STATE_PARENT, owner: 'root', mode: 0o755 }]
+    : [];
+  return [...parent, { kind: 'make_folder', path, owner: 'nextcloud', mode: 0o700 }];
+}
+
+/** Where it is already, if that is writable; else the first writable path that is not the vendor's own; else a new one. */
+function placeForApp(facts: Facts): { readonly path: string; readonly add: AppsPath | null } {
+  const writable = facts.appsPaths.filter((candidate) => candidate.writable);
+  const current = writable.find((candidate) => facts.app.files?.path === `${candidate.path}/${APP_ID}`);
+  const own = writable.find((candidate) => candidate.path !== `${facts.root}/apps`);
+  const chosen = current ?? own ?? writable[0];
+  if (chosen !== undefined) return { path: `${chosen.path}/${APP_ID}`, add: null };
+  const add = { path: `${facts.root}/custom_apps`, url: '/custom_apps', writable: true };
+  return { path: `${add.path}/${APP_ID}`, add };
+}
+
+function addAppsPath(facts: Facts, { path, url }: AppsPath): Step[] {
+  return [
+    { kind: 'make_folder', path, owner: 'nextcloud', mode: 0o750 },
+    { kind: 'add_apps_path', index: facts.appsPaths.length, path, url },
+  ];
+}
+
+/** `null` when the files are as wanted to the last byte. */
+function changesBetween(files: AppFiles | null, wanted: Wanted): Changes | null {
+  const before = files?.content ?? {};
+  const after = wanted.app.content;
+  const changes = {
+    added: Object.keys(after).filter((name) => before[name] === undefined),
+    changed: Object.keys(after).filter((name) => before[name] !== undefined && before[name] !== after[name]),
+    removed: Object.keys(before).filter((name) => after[name] === undefined),
+  };
+  return Object.values(changes).every((names) => names.length === 0) ? null : changes;
+}
+
+function timer(facts: Facts, appPath: string): Step[] {
+  const files = timerFilesFor(facts.scheduler, {
+    instanceId: facts.instanceId,
+    user: facts.owner.user,
+    php: facts.cli.program,
+    script: `${appPath}/bin/heartbeat.php`,
+    stateFolder: facts.stateFolder.path,
+  });
+  const steps: Step[] = [];
+  for (const [path, content] of Object.entries(files)) {
+    const before = facts.timerFiles[path];
+    if (before !== content) steps.push({ kind: 'write_file', path, content, isNew: before === undefined });
+  }
+  for (const path of Object.keys(facts.timerFiles)) {
+    if (files[path] === undefined) steps.push({ kind: 'remove_file', path });
+  }
+  const changed = steps.some((step) => step.kind === 'write_file' && step.path.startsWith('/etc/systemd/'));
+  if (facts.scheduler === 'systemd' && changed) steps.push({ kind: 'start_timer', unit: timerUnit(facts.instanceId) });
+  return steps;
+}
+
+/** Pure: what takes the app away again. Throws `keys_on_key_server` (exit 3) while a key lives there only. */
+export function removalFor(facts: Facts): RemovalStep[] {
+  const keys = facts.enrolment?.keys ?? [];
+  if (keys.length > 0) {
+    throw new LatchkeyError(
+      'keys_on_key_server',
+      `${keys.length} keys are on the key server only; without the app no file opens`,
+      {
+        exit: 3,
+        hint: 'bring them back first: ncpatch restore',
+      },
+    );
+  }
+  const steps: RemovalStep[] = [];
+  const units = Object.keys(facts.timerFiles);
+  if (units.some((path) => path.endsWith('.timer')))
+    steps.push({ kind: 'stop_timer', unit: timerUnit(facts.instanceId) });
+  steps.push(...units.map((path) => ({ kind: 'remove_file' as const, path })));
+  if (facts.app.enabled) steps.push({ kind: 'disable_app' });
+  if (facts.app.files !== null) steps.push({ kind: 'remove_app', path: facts.app.files.path });
+  if (facts.app.installedVersion !== null) steps.push({ kind: 'forget_app_values' });
+  steps.push({ kind: 'delete_config', name: 'remotekeystorage.dir' });
+  if (facts.stateFolder.exists) steps.push({ kind: 'remove_state', path: facts.stateFolder.path });
+  return steps;
+}
+
+export type RemovalStep =
+  | { readonly kind: 'stop_timer'; readonly unit: string }
+  | { readonly kind: 'remove_file'; readonly path: string }
+  | { readonly kind: 'disable_app' }
+  | { readonly kind: 'remove_app'; readonly path: string }
+  | { readonly kind: 'forget_app_values' }
+  | { readonly kind: 'delete_config'; readonly name: string }
+  | { readonly kind: 'remove_state'; readonly path: string };

@@ -1,0 +1,117 @@
+import type { WebPhp } from '../facts.ts';
+import type { Transport } from '../transport.ts';
+import { type FpmPool, listensOn } from './fpm-pool.ts';
+import { isOn, type PhpPlace, parsePhpInfo, phpOfPoolFile } from './php-runtime.ts';
+import type { ServerSettings } from './server-settings.ts';
+import { hostServing, type WebHost } from './web-server.ts';
+
+/** Extensions the app cannot do without. */
+export const NEEDED_EXTENSIONS = ['curl', 'openssl'] as const;
+
+/** Which PHP serves a folder: a pool of FPM, or the module of Apache. */
+export type ServingPhp =
+  | { readonly sapi: 'fpm'; readonly pool: FpmPool; readonly place: PhpPlace | null }
+  | { readonly sapi: 'module'; readonly place: PhpPlace };
+
+/** Pure: finds the PHP behind `root`; `null` when the settings do not tell. */
+export function servingPhp(root: string, settings: ServerSettings): ServingPhp | null {
+  const host = hostServing(root, settings.hosts);
+  const addresses = host === null ? [] : addressesOf(host, settings.hosts);
+  const pool = settings.pools.find((candidate) => addresses.some((address) => listensOn(candidate, address)));
+  if (pool !== undefined) return { sapi: 'fpm', pool, place: phpOfPoolFile(pool.file) };
+  if (settings.module !== null && host?.server !== 'nginx') {
+    const { version } = settings.module;
+    const cli = [...(version === null ? [] : [`/usr/bin/php${version}`]), '/usr/bin/php'];
+    return { sapi: 'module', place: { version, cli, fpm: [] } };
+  }
+  const [only, ...others] = settings.pools;
+  return only !== undefined && others.length === 0
+    ? { sapi: 'fpm', pool: only, place: phpOfPoolFile(only.file) }
+    : null;
+}
+
+/** What the host names itself, else what its server names for all hosts. */
+function addressesOf(host: WebHost, hosts: readonly WebHost[]): readonly string[] {
+  if (host.php.length > 0) return host.php;
+  return hosts
+    .filter((other) => other.server === host.server && other.folders.length === 0)
+    .flatMap((other) => other.php);
+}
+
+/** The folder that PHP gets as NEXTCLOUD_CONFIG_DIR, from the pool or the web server; `null` when none is set. */
+export function configDirectoryFor(root: string, settings: ServerSettings): string | null {
+  const serving = servingPhp(root, settings);
+  const fromPool = serving?.sapi === 'fpm' ? serving.pool.env.NEXTCLOUD_CONFIG_DIR : undefined;
+  const found = fromPool ?? hostServing(root, settings.hosts)?.configDir ?? null;
+  return found?.startsWith('/') === true ? found.replace(/\/+$/, '') : null;
+}
+
+/** Asks that PHP for its settings and modules, and lays the pool's and the folder's own settings over them. */
+export async function readWebPhp(transport: Transport, serving: ServingPhp, root: string): Promise<WebPhp> {
+  const command = await commandFor(transport, serving);
+  const unknown: WebPhp = {
+    sapi: serving.sapi,
+    version: serving.place?.version ?? null,
+    iniFile: null,
+    missingExtensions: null,
+    apcu: null,
+    exceptionArgsIgnored: null,
+    sessionHandler: null,
+    sessionPath: null,
+    sessionsOnTmpfs: null,
+  };
+  if (command === null) return unknown;
+  const [shown, listed] = await Promise.all([transport.run([...command, '-i']), transport.run([...command, '-m'])]);
+  const info = parsePhpInfo(shown.stdout.toString('utf8'));
+  if (info === null) return unknown;
+  const local = await transport.readFile(`${root}/.user.ini`, { max: 65_536 });
+  const pool = serving.sapi === 'fpm' ? serving.pool.ini : {};
+  const over = { ...userIni(local?.toString('utf8') ?? ''), ...pool };
+  const setting = (name: string): string => over[name] ?? info.settings.get(name) ?? '';
+  const modules = new Set(listed.stdout.toString('utf8').toLowerCase().split('\n'));
+  const handler = setting('session.save_handler');
+  const path = handler === 'files' ? sessionFolder(setting('session.save_path'), setting('sys_temp_dir')) : null;
+  return {
+    sapi: serving.sapi,
+    version: info.version,
+    iniFile: info.iniFile,
+    missingExtensions: NEEDED_EXTENSIONS.filter((name) => !modules.has(name)),
+    apcu: modules.has('apcu') && isOn(setting('apc.enabled')),
+    exceptionArgsIgnored: isOn(setting('zend.exception_ignore_args')),
+    sessionHandler: handler,
+    sessionPath: path,
+    sessionsOnTmpfs: path === null ? null : await isTmpfs(transport, path),
+  };
+}
+
+async function commandFor(transport: Transport, serving: ServingPhp): Promise<[string, ...string[]] | null> {
+  const { place } = serving;
+  if (place === null) return null;
+  const program = await firstThere(transport, serving.sapi === 'fpm' ? place.fpm : place.cli);
+  if (program === null) return null;
+  const debian = `/etc/php/${place.version}/apache2`;
+  if (serving.sapi === 'fpm' || place.version === null || (await transport.stat(debian)) === null) return [program];
+  return ['env', `PHP_INI_SCAN_DIR=${debian}/conf.d`, program, '-c', `${debian}/php.ini`];
+}
+
+/** The first of these programs that exists. */
+export async function firstThere(transport: Transport, paths: readonly string[]): Promise<string | null> {
+  for (const path of paths) if ((await transport.realPath(path)) !== null) return path;
+  return null;
+}
+
+function userIni(text: string): Record<string, string> {
+  const lines = text.matchAll(/^\s*([a-z][\w.]*)\s*=\s*"?([^"\n;]*?)"?\s*(?:;.*)?$/gim);
+  return Object.fromEntries([...lines].map((match) => [match[1] ?? '', match[2] ?? '']));
+}
+
+/** `save_path` may start with a depth and a mode: `2;0600;/folder`. Empty means the folder for temporary files. */
+function sessionFolder(savePath: string, temporary: string): string {
+  const folder = savePath.slice(savePath.lastIndexOf(';') + 1).trim();
+  return folder !== '' ? folder : temporary !== '' ? temporary : '/tmp';
+}
+
+async function isTmpfs(transport: Transport, path: string): Promise<boolean | null> {
+  const result = await transport.run(['stat', '-f', '-c', '%T', path]);
+  return result.exit === 0 ? /^(tmpfs|ramfs)$/.test(result.stdout.toString('utf8').trim()) : null;
+}

@@ -1,0 +1,62 @@
+import type { Facts } from '../../patcher/facts.ts';
+
+/** A healthy Debian with an untouched Nextcloud in master-key mode; each test changes what it is about. */
+export function exampleFacts(changes: Partial<Facts> = {}): Facts {
+  return {
+    target: 'lamp',
+    root: '/var/www/nextcloud',
+    configFile: '/var/www/nextcloud/config/config.php',
+    movedConfigDirectory: null,
+    owner: { user: 'www-data', group: 'www-data' },
+    version: {
+      version: '32.0.2.2',
+      versionString: '32.0.2',
+      major: 32,
+      edition: '',
+      channel: 'stable',
+      vendor: 'nextcloud',
+    },
+    instanceId: 'oc1234567890',
+    maintenance: false,
+    needsUpgrade: false,
+    databaseVersion: '32.0.2.2',
+    database: 'sqlite3',
+    dataDirectory: '/var/www/nextcloud/data',
+    appsPaths: [{ path: '/var/www/nextcloud/apps', url: '/apps', writable: true }],
+    appsPathsConfigured: false,
+    cli: {
+      program: '/usr/bin/php8.2',
+      version: '8.2.20',
+      missingExtensions: [],
+      apcu: true,
+      exceptionArgsIgnored: true,
+    },
+    web: {
+      sapi: 'fpm',
+      version: '8.2.20',
+      iniFile: '/etc/php/8.2/fpm/php.ini',
+      missingExtensions: [],
+      apcu: true,
+      exceptionArgsIgnored: true,
+      sessionHandler: 'files',
+      sessionPath: '/run/php-sessions',
+      sessionsOnTmpfs: true,
+    },
+    encryption: {
+      mode: 'master',
+      masterKeyId: 'master_1',
+      publicShareKeyId: 'pubShare_1',
+      recoveryKeyId: null,
+      privateKeys: ['master_1.privateKey', 'pubShare_1.privateKey'],
+    },
+    caches: { local: null, distributed: null, locking: null },
+    app: { state: 'absent', enabled: false, installedVersion: null, files: null },
+    enrolment: null,
+    stateFolder: { path: '/var/lib/latchkey/oc1234567890', exists: false, owner: null, mode: null },
+    scheduler: 'cron',
+    timerFiles: {},
+    isRoot: true,
+    selinuxEnforcing: false,
+    ...changes,
+  };
+}
