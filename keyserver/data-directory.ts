@@ -65,3 +65,8 @@ function checkDirectory(directory: string): void {
   if (fault === null) return;
   throw new LatchkeyError('data_too_open', `${directory} ${fault}`, { exit: 3, hint: `chmod 700 ${directory}` });
 }
+
+/** Whether the operator laid a file named KILL into the directory: then nothing is released. */
+export function isKillFilePresent(directory: string): boolean {
+  return existsSync(killFile(directory));
+}

@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject 
 import type { Kysely } from 'kysely';
 import type { RandomBytes } from '../platform/clock.ts';
 import { LatchkeyError } from '../platform/errors.ts';
+import type { Store } from '../platform/store.ts';
 import { certificateEnd, type Identity, isServerCertificateFor, issuedFrom } from './identity.ts';
 import type { Database, ServerSecretTable } from './schema.ts';
 import type { ItemName, Vault } from './vault.ts';
@@ -12,33 +13,44 @@ type SecretName = ServerSecretTable['name'];
 const renewalDays = 30;
 const day = 86_400_000;
 
-/** What a new server is known by. */
-export interface PublicIdentity {
+/** What a new server starts with; nothing is stored yet. */
+export interface ServerSecrets {
+  readonly authority: Identity;
+  readonly server: Identity;
+  /** Ed25519, PKCS#8 DER. */
+  readonly auditPrivateKey: Buffer;
   /** PEM. */
-  readonly ca: string;
-  /** Ed25519, PEM. */
-  readonly auditKey: string;
+  readonly auditPublicKey: string;
 }
 
-/** Makes the CA, the server's certificate and the audit signing key; the private halves go into the vault. */
-export async function createServerSecrets(
-  tx: Kysely<Database>,
-  vault: Vault,
+/** Makes the CA, the server's certificate and the key that signs the audit log. */
+export async function makeServerSecrets(
   hosts: readonly string[],
   now: number,
   random: RandomBytes,
-): Promise<PublicIdentity> {
-  const { createAuthority } = await import('./certificates.ts'); // the library is large, and a serving process hardly needs it
+): Promise<ServerSecrets> {
+  const { createAuthority, issueServerIdentity } = await certificates();
   const authority = await createAuthority('Latchkey key server', now, random);
-  await storeSecret(tx, vault, 'ca-key', authority.privateKey, now);
-  await storeCertificate(tx, 'ca', authority.certificate);
-  await renewServerIdentity(tx, vault, authority.certificate, hosts, now, random);
   const audit = generateKeyPairSync('ed25519');
-  await storeSecret(tx, vault, 'audit-key', audit.privateKey.export({ format: 'der', type: 'pkcs8' }), now);
   return {
-    ca: authority.certificate,
-    auditKey: audit.publicKey.export({ format: 'pem', type: 'spki' }).toString(),
+    authority,
+    server: await issueServerIdentity(authority, hosts, now, random),
+    auditPrivateKey: audit.privateKey.export({ format: 'der', type: 'pkcs8' }),
+    auditPublicKey: audit.publicKey.export({ format: 'pem', type: 'spki' }).toString(),
   };
+}
+
+/** Stores them, the private halves sealed. */
+export async function storeServerSecrets(
+  tx: Kysely<Database>,
+  vault: Vault,
+  secrets: ServerSecrets,
+  now: number,
+): Promise<void> {
+  await storeSecret(tx, vault, 'ca-key', secrets.authority.privateKey, now);
+  await storeCertificate(tx, 'ca', secrets.authority.certificate);
+  await storeServerIdentity(tx, vault, secrets.server, now);
+  await storeSecret(tx, vault, 'audit-key', secrets.auditPrivateKey, now);
 }
 
 /** The CA with its private key, for signing. */
@@ -66,16 +78,23 @@ export async function findServerCertificate(
 
 /** The certificate and key to serve with, made anew when the present one will not do. */
 export async function serverIdentity(
-  tx: Kysely<Database>,
+  store: Store<Database>,
   vault: Vault,
   ca: string,
   hosts: readonly string[],
   now: number,
   random: RandomBytes,
 ): Promise<Identity> {
-  const present = await findServerCertificate(tx, ca, hosts, now);
-  if (present !== null) return { certificate: present, privateKey: await loadSecret(tx, vault, 'tls-key') };
-  return renewServerIdentity(tx, vault, ca, hosts, now, random);
+  const present = await store.read(async (tx) => {
+    const certificate = await findServerCertificate(tx, ca, hosts, now);
+    return certificate === null ? null : { certificate, privateKey: await loadSecret(tx, vault, 'tls-key') };
+  });
+  if (present !== null) return present;
+  const { issueServerIdentity } = await certificates();
+  const authority = await store.read((tx) => loadAuthority(tx, vault, ca));
+  const identity = await issueServerIdentity(authority, hosts, now, random);
+  await store.transaction((tx) => storeServerIdentity(tx, vault, identity, now));
+  return identity;
 }
 
 /** The key that signs the audit log. Throws `vault_damaged` unless it belongs to `publicKey` (PEM). */
@@ -86,21 +105,15 @@ export async function loadAuditKey(tx: Kysely<Database>, vault: Vault, publicKey
   throw new LatchkeyError('vault_damaged', 'audit.pub does not belong to the audit key in the vault');
 }
 
-async function renewServerIdentity(
-  tx: Kysely<Database>,
-  vault: Vault,
-  ca: string,
-  hosts: readonly string[],
-  now: number,
-  random: RandomBytes,
-): Promise<Identity> {
-  const { issueServerIdentity } = await import('./certificates.ts');
-  const authority = await loadAuthority(tx, vault, ca);
-  const identity = await issueServerIdentity(authority, hosts, now, random);
+/** The library behind it is large, and a serving process hardly ever needs it. */
+function certificates(): Promise<typeof import('./certificates.ts')> {
+  return import('./certificates.ts');
+}
+
+async function storeServerIdentity(tx: Kysely<Database>, vault: Vault, identity: Identity, now: number): Promise<void> {
   await storeSecret(tx, vault, 'tls-key', identity.privateKey, now);
   await tx.deleteFrom('certificate').where('purpose', '=', 'server').execute();
   await storeCertificate(tx, 'server', identity.certificate);
-  return identity;
 }
 
 function itemOf(name: SecretName): ItemName {

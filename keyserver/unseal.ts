@@ -15,7 +15,8 @@ import { readSecretFile } from '../platform/files.ts';
 const argonDefaults = { memoryKiB: 64 * 1024, passes: 3, lanes: 4 };
 const saltBytes = 16;
 const kekBytes = 32;
-const keyfileBytes = 32;
+/** The size of a key file. */
+export const keyfileBytes = 32;
 const shortestPassphrase = 12;
 
 const salt = z.string().refine((text) => decodeBase64Url(text, saltBytes) !== null, 'must be base64url of 16 bytes');

@@ -1,0 +1,70 @@
+import type { Kysely, Selectable } from 'kysely';
+import { clientFromRow } from '../client.ts';
+import type { ClientTable, Database } from '../schema.ts';
+
+/** A client as `client list` and `client show` print it: no digest, no sealed secret. */
+export interface ClientReport {
+  readonly id: string;
+  readonly name: string;
+  readonly state: ClientTable['state'];
+  readonly killed: boolean;
+  readonly from: readonly string[];
+  readonly basic: boolean;
+  readonly keys: readonly string[];
+  readonly policy: {
+    readonly ratePerHour: number;
+    readonly burst: number;
+    readonly lockout: boolean;
+    readonly ttl: number;
+    readonly staleIfError: number;
+    readonly onFork: ClientTable['fork_policy'];
+  };
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+  readonly enrolledAt: number | null;
+  readonly releasedAt: number | null;
+  readonly heardAt: number | null;
+}
+
+export async function describeClient(tx: Kysely<Database>, row: Selectable<ClientTable>): Promise<ClientReport> {
+  const keys = await tx
+    .selectFrom('stored_key')
+    .select('key_id')
+    .where('client_id', '=', row.id)
+    .orderBy('key_id')
+    .execute();
+  const pulse = await tx
+    .selectFrom('pulse')
+    .select(['heard_at', 'released_at'])
+    .where('client_id', '=', row.id)
+    .executeTakeFirst();
+  const client = clientFromRow(row);
+  return {
+    id: client.id,
+    name: client.name,
+    state: client.state,
+    killed: client.killed,
+    from: client.networks,
+    basic: client.basic,
+    keys: keys.map((key) => key.key_id),
+    policy: {
+      ratePerHour: client.rate.perHour,
+      burst: client.rate.burst,
+      lockout: client.rate.lockout,
+      ...client.policy,
+      onFork: client.forkPolicy,
+    },
+    createdAt: row.created_at,
+    enrolledAt: row.enrolled_at,
+    releasedAt: pulse?.released_at ?? null,
+    heardAt: pulse?.heard_at ?? null,
+  };
+}
+
+/** All clients by name. */
+export async function listClients(tx: Kysely<Database>): Promise<ClientReport[]> {
+  const rows = await tx.selectFrom('client').selectAll().orderBy('name').execute();
+  const reports: ClientReport[] = [];
+  for (const row of rows) reports.push(await describeClient(tx, row));
+  return reports;
+}

@@ -1,0 +1,78 @@
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
+import { askSecret, printJson } from '../../platform/command-line.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { createSecretFile } from '../../platform/files.ts';
+import { listenRefused, placeOf } from '../../wireguard/interface-address.ts';
+import { newConfig } from '../config.ts';
+import { parseListenAddress } from '../listen-address.ts';
+import { createServerData } from '../server-data.ts';
+import { keyfileBytes, passphraseMethod, type UnsealMethod } from '../unseal.ts';
+import type { CommandIo } from './command-io.ts';
+import { dataCommand } from './command-io.ts';
+import { type UnsealOptions, unsealMethodFrom, withUnsealOptions } from './unseal-options.ts';
+
+interface InitOptions extends UnsealOptions {
+  readonly data: string;
+  readonly listen: string;
+  readonly host?: readonly string[];
+  readonly plainHttpInsideTunnel?: boolean;
+  readonly json?: boolean;
+}
+
+/** `init`: makes the data directory, vault, certificates and database of a new server. */
+export function addInitCommand(program: Command, io: CommandIo): void {
+  const command = dataCommand(program, 'init', 'make a new key server')
+    .requiredOption('--listen <ip:port>', 'loopback or WireGuard address to listen on')
+    .option('--host <name...>', 'names or addresses clients use, the first in their URL')
+    .option('--plain-http-inside-tunnel', 'serve without TLS; only the tunnel (or loopback) then protects the keys');
+  withUnsealOptions(command).action((options: InitOptions) => init(options, io));
+}
+
+async function init(options: InitOptions, io: CommandIo): Promise<void> {
+  const listen = parseListenAddress(options.listen, '--listen');
+  const place = placeOf(listen.host);
+  if (place.kind === 'other' || place.kind === 'wildcard') throw listenRefused(listen.host, place);
+  const transport = options.plainHttpInsideTunnel === true ? 'plain-http' : 'tls';
+  const config = newConfig(listen, options.host ?? [], transport);
+  const madeKeyfile = makeKeyfile(options.keyfile, io);
+  const method = unsealMethodFrom(options, io) ?? newPassphrase(io);
+  const made = await createServerData(options.data, config, method, io);
+  if (options.json === true) {
+    printJson(io.terminal, {
+      data: made.directory,
+      url: config.url,
+      hosts: config.hosts,
+      sealedWith: method.method,
+      ca: made.ca,
+      auditKey: made.auditKey,
+    });
+  } else {
+    const keyfile = madeKeyfile
+      ? `  made key file ${options.keyfile}: keep a copy elsewhere, without it nothing opens\n`
+      : '';
+    io.terminal.stdout.write(
+      `made a key server in ${made.directory}\n  url ${config.url}, sealed with a ${method.method}\n${keyfile}`,
+    );
+  }
+  if (place.kind === 'absent') {
+    io.terminal.stderr.write(`keyserver: hint: ${listen.host} is on no interface yet; start will wait for it\n`);
+  }
+}
+
+/** A key file that is not there is made, exclusively; one that is there is used as it is. */
+function makeKeyfile(path: string | undefined, io: CommandIo): boolean {
+  if (path === undefined || existsSync(path)) return false;
+  createSecretFile(path, io.random(keyfileBytes));
+  return true;
+}
+
+function newPassphrase(io: CommandIo): UnsealMethod {
+  const hint = 'use --passphrase-file FILE, --keyfile FILE or --credential NAME';
+  return passphraseMethod(async () => {
+    const first = await askSecret(io.terminal, 'new passphrase', hint);
+    const second = await askSecret(io.terminal, 'again', hint);
+    if (first === second) return first;
+    throw new LatchkeyError('passphrase_differs', 'the two passphrases differ', { exit: 2 });
+  });
+}
