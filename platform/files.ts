@@ -26,6 +26,14 @@ function syncFolder(path: string): void {
   }
 }
 
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // the error that led here is the one to tell
+  }
+}
+
 function writeWhole(path: string, flags: number, mode: number, data: string | Uint8Array): void {
   const bytes = typeof data === 'string' ? Buffer.from(data) : data;
   const file = openSync(path, flags, mode);
@@ -50,7 +58,7 @@ export function writeFileAtomic(path: string, data: string | Uint8Array, options
     renameSync(temporary, path);
     syncFolder(dirname(path));
   } catch (error) {
-    rmSync(temporary, { force: true });
+    removeQuietly(temporary);
     throw new LatchkeyError('file_not_written', `${path} could not be written (${codeOf(error)})`, { cause: error });
   }
 }
