@@ -7,15 +7,18 @@ declare(strict_types=1);
 namespace OCA\RemoteKeyStorage;
 
 use OCA\RemoteKeyStorage\Cache\KeyCache;
+use OCA\RemoteKeyStorage\Cache\RamStore;
 use OCA\RemoteKeyStorage\Cache\Rewrap;
 use OCA\RemoteKeyStorage\State\CircuitBreaker;
 use OCA\RemoteKeyStorage\State\Credentials;
 use OCA\RemoteKeyStorage\State\LinkState;
 use OCA\RemoteKeyStorage\State\PurgeMarker;
 use OCA\RemoteKeyStorage\State\ReleaseLog;
+use OCA\RemoteKeyStorage\State\StateError;
 use OCA\RemoteKeyStorage\State\StateFolder;
 use OCA\RemoteKeyStorage\Storage\KeySource;
 use OCA\RemoteKeyStorage\Wire\ReleaseClient;
+use OCA\RemoteKeyStorage\Wire\WireError;
 use OCP\IConfig;
 
 /**
@@ -26,74 +29,186 @@ class Host {
 	/** The system value of config.php that names the state folder. A path, no secret. */
 	public const CONFIG_DIR = 'remotekeystorage.dir';
 
+	/** @var array<string, self> */
+	private static array $hosts = [];
+
+	private StateFolder $folder;
+	private string $secret;
+	private string $instanceId;
+	private ?Credentials $credentials = null;
+	private bool $isLoaded = false;
+	private ?KeyCache $cache = null;
+	private ?RamStore $store;
+
+	private function __construct(string $dir, #[\SensitiveParameter] string $secret, string $instanceId, ?RamStore $store) {
+		$this->folder = new StateFolder($dir);
+		$this->secret = $secret;
+		$this->instanceId = $instanceId;
+		$this->store = $store;
+	}
+
 	/**
 	 * @param string $dir state folder, absolute
 	 * @param string $secret config.php "secret"; only needed to re-wrap the master key, '' where no key is read
 	 * @param string $instanceId config.php "instanceid"
+	 * @param RamStore|null $store for tests; null takes the best one of this SAPI
 	 */
 	public static function at(
 		string $dir,
 		#[\SensitiveParameter]
 		string $secret = '',
 		string $instanceId = '',
+		?RamStore $store = null
 	): self {
-		throw new \LogicException('not built yet');
-	}
-
-	/** The host config.php points at; null when "remotekeystorage.dir" is not set. Does not look at the folder yet. */
-	public static function fromConfig(IConfig $config): ?self {
-		throw new \LogicException('not built yet');
-	}
-
-	public function folder(): StateFolder {
-		throw new \LogicException('not built yet');
+		return new self($dir, $secret, $instanceId, $store);
 	}
 
 	/**
-	 * Parsed client.json, read again on each call of a new process only.
+	 * The host config.php points at; null when "remotekeystorage.dir" is not set. Does not look at the folder yet.
+	 * The same object each time for the same folder.
+	 */
+	public static function fromConfig(IConfig $config): ?self {
+		$dir = $config->getSystemValue(self::CONFIG_DIR, '');
+		if (!is_string($dir) || $dir === '') {
+			return null;
+		}
+		return self::$hosts[$dir] ??= self::at(
+			$dir,
+			(string)$config->getSystemValue('secret', ''),
+			(string)$config->getSystemValue('instanceid', '')
+		);
+	}
+
+	public function folder(): StateFolder {
+		return $this->folder;
+	}
+
+	/**
+	 * Parsed client.json, read once per process; reload() has it read again.
 	 *
 	 * @return Credentials|null null when there is no client.json: not enrolled
-	 * @throws State\StateError when it is there but not usable: mode, owner, format
+	 * @throws StateError when it is there but not usable: mode, owner, format
 	 */
 	public function credentials(): ?Credentials {
-		throw new \LogicException('not built yet');
+		if (!$this->isLoaded) {
+			$this->credentials = Credentials::load($this->folder);
+			$this->isLoaded = true;
+		}
+		return $this->credentials;
 	}
 
 	/** Forget what was read from client.json in this process, after writing it. */
 	public function reload(): void {
+		$this->credentials = null;
+		$this->isLoaded = false;
 	}
 
 	public function links(): LinkState {
-		throw new \LogicException('not built yet');
+		return new LinkState($this->folder);
 	}
 
-	/** @throws State\StateError when not enrolled */
+	/** @throws StateError when not enrolled */
 	public function client(): ReleaseClient {
-		throw new \LogicException('not built yet');
+		$credentials = $this->credentials();
+		if ($credentials === null) {
+			throw new StateError('state_missing', 'this host is not enrolled', 'occ remotekey:enroll');
+		}
+		return new ReleaseClient($this->folder, $credentials, $this->links(), $this->releases());
 	}
 
 	public function cache(): KeyCache {
-		throw new \LogicException('not built yet');
+		return $this->cache ??= new KeyCache(
+			$this->store ?? KeyCache::bestStore('latchkey:' . $this->tag() . ':'),
+			$this->purgeMarker(),
+			function (): array {
+				$credentials = $this->credentials();
+				return $credentials === null ? [] : $credentials->keys();
+			}
+		);
 	}
 
 	public function breaker(): CircuitBreaker {
-		throw new \LogicException('not built yet');
+		return new CircuitBreaker($this->folder);
 	}
 
 	public function purgeMarker(): PurgeMarker {
-		throw new \LogicException('not built yet');
+		return new PurgeMarker($this->folder);
 	}
 
 	public function releases(): ReleaseLog {
-		throw new \LogicException('not built yet');
+		return new ReleaseLog($this->folder);
 	}
 
 	public function rewrap(): Rewrap {
-		throw new \LogicException('not built yet');
+		return new Rewrap($this->secret, $this->instanceId);
 	}
 
 	/** Where RemoteKeyStorage gets its keys: cache first, then one exchange per host at a time. */
 	public function keys(): KeySource {
-		throw new \LogicException('not built yet');
+		return new KeySource($this);
+	}
+
+	/**
+	 * The master key re-wrapped so that it opens in a millisecond; other keys as they are.
+	 *
+	 * @throws StateError blob_format or blob_signature when it cannot be this instance's master key
+	 */
+	public function cheapToOpen(string $keyId, #[\SensitiveParameter] string $bytes): string {
+		$credentials = $this->credentials();
+		$master = $credentials === null ? null : $credentials->masterKeyId();
+		if ($master === null || $keyId !== $master . '.privateKey') {
+			return $bytes;
+		}
+		return $this->rewrap()->rewrap($bytes, $master);
+	}
+
+	/**
+	 * Prove the newest link to the key server, and do what it says: on "purge" or a denial every cached key on this host
+	 * is dropped at once. A good answer lets exchanges be tried again.
+	 *
+	 * @return array{state: string, policy: array{ttl: int, staleIfError: int}} state: ok | purge
+	 * @throws WireError
+	 * @throws StateError
+	 */
+	public function heartbeat(): array {
+		try {
+			$answer = $this->client()->heartbeat();
+		} catch (WireError $e) {
+			if ($e->isDenial()) {
+				$this->drop();
+			}
+			throw $e;
+		}
+		if ($answer['state'] === 'purge') {
+			$this->drop();
+		} else {
+			$this->breaker()->reset();
+			$this->cache()->sweep();
+		}
+		return $answer;
+	}
+
+	/** Drop every cached key on this host, in every SAPI. @throws StateError state_write */
+	public function drop(): void {
+		$this->cache()->forget();
+		$this->purgeMarker()->raise();
+	}
+
+	/** An exchange failed: turn the next ones away for a while; if it was the server's word, drop the keys. */
+	public function refused(WireError $error): void {
+		$this->breaker()->failed($error);
+		if ($error->isDenial()) {
+			$this->drop();
+		}
+	}
+
+	/** Tells instances under one PHP or one user apart. */
+	private function tag(): string {
+		return substr(hash('sha256', $this->instanceId . "\0" . $this->folder->path()), 0, 16);
+	}
+
+	/** @return array<string, mixed> */
+	public function __debugInfo(): array {
+		return ['folder' => $this->folder->path()];
 	}
 }

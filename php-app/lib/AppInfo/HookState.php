@@ -8,18 +8,37 @@ namespace OCA\RemoteKeyStorage\AppInfo;
 
 /** How far the hook got into this process. Read by status, setup check and admin page. */
 class HookState {
+	private static string $hook = 'off';
+	private static bool $sessions = false;
+	private static ?string $failure = null;
+
 	/** app (container override by this app) | core (patched Server.php) | off */
 	public static function hook(): string {
-		throw new \LogicException('not built yet');
+		return self::$hook;
 	}
 
 	/** Is OCA\Encryption\Session replaced, so that no decrypted key reaches a PHP session? */
 	public static function sessionsKeyFree(): bool {
-		throw new \LogicException('not built yet');
+		return self::$sessions;
 	}
 
-	/** Why the hook is not complete; null when nothing failed. No secrets. */
+	/** Why the hook is not complete; null when nothing failed. No secrets. Remote keys are refused while it is not null. */
 	public static function failure(): ?string {
-		throw new \LogicException('not built yet');
+		return self::$failure;
+	}
+
+	/** @internal @param 'app'|'core' $hook */
+	public static function storageInstalled(string $hook): void {
+		self::$hook = $hook;
+	}
+
+	/** @internal */
+	public static function sessionsInstalled(): void {
+		self::$sessions = true;
+	}
+
+	/** @internal */
+	public static function failed(string $what, \Throwable $cause): void {
+		self::$failure = $what . ' (' . get_class($cause) . ' in ' . basename($cause->getFile()) . ':' . $cause->getLine() . ')';
 	}
 }

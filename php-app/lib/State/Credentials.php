@@ -6,8 +6,15 @@ declare(strict_types=1);
 
 namespace OCA\RemoteKeyStorage\State;
 
+use OCA\RemoteKeyStorage\Wire\Answer;
+use OCA\RemoteKeyStorage\Wire\Encoding;
+use OCA\RemoteKeyStorage\Wire\Endpoint;
+
 /** What this host holds of its enrolment: client.json. Immutable; with…() gives a changed copy to save(). */
 class Credentials {
+	private const FILE = 'client.json';
+	private const VERSION = 1;
+
 	/** @var list<string> */
 	private array $urls;
 	private string $clientId;
@@ -33,8 +40,14 @@ class Credentials {
 		#[\SensitiveParameter]
 		?string $totpSecret,
 		?string $masterKeyId,
-		array $keys,
+		array $keys
 	) {
+		self::check($urls !== [] && array_filter($urls, [self::class, 'isUrl']) === $urls && array_values($urls) === $urls, 'urls');
+		self::check(preg_match('/\A[\x21-\x7e]{1,128}\z/', $clientId) === 1, 'clientId');
+		self::check(Encoding::fromBase64Url($token, 32) !== null, 'token');
+		self::check($totpSecret === null || Encoding::fromBase32($totpSecret) !== null, 'totpSecret');
+		self::check($masterKeyId === null || preg_match('/\Amaster_[A-Za-z0-9_-]{1,64}\z/', $masterKeyId) === 1, 'masterKeyId');
+		self::check(array_filter($keys, [self::class, 'isPrivateKeyId']) === $keys && array_values($keys) === $keys, 'keys');
 		$this->urls = $urls;
 		$this->clientId = $clientId;
 		$this->token = $token;
@@ -43,13 +56,52 @@ class Credentials {
 		$this->keys = $keys;
 	}
 
-	/** @return self|null null when there is no client.json @throws StateError */
+	/**
+	 * @return self|null null when there is no client.json
+	 * @throws StateError
+	 */
 	public static function load(StateFolder $folder): ?self {
-		throw new \LogicException('not built yet');
+		$bytes = $folder->read(self::FILE);
+		if ($bytes === null) {
+			return null;
+		}
+		$folder->assertUsable();
+		$fields = json_decode($bytes, true, 4);
+		self::check(is_array($fields), 'it');
+		self::check(($fields['version'] ?? null) === self::VERSION, 'version');
+		foreach (['urls' => 'array', 'clientId' => 'string', 'token' => 'string', 'keys' => 'array'] as $name => $type) {
+			self::check(gettype($fields[$name] ?? null) === $type, $name);
+		}
+		foreach (['totpSecret', 'masterKeyId'] as $name) {
+			self::check(array_key_exists($name, $fields) && ($fields[$name] === null || is_string($fields[$name])), $name);
+		}
+		return new self(
+			$fields['urls'],
+			$fields['clientId'],
+			$fields['token'],
+			$fields['totpSecret'],
+			$fields['masterKeyId'],
+			$fields['keys']
+		);
 	}
 
 	/** Durable when it returns. @throws StateError */
 	public function save(StateFolder $folder): void {
+		$folder->assertUsable();
+		$folder->write(self::FILE, $this->toJson());
+	}
+
+	/** What save() writes, for who puts a whole folder together under temporary names. */
+	public function toJson(): string {
+		return json_encode([
+			'version' => self::VERSION,
+			'urls' => $this->urls,
+			'clientId' => $this->clientId,
+			'token' => $this->token,
+			'totpSecret' => $this->totpSecret,
+			'masterKeyId' => $this->masterKeyId,
+			'keys' => $this->keys,
+		], JSON_THROW_ON_ERROR | JSON_UNESCAPED_SLASHES | JSON_PRETTY_PRINT) . "\n";
 	}
 
 	/** @return list<string> */
@@ -89,5 +141,30 @@ class Credentials {
 
 	public function withMasterKeyId(?string $masterKeyId): self {
 		return new self($this->urls, $this->clientId, $this->token, $this->totpSecret, $masterKeyId, $this->keys);
+	}
+
+	/** @return array<string, mixed> */
+	public function __debugInfo(): array {
+		return ['clientId' => $this->clientId, 'keys' => $this->keys];
+	}
+
+	/** @param mixed $url */
+	private static function isUrl($url): bool {
+		return is_string($url) && Endpoint::parse($url) !== null;
+	}
+
+	/** @param mixed $id */
+	private static function isPrivateKeyId($id): bool {
+		return is_string($id) && Answer::isKeyId($id) && substr($id, -11) === '.privateKey';
+	}
+
+	private static function check(bool $holds, string $field): void {
+		if (!$holds) {
+			throw new StateError(
+				'state_format',
+				'"' . $field . '" in client.json is not as it must be',
+				'restore the file from a copy, or enrol this host again'
+			);
+		}
 	}
 }

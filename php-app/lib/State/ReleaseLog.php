@@ -8,7 +8,13 @@ namespace OCA\RemoteKeyStorage\State;
 
 /** releases.json: the last 20 exchanges for the admin page. No secrets, no key bytes. */
 class ReleaseLog {
+	private const FILE = 'releases.json';
+	private const KEPT = 20;
+
+	private StateFolder $folder;
+
 	public function __construct(StateFolder $folder) {
+		$this->folder = $folder;
 	}
 
 	/**
@@ -18,6 +24,24 @@ class ReleaseLog {
 	 * @param string $code "" or the error code
 	 */
 	public function add(string $reason, string $outcome, string $code, int $milliseconds): void {
+		$log = $this->load();
+		array_unshift($log['releases'], [
+			'time' => (int)(microtime(true) * 1000),
+			'reason' => $reason,
+			'outcome' => $outcome,
+			'code' => $code,
+			'ms' => $milliseconds,
+			'sapi' => PHP_SAPI,
+		]);
+		$log['releases'] = array_slice($log['releases'], 0, self::KEPT);
+		$this->store($log);
+	}
+
+	/** The key server's audit head went back: it was restored from a backup, or is another one. Never throws. */
+	public function suspectRollback(): void {
+		$log = $this->load();
+		$log['rollback'] = (int)(microtime(true) * 1000);
+		$this->store($log);
 	}
 
 	/**
@@ -26,11 +50,32 @@ class ReleaseLog {
 	 * @return list<array{time: int, reason: string, outcome: string, code: string, ms: int, sapi: string}> time in ms
 	 */
 	public function recent(): array {
-		throw new \LogicException('not built yet');
+		return $this->load()['releases'];
 	}
 
 	/** Has the key server shown an audit head older than one seen before (restored from a backup)? ms, or null. */
 	public function rollbackSuspectedAt(): ?int {
-		throw new \LogicException('not built yet');
+		return $this->load()['rollback'];
+	}
+
+	/** @return array{releases: list<array<string, mixed>>, rollback: int|null} */
+	private function load(): array {
+		try {
+			$log = json_decode($this->folder->read(self::FILE) ?? '', true, 4);
+		} catch (StateError $e) {
+			$log = null;
+		}
+		$releases = is_array($log) && is_array($log['releases'] ?? null) ? $log['releases'] : [];
+		$rollback = is_array($log) && is_int($log['rollback'] ?? null) ? $log['rollback'] : null;
+		return ['releases' => array_values(array_filter($releases, 'is_array')), 'rollback' => $rollback];
+	}
+
+	/** @param array{releases: list<array<string, mixed>>, rollback: int|null} $log */
+	private function store(array $log): void {
+		try {
+			$this->folder->write(self::FILE, json_encode($log, JSON_THROW_ON_ERROR) . "\n", false);
+		} catch (StateError $e) {
+			// the page shows one line less
+		}
 	}
 }

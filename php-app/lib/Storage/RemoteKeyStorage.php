@@ -7,31 +7,183 @@ declare(strict_types=1);
 namespace OCA\RemoteKeyStorage\Storage;
 
 use OC\Encryption\Keys\Storage;
+use OC\Encryption\Util;
+use OC\Files\View;
+use OCA\RemoteKeyStorage\AppInfo\HookState;
+use OCA\RemoteKeyStorage\Host;
+use OCA\RemoteKeyStorage\State\Credentials;
+use OCA\RemoteKeyStorage\State\StateError;
+use OCP\IConfig;
+use OCP\IGroupManager;
+use OCP\IUserManager;
+use OCP\Security\ICrypto;
+use Psr\Container\ContainerInterface;
 
-/** Nextcloud's key storage, except that the ids in client.json `keys` come from the key server. */
+/**
+ * Nextcloud's key storage, except that the ids in client.json `keys` come from the key server and cannot be written or
+ * deleted here. Everything else, and everything while this host is not enrolled, is Nextcloud's own.
+ */
 class RemoteKeyStorage extends Storage {
+	private const PRIVATE_SUFFIX = '.privateKey';
+
+	private IConfig $ownConfig;
+	private ?Host $host = null;
+
+	public function __construct(View $view, Util $util, ICrypto $crypto, IConfig $config, ?Host $host = null) {
+		parent::__construct($view, $util, $crypto, $config);
+		$this->ownConfig = $config;
+		$this->host = $host;
+	}
+
+	/** Made from the server's container alone, so that a patched Server.php can hand it out without the app. */
+	public static function build(ContainerInterface $container): self {
+		$view = new View();
+		$config = $container->get(IConfig::class);
+		$util = new Util($view, $container->get(IUserManager::class), $container->get(IGroupManager::class), $config);
+		return new self($view, $util, $container->get(ICrypto::class), $config);
+	}
+
 	/**
-	 * KeySource::fresh() of this instance's host.
+	 * @param string $keyId
+	 * @param string $encryptionModuleId
+	 * @return string|LazyKey
+	 */
+	public function getSystemUserKey($keyId, $encryptionModuleId) {
+		if (!self::isPrivate($keyId)) {
+			return parent::getSystemUserKey($keyId, $encryptionModuleId);
+		}
+		if ($this->isRemote($keyId)) {
+			return $this->lazily($keyId);
+		}
+		$key = parent::getSystemUserKey($keyId, $encryptionModuleId);
+		if ($key === '' && $this->host() !== null) {
+			// the keys may have been moved away while this process was running
+			$this->host()->reload();
+			if ($this->isRemote($keyId)) {
+				return $this->lazily($keyId);
+			}
+			$public = substr($keyId, 0, -strlen(self::PRIVATE_SUFFIX)) . '.publicKey';
+			if (parent::getSystemUserKey($public, $encryptionModuleId) !== '') {
+				throw Refusal::because($keyId . ' is neither on this disk nor known to be on the key server; look at the state folder');
+			}
+		}
+		return $key;
+	}
+
+	/**
+	 * @param string $keyId
+	 * @param string $key
+	 * @param string $encryptionModuleId
+	 * @return bool
+	 */
+	public function setSystemUserKey($keyId, #[\SensitiveParameter] $key, $encryptionModuleId) {
+		$this->refuseToTouch($keyId);
+		return parent::setSystemUserKey($keyId, $key, $encryptionModuleId);
+	}
+
+	/**
+	 * @param string $keyId
+	 * @param string $encryptionModuleId
+	 * @return bool
+	 */
+	public function deleteSystemUserKey($keyId, $encryptionModuleId) {
+		$this->refuseToTouch($keyId);
+		return parent::deleteSystemUserKey($keyId, $encryptionModuleId);
+	}
+
+	/**
+	 * KeySource::fresh() of this instance's host: a real release, past cache and breaker.
 	 *
 	 * @param list<string> $keyIds
-	 * @return array<string, string>
+	 * @param string $reason verify | restore | cli:<command>
+	 * @return array<string, string> bytes exactly as the server holds them
+	 * @throws \OCA\RemoteKeyStorage\Wire\WireError
+	 * @throws StateError
 	 */
 	public function releaseFresh(array $keyIds, string $reason): array {
-		throw new \LogicException('not built yet');
+		$host = $this->host();
+		if ($host === null) {
+			throw new StateError('state_missing', 'this host is not enrolled', 'occ remotekey:enroll');
+		}
+		return $host->keys()->fresh($keyIds, $reason);
 	}
 
 	/** What stock Nextcloud would answer: the local file, '' when there is none. For escrow and restore. */
 	public function localSystemUserKey(string $keyId, string $moduleId): string {
-		throw new \LogicException('not built yet');
+		return (string)parent::getSystemUserKey($keyId, $moduleId);
 	}
 
 	/** Write the local file although the id is remote. For restore only. */
 	public function writeLocalSystemUserKey(string $keyId, #[\SensitiveParameter] string $key, string $moduleId): bool {
-		throw new \LogicException('not built yet');
+		return (bool)parent::setSystemUserKey($keyId, $key, $moduleId);
 	}
 
 	/** Delete the local file although the id is remote. For escrow --stage=remove only. */
 	public function deleteLocalSystemUserKey(string $keyId, string $moduleId): bool {
-		throw new \LogicException('not built yet');
+		return (bool)parent::deleteSystemUserKey($keyId, $moduleId);
+	}
+
+	private function lazily(string $keyId): LazyKey {
+		return new LazyKey(function () use ($keyId): string {
+			$failure = HookState::failure();
+			if ($failure !== null) {
+				throw Refusal::because('the hook is not complete, so the key could reach the disk: ' . $failure);
+			}
+			return $this->host()->keys()->get($keyId);
+		});
+	}
+
+	/** @throws \OCP\Encryption\Exceptions\GenericEncryptionException in any doubt */
+	private function isRemote(string $keyId): bool {
+		$credentials = $this->credentials();
+		if ($credentials === null || $credentials->isRemote($keyId)) {
+			return $credentials !== null;
+		}
+		$pinned = self::pinnedMaster($credentials);
+		if ($pinned !== null && strncmp($keyId, 'master_', 7) === 0) {
+			throw Refusal::because(
+				'Nextcloud asks for ' . $keyId . ', but this server\'s master key is ' . $pinned
+				. '; put it right with: occ config:app:set encryption masterKeyId --value=' . $pinned
+			);
+		}
+		return false;
+	}
+
+	/** Both halves: a new public key beside an old private one would be the end of every new file. */
+	private function refuseToTouch(string $keyId): void {
+		$base = (string)preg_replace('/\.(privateKey|publicKey)\z/', '', $keyId);
+		if ($base === $keyId) {
+			return;
+		}
+		$credentials = $this->credentials();
+		if ($credentials === null) {
+			return;
+		}
+		$isMaster = strncmp($keyId, 'master_', 7) === 0 && self::pinnedMaster($credentials) !== null;
+		if ($isMaster || $credentials->isRemote($base . self::PRIVATE_SUFFIX)) {
+			throw Refusal::because($keyId . ' is kept on the key server and must not be written or deleted here');
+		}
+	}
+
+	private static function pinnedMaster(Credentials $credentials): ?string {
+		$id = $credentials->masterKeyId();
+		return $id !== null && $credentials->isRemote($id . self::PRIVATE_SUFFIX) ? $id : null;
+	}
+
+	private function credentials(): ?Credentials {
+		try {
+			$host = $this->host();
+			return $host === null ? null : $host->credentials();
+		} catch (StateError $e) {
+			throw Refusal::from($e);
+		}
+	}
+
+	private function host(): ?Host {
+		return $this->host ??= Host::fromConfig($this->ownConfig);
+	}
+
+	private static function isPrivate(string $keyId): bool {
+		return substr($keyId, -strlen(self::PRIVATE_SUFFIX)) === self::PRIVATE_SUFFIX;
 	}
 }

@@ -6,14 +6,49 @@ declare(strict_types=1);
 
 namespace OCA\RemoteKeyStorage\Wire;
 
+use OCA\RemoteKeyStorage\Machine\BootId;
+use OCA\RemoteKeyStorage\Machine\Fingerprint;
+use OCA\RemoteKeyStorage\State\Credentials;
+use OCA\RemoteKeyStorage\State\LinkState;
+use OCA\RemoteKeyStorage\State\ReleaseLog;
+use OCA\RemoteKeyStorage\State\StateFolder;
+use OCA\RemoteKeyStorage\State\StateLock;
+
 /** The key server, seen from this host: TLS 1.3, its CA pinned, connect 2 s, a whole exchange 5 s, never a proxy. */
 class ReleaseClient {
+	/** Longer than an exchange can take, so that a healthy queue never gives up. */
+	public const LOCK_SECONDS = 6.0;
+
+	private StateFolder $folder;
+	private Credentials $credentials;
+	private LinkState $links;
+	private ReleaseLog $log;
+	/** @var callable(): int */
+	private $clock;
+
+	/** @param (callable(): int)|null $clock ms since 1970 */
+	public function __construct(
+		StateFolder $folder,
+		Credentials $credentials,
+		LinkState $links,
+		ReleaseLog $log,
+		?callable $clock = null
+	) {
+		$this->folder = $folder;
+		$this->credentials = $credentials;
+		$this->links = $links;
+		$this->log = $log;
+		$this->clock = $clock ?? static fn (): int => (int)(microtime(true) * 1000);
+	}
+
 	/**
 	 * Spend an enrolment code. Writes nothing: the caller stores what comes back (Credentials, ca.pem, LinkState::start).
 	 *
 	 * @param list<string> $urls tried in order
 	 * @param string $ca PEM of the key server's CA
-	 * @return array{clientId: string, token: string, totpSecret: string|null, link: string, ca: string, keys: list<string>, url: string}
+	 * @return array{
+	 *     clientId: string, token: string, totpSecret: string|null, link: string, ca: string, keys: list<string>, url: string
+	 * } ca: the server's own statement of its CA, '' if it made none; the pinned one has proved right in any case
 	 * @throws WireError
 	 */
 	public static function enroll(
@@ -21,9 +56,35 @@ class ReleaseClient {
 		#[\SensitiveParameter]
 		string $code,
 		string $ca,
-		?string $name = null,
+		?string $name = null
 	): array {
-		throw new \LogicException('not built yet');
+		$folder = sys_get_temp_dir() . '/latchkey-ca-' . bin2hex(random_bytes(8));
+		if (!mkdir($folder, 0700) || file_put_contents($folder . '/ca.pem', $ca) !== strlen($ca)) {
+			throw new WireError('unreachable', 'the CA certificate could not be put into a temporary file');
+		}
+		try {
+			$fields = ['code' => $code] + ($name === null ? [] : ['name' => $name]);
+			$caFile = $folder . '/ca.pem';
+			return self::overEndpoints($urls, $caFile, static function (Transport $transport, string $url) use ($fields): array {
+				$answer = $transport->send('POST', '/v1/enroll', [], $fields);
+				$secret = $answer->optional('totpSecret', 128);
+				if ($secret !== null && Encoding::fromBase32($secret) === null) {
+					throw new WireError('bad_answer', 'the key server\'s answer has no usable "totpSecret"', $answer->status());
+				}
+				return [
+					'clientId' => $answer->text('clientId', 128),
+					'token' => $answer->link('token')->text(),
+					'totpSecret' => $secret,
+					'link' => $answer->link('link')->text(),
+					'ca' => $answer->optional('ca', 16384) ?? '',
+					'keys' => $answer->keyIds(),
+					'url' => $url,
+				];
+			});
+		} finally {
+			@unlink($folder . '/ca.pem');
+			@rmdir($folder);
+		}
 	}
 
 	/**
@@ -37,32 +98,183 @@ class ReleaseClient {
 		#[\SensitiveParameter]
 		string $bytes,
 		#[\SensitiveParameter]
-		string $grant,
+		string $grant
 	): array {
-		throw new \LogicException('not built yet');
+		if (!Answer::isKeyId($keyId) || $bytes === '') {
+			throw new \TypeError('putKey() needs a key id and bytes');
+		}
+		return $this->talk(function (Transport $transport) use ($keyId, $bytes, $grant): array {
+			$fields = ['key' => base64_encode($bytes), 'grant' => $grant];
+			$answer = $transport->send('PUT', '/v1/keys/' . $keyId, $this->headers(false), $fields);
+			$digest = $answer->text('sha256', 64);
+			if ($answer->text('id', 128) !== $keyId || !hash_equals(hash('sha256', $bytes), $digest)) {
+				throw new WireError('bad_answer', 'the key server stored something else than it was given', $answer->status());
+			}
+			return ['id' => $keyId, 'sha256' => $digest, 'created' => $answer->status() === 201];
+		});
 	}
 
 	/**
-	 * One whole open + release, under the host's lock, the chain moved durably. No cache, no breaker.
+	 * One whole open + release, under the host's lock, the chain moved durably. No cache, no breaker: Host::keys() has both.
 	 *
 	 * @param list<string> $keyIds
 	 * @param string $reason cold | expired | cli:<command> | verify | restore
+	 * @param StateLock|null $held the lock, when the caller holds it already
 	 * @return array{keys: array<string, string>, policy: array{ttl: int, staleIfError: int}} bytes exactly as stored
 	 * @throws WireError
 	 * @throws \OCA\RemoteKeyStorage\State\StateError
 	 */
-	public function release(array $keyIds, string $reason): array {
-		throw new \LogicException('not built yet');
+	public function release(array $keyIds, string $reason, ?StateLock $held = null): array {
+		if ($keyIds === [] || array_filter($keyIds, [Answer::class, 'isKeyId']) !== $keyIds) {
+			throw new \TypeError('release() needs key ids');
+		}
+		$lock = $held ?? $this->folder->lock(self::LOCK_SECONDS);
+		try {
+			return $this->freshly(fn (): array => $this->talk(
+				fn (Transport $transport): array => $this->exchange($transport, $keyIds, $reason)
+			));
+		} finally {
+			if ($held === null) {
+				$lock->release();
+			}
+		}
 	}
 
 	/**
-	 * Prove the newest stored link. The caller raises the purge marker when the state is "purge".
+	 * Prove the newest stored link. Host::heartbeat() also does what the answer asks for.
 	 *
 	 * @return array{state: string, policy: array{ttl: int, staleIfError: int}} state: ok | purge
 	 * @throws WireError
 	 * @throws \OCA\RemoteKeyStorage\State\StateError
 	 */
 	public function heartbeat(): array {
-		throw new \LogicException('not built yet');
+		$lock = $this->folder->lock(self::LOCK_SECONDS);
+		try {
+			return $this->freshly(fn (): array => $this->talk(function (Transport $transport): array {
+				$stamp = $this->links->stamp(($this->clock)());
+				$bootId = BootId::current() ?? '00000000-0000-0000-0000-000000000000';
+				$answer = $transport->send('POST', '/v1/heartbeat', $this->headers(false), [
+					'linkId' => $stamp['link']->id(),
+					'time' => $stamp['time'],
+					'bootId' => $bootId,
+					'uptime' => BootId::uptime(),
+					'proof' => $stamp['link']->proof($stamp['time'], $bootId),
+				]);
+				$state = $answer->text('state', 16);
+				if ($state !== 'ok' && $state !== 'purge') {
+					throw new WireError('bad_answer', 'the key server\'s answer has no usable "state"', $answer->status());
+				}
+				$this->compare($stamp['seen'], $answer->head());
+				return ['state' => $state, 'policy' => $answer->policy()];
+			}));
+		} finally {
+			$lock->release();
+		}
+	}
+
+	/**
+	 * @param list<string> $keyIds
+	 * @return array{keys: array<string, string>, policy: array{ttl: int, staleIfError: int}}
+	 */
+	private function exchange(Transport $transport, array $keyIds, string $reason): array {
+		$stamp = $this->links->stamp(($this->clock)());
+		$opened = $transport->send('POST', '/v1/open', $this->headers(true), [
+			'link' => $stamp['link']->text(),
+			'time' => $stamp['time'],
+			'fingerprint' => Fingerprint::current(),
+			'bootId' => BootId::current(),
+			'reason' => $reason,
+			'seen' => $stamp['seen'],
+		]);
+		$next = $opened->link('next');
+		$session = $opened->text('session');
+		$this->compare($stamp['seen'], $opened->head());
+		// on disk before the second message: whoever holds only what was on disk before it can no longer go on unseen
+		$time = $this->links->keep($stamp['link'], $next, ($this->clock)());
+		$released = $transport->send('POST', '/v1/release', $this->headers(false), [
+			'session' => $session,
+			'link' => $next->text(),
+			'time' => $time,
+			'keys' => $keyIds,
+		]);
+		$this->links->advance($next, $released->head());
+		return ['keys' => $released->keys($keyIds), 'policy' => $released->policy()];
+	}
+
+	/**
+	 * A stale message was ignored by the server, so saying it again with a newer time is safe; once.
+	 *
+	 * @param callable(): array<string, mixed> $attempt
+	 * @return array<string, mixed>
+	 */
+	private function freshly(callable $attempt): array {
+		try {
+			return $attempt();
+		} catch (WireError $e) {
+			if ($e->code() !== 'stale_message' || $e->serverTime() === null) {
+				throw $e;
+			}
+			$this->links->rebase($e->serverTime());
+			return $attempt();
+		}
+	}
+
+	/**
+	 * @param callable(Transport, string): array<string, mixed> $conversation
+	 * @return array<string, mixed>
+	 */
+	private function talk(callable $conversation): array {
+		if ($this->folder->read('ca.pem') === null) {
+			throw new WireError('tls_failed', 'ca.pem is not in the state folder');
+		}
+		return self::overEndpoints($this->credentials->urls(), $this->folder->file('ca.pem'), $conversation);
+	}
+
+	/**
+	 * @param list<string> $urls
+	 * @param callable(Transport, string): array<string, mixed> $conversation
+	 * @return array<string, mixed>
+	 */
+	private static function overEndpoints(array $urls, string $caFile, callable $conversation): array {
+		$deadline = microtime(true) + Transport::EXCHANGE_SECONDS;
+		$failure = new WireError('unreachable', 'no key server URL is given');
+		foreach ($urls as $url) {
+			$endpoint = Endpoint::parse($url);
+			if ($endpoint === null) {
+				throw new WireError('unreachable', 'a key server URL must be https://host[:port], without a path');
+			}
+			if (microtime(true) >= $deadline) {
+				break;
+			}
+			try {
+				return $conversation(new Transport($endpoint, $caFile, null, $deadline - microtime(true)), $url);
+			} catch (WireError $e) {
+				$failure = $e;
+				if (!$e->isElsewhereWorthTrying()) {
+					break;
+				}
+			}
+		}
+		throw $failure;
+	}
+
+	/**
+	 * @param array{seq: int, head: string}|null $known
+	 * @param array{seq: int, head: string} $head
+	 */
+	private function compare(?array $known, array $head): void {
+		if ($known !== null && ($head['seq'] < $known['seq'] || ($head['seq'] === $known['seq'] && $head['head'] !== $known['head']))) {
+			$this->log->suspectRollback();
+		}
+	}
+
+	/** @return list<string> */
+	private function headers(bool $withCode): array {
+		$headers = ['X-Client: ' . $this->credentials->clientId(), 'X-Auth-Token: ' . $this->credentials->token()];
+		$secret = $this->credentials->totpSecret();
+		if ($withCode && $secret !== null) {
+			$headers[] = 'X-TOTP: ' . Totp::code((string)Encoding::fromBase32($secret), intdiv(($this->clock)(), 1000));
+		}
+		return $headers;
 	}
 }

@@ -12,15 +12,36 @@ namespace OCA\RemoteKeyStorage\Wire;
  * invalid_request, …) or one of ours: unreachable, timeout, tls_failed, bad_answer.
  */
 class WireError extends \RuntimeException {
+	private const HINTS = [
+		'unreachable' => 'check that the key server runs and that the tunnel to it is up',
+		'timeout' => 'the key server answered too slowly; check its load and the tunnel',
+		'tls_failed' => 'the certificate is not from the CA in ca.pem or not for this name; enrol again if the server was set up anew',
+		'bad_answer' => 'what answered is not a key server of this version; check the URL',
+		'unauthorized' => 'credentials, clock or link do not fit; see "keyserver audit tail", then enrol again under a reset code',
+		'source_refused' => 'this host does not call from an allowed network; see "keyserver client show"',
+		'locked' => 'the key server has locked this client; see "keyserver audit tail", then "keyserver client reset" and enrol again',
+		'killed' => 'the kill switch is on; "keyserver revive" ends it',
+		'sealed' => 'the vault is sealed; start the key server with its key file or passphrase',
+		'degraded' => 'the key server cannot write its audit log or store; see "keyserver doctor"',
+		'rate_limited' => 'too many requests; wait, then look for what asks so often',
+		'stale_message' => 'the clocks of this host and of the key server differ; check time synchronisation on both',
+		'approval_pending' => 'a person has to approve this release on the key server',
+		'key_exists' => 'the key server holds other bytes under this id; nothing was changed',
+		'grant_refused' => 'the escrow grant is used up, expired or of another client; ask for a new one',
+		'not_found' => 'the key server does not hold this key',
+	];
+
 	private string $errorCode;
 	private int $status;
 	private ?int $retryAfter;
 	private string $detail;
+	private ?int $serverTime;
 
 	/**
 	 * @param int $status HTTP status, 0 when there was no answer
 	 * @param int|null $retryAfter seconds
 	 * @param string $detail "reason" of a 423, "approval" of a 202, else ''
+	 * @param int|null $serverTime ms, with stale_message
 	 */
 	public function __construct(
 		string $errorCode,
@@ -28,12 +49,14 @@ class WireError extends \RuntimeException {
 		int $status = 0,
 		?int $retryAfter = null,
 		string $detail = '',
+		?int $serverTime = null
 	) {
 		parent::__construct($message);
 		$this->errorCode = $errorCode;
 		$this->status = $status;
 		$this->retryAfter = $retryAfter;
 		$this->detail = $detail;
+		$this->serverTime = $serverTime;
 	}
 
 	public function code(): string {
@@ -52,13 +75,22 @@ class WireError extends \RuntimeException {
 		return $this->detail;
 	}
 
+	public function serverTime(): ?int {
+		return $this->serverTime;
+	}
+
 	/** The server was reached and refuses this client: caches must go. */
 	public function isDenial(): bool {
 		return in_array($this->errorCode, ['unauthorized', 'source_refused', 'locked', 'killed'], true);
 	}
 
+	/** Another key server of the list may do better: this one was not reached or cannot serve anybody now. */
+	public function isElsewhereWorthTrying(): bool {
+		return $this->status === 0 || in_array($this->errorCode, ['sealed', 'degraded', 'bad_answer'], true);
+	}
+
 	/** What an administrator can do about it, in one sentence. */
 	public function hint(): string {
-		throw new \LogicException('not built yet');
+		return self::HINTS[$this->errorCode] ?? 'see the key server\'s log for the request of this time';
 	}
 }
