@@ -1,0 +1,104 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { preparePackages } from './harness/packages.ts';
+import { hasProgram } from './harness/programs.ts';
+
+/** What one step of the suite came to; a step that could not report counts as one failure. */
+interface Count {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+const root = resolve(import.meta.dirname, '..');
+const modules = join(root, 'node_modules');
+const oneFailed: Count = { passed: 0, failed: 1, skipped: 0 };
+const onePassed: Count = { passed: 1, failed: 0, skipped: 0 };
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Runs a step in the foreground with its output shown; the exit code. */
+function show(command: string, argv: readonly string[]): Promise<number> {
+  return new Promise((done) => {
+    const child = spawn(command, argv, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+    child.on('error', () => done(127));
+    child.on('exit', (code) => done(code ?? 1));
+  });
+}
+
+async function byExitCode(name: string, command: string, argv: readonly string[]): Promise<Count> {
+  say(`\n== ${name}`);
+  return (await show(command, argv)) === 0 ? onePassed : oneFailed;
+}
+
+async function vitest(reports: string, files: readonly string[]): Promise<Count> {
+  say('\n== tests');
+  const report = join(reports, 'vitest.json');
+  const argv = ['run', '--config', 'test/vitest.config.ts', '--reporter=default', '--reporter=json'];
+  const exit = await show(process.execPath, [
+    join(modules, 'vitest/vitest.mjs'),
+    ...argv,
+    `--outputFile.json=${report}`,
+    ...files,
+  ]);
+  if (!existsSync(report)) return oneFailed;
+  const result = JSON.parse(readFileSync(report, 'utf8')) as Record<string, number>;
+  const failed = result.numFailedTests ?? 0;
+  return {
+    passed: result.numPassedTests ?? 0,
+    // a file that does not load has no tests to fail
+    failed: exit === 0 ? failed : Math.max(1, failed),
+    skipped: (result.numPendingTests ?? 0) + (result.numTodoTests ?? 0),
+  };
+}
+
+async function phpunit(reports: string): Promise<Count> {
+  say('\n== php tests');
+  const report = join(reports, 'phpunit.xml');
+  const exit = await show('phpunit', ['--configuration', 'test/php-app/phpunit.xml', '--log-junit', report]);
+  const suite = existsSync(report) ? /<testsuite [^>]*>/.exec(readFileSync(report, 'utf8'))?.[0] : undefined;
+  const number = (name: string): number => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite ?? '')?.[1] ?? 0);
+  const failed = number('failures') + number('errors');
+  if (suite === undefined || (exit !== 0 && failed === 0)) return oneFailed;
+  return { passed: number('tests') - failed - number('skipped'), failed, skipped: number('skipped') };
+}
+
+function skipped(name: string, why: string): Count {
+  say(`\n== ${name}: skipped, ${why}`);
+  return { passed: 0, failed: 0, skipped: 1 };
+}
+
+/** Arguments are file filters for the tests alone: `npm test -- test/keyserver` leaves out lint, types and PHP. */
+async function suite(files: readonly string[]): Promise<Count> {
+  const reports = mkdtempSync(join(tmpdir(), 'latchkey-test-'));
+  try {
+    if (files.length > 0) return await vitest(reports, files);
+    const { words } = await preparePackages(say);
+    if (words !== null) say(words);
+    const biome = ['check', '--config-path=test/lint/rules.json', '--error-on-warnings', '.'];
+    const counts = [
+      await byExitCode('lint', process.execPath, [join(modules, '@biomejs/biome/bin/biome'), ...biome]),
+      await byExitCode('types', process.execPath, [join(modules, 'typescript/bin/tsc'), '--noEmit', '-p', '.']),
+      hasProgram('phpcs')
+        ? await byExitCode('php style', 'phpcs', ['--standard=php-app/phpcs.xml', '-q'])
+        : skipped('php style', 'phpcs is not installed'),
+      hasProgram('phpunit') ? await phpunit(reports) : skipped('php tests', 'phpunit is not installed'),
+      await vitest(reports, []),
+    ];
+    return counts.reduce((sum, count) => ({
+      passed: sum.passed + count.passed,
+      failed: sum.failed + count.failed,
+      skipped: sum.skipped + count.skipped,
+    }));
+  } finally {
+    rmSync(reports, { recursive: true, force: true });
+  }
+}
+
+const total = await suite(process.argv.slice(2));
+say(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
