@@ -185,5 +185,5 @@ async function recordCertificate(tx: Kysely<Database>, client: string, issued: I
 }
 
 function codeRefused(): LatchkeyError {
-  return new LatchkeyError('unauthorized', 'not authorized', { status: 401 });
+  return new LatchkeyError('unauthorized', 'the credentials were not accepted', { status: 401 });
 }

@@ -98,7 +98,10 @@ function printInvitation(
 ): void {
   const { ca } = server;
   const url = server.config.url;
-  if (options.json === true) return printJson(io.terminal, { clientId, code, url, ca, grant });
+  if (options.json === true) {
+    printJson(io.terminal, { clientId, code, url, ca, grant });
+    return;
+  }
   const grantLine = grant === '' ? '' : `grant   ${grant}  (to store keys; one run, begun within 1 h)\n`;
   io.terminal.stdout.write(
     `${headline}\n\nid      ${clientId}\nurl     ${url}\ncode    ${code}  (once, within 24 h)\n${grantLine}\n${ca}`,

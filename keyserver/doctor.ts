@@ -1,0 +1,193 @@
+import { statfs } from 'node:fs/promises';
+import type { Kysely } from 'kysely';
+import { verifyAudit } from '../platform/audit-chain.ts';
+import { isLatchkeyError } from '../platform/errors.ts';
+import { placeOf } from '../wireguard/interface-address.ts';
+import { directoryFault, isKillFilePresent, openFiles } from './data-directory.ts';
+import { isWritable } from './guarded-store.ts';
+import { isServerCertificateFor } from './identity.ts';
+import { killedSince } from './kill-switch.ts';
+import type { Database } from './schema.ts';
+import type { ServerData } from './server-data.ts';
+import { loadAuditKey, loadAuthority } from './server-secrets.ts';
+import type { Vault } from './vault.ts';
+
+const day = 86_400_000;
+const mebibyte = 1_048_576;
+/** Under this, disk space is a fault: a full disk stops every release. */
+const leastSpace = 64 * mebibyte;
+/** Under this it is worth a word. */
+const goodSpace = 512 * mebibyte;
+
+export interface Finding {
+  readonly check: string;
+  readonly verdict: 'ok' | 'warn' | 'fault';
+  readonly found: string;
+  readonly hint?: string;
+}
+
+/** Looks at everything that has to be right for a release, changing nothing. `vault` is `null` when it is not opened. */
+export async function examine(data: ServerData, vault: Vault | null, now: number): Promise<Finding[]> {
+  return [
+    directoryFinding(data.directory),
+    await storeFinding(data),
+    await vaultFinding(data, vault),
+    ...(await certificateFindings(data, now)),
+    await clockFinding(data, now),
+    await spaceFinding(data.directory),
+    ...(await auditFindings(data, now)),
+    listenFinding(data),
+    await switchFinding(data),
+    await clientFinding(data),
+  ];
+}
+
+function directoryFinding(directory: string): Finding {
+  const fault = directoryFault(directory);
+  if (fault !== null)
+    return { check: 'data directory', verdict: 'fault', found: fault, hint: `chmod 700 ${directory}` };
+  const open = openFiles(directory);
+  if (open.length === 0) return { check: 'data directory', verdict: 'ok', found: 'private, mode 700' };
+  const hint = `chmod 600 ${open.map((name) => `${directory}/${name}`).join(' ')}`;
+  return { check: 'data directory', verdict: 'warn', found: `others may read ${open.join(', ')}`, hint };
+}
+
+async function storeFinding(data: ServerData): Promise<Finding> {
+  if (await isWritable(data.store)) return { check: 'database', verdict: 'ok', found: 'writable' };
+  const hint = "is the disk full, read-only, or the file another user's?";
+  return { check: 'database', verdict: 'fault', found: 'cannot be written', hint };
+}
+
+async function vaultFinding(data: ServerData, vault: Vault | null): Promise<Finding> {
+  if (vault === null) {
+    return { check: 'vault', verdict: 'warn', found: 'not opened', hint: 'give the unseal option to have it tried' };
+  }
+  try {
+    await data.store.read(async (tx) => {
+      await loadAuditKey(tx, vault, data.auditKey);
+      await loadAuthority(tx, vault, data.ca);
+      await openEveryKey(tx, vault);
+    });
+    return { check: 'vault', verdict: 'ok', found: 'opens, and every sealed key with it' };
+  } catch (error) {
+    if (!isLatchkeyError(error)) throw error;
+    return {
+      check: 'vault',
+      verdict: 'fault',
+      found: error.message,
+      ...(error.hint !== undefined && { hint: error.hint }),
+    };
+  }
+}
+
+async function openEveryKey(tx: Kysely<Database>, vault: Vault): Promise<void> {
+  const rows = await tx.selectFrom('stored_key').selectAll().execute();
+  for (const row of rows) vault.open({ kind: 'key', client: row.client_id, id: row.key_id, version: 1 }, row.sealed);
+}
+
+async function certificateFindings(data: ServerData, now: number): Promise<Finding[]> {
+  const rows = await data.store.read((tx) =>
+    tx.selectFrom('certificate').selectAll().where('purpose', 'in', ['ca', 'server']).orderBy('purpose').execute(),
+  );
+  return rows.map((row) => {
+    const days = Math.floor((row.not_after - now) / day);
+    const check = row.purpose === 'ca' ? 'certificate authority' : 'certificate';
+    const found = days < 0 ? `ended ${-days} days ago` : `${days} days left`;
+    if (row.purpose === 'server' && !isServerCertificateFor(row.pem, data.ca, data.config.hosts)) {
+      return {
+        check,
+        verdict: 'warn',
+        found: 'does not fit the hosts in config.json',
+        hint: 'the next start makes a new one',
+      };
+    }
+    if (days < 0)
+      return {
+        check,
+        verdict: 'fault',
+        found,
+        hint: row.purpose === 'server' ? 'restart the server' : 'make a new server',
+      };
+    if (row.purpose === 'ca' && days < 180) return { check, verdict: 'warn', found, hint: 'plan a new key server' };
+    return { check, verdict: 'ok', found };
+  });
+}
+
+/** The clock has no judge at hand but the log: a record from the future means it went back. */
+async function clockFinding(data: ServerData, now: number): Promise<Finding> {
+  const last = await data.store.read((tx) =>
+    tx.selectFrom('audit').select('body').orderBy('seq', 'desc').limit(1).executeTakeFirst(),
+  );
+  const time = last === undefined ? 0 : (JSON.parse(last.body) as { time: number }).time;
+  if (time <= now + 1000) return { check: 'clock', verdict: 'ok', found: 'not behind the last record' };
+  const seconds = Math.round((time - now) / 1000);
+  return {
+    check: 'clock',
+    verdict: 'fault',
+    found: `${seconds} s behind the last audit record`,
+    hint: 'set the clock, and have it kept by NTP; clients whose time differs by 60 s are refused',
+  };
+}
+
+async function spaceFinding(directory: string): Promise<Finding> {
+  const { bavail, bsize } = await statfs(directory);
+  const free = bavail * bsize;
+  const verdict = free < leastSpace ? 'fault' : free < goodSpace ? 'warn' : 'ok';
+  const hint = verdict === 'ok' ? {} : { hint: 'free some space: nothing is released without a record on disk' };
+  return { check: 'disk space', verdict, found: `${Math.floor(free / mebibyte)} MiB free`, ...hint };
+}
+
+async function auditFindings(data: ServerData, now: number): Promise<Finding[]> {
+  try {
+    const { records, signedTo, signedAt } = await data.store.read((tx) => verifyAudit(tx, data.auditKey));
+    const whole: Finding = { check: 'audit log', verdict: 'ok', found: `${records} records, unbroken` };
+    const stale = signedTo < records && (signedAt === null || now - signedAt > 2 * 3_600_000);
+    const found = signedAt === null ? 'none yet' : `up to record ${signedTo}`;
+    if (!stale || records < 2) return [whole, { check: 'audit signature', verdict: 'ok', found }];
+    return [
+      whole,
+      { check: 'audit signature', verdict: 'warn', found, hint: 'a running server signs every hour and when it stops' },
+    ];
+  } catch (error) {
+    if (!isLatchkeyError(error, 'audit_broken')) throw error;
+    return [
+      {
+        check: 'audit log',
+        verdict: 'fault',
+        found: error.message,
+        ...(error.hint !== undefined && { hint: error.hint }),
+      },
+    ];
+  }
+}
+
+function listenFinding(data: ServerData): Finding {
+  const { host } = data.config.listen;
+  const place = placeOf(host);
+  const check = 'listen address';
+  if (place.kind === 'loopback') return { check, verdict: 'ok', found: `${host} is loopback` };
+  if (place.kind === 'wireguard')
+    return { check, verdict: 'ok', found: `${host} is on ${place.interface}, a WireGuard interface` };
+  if (place.kind === 'absent')
+    return { check, verdict: 'warn', found: `${host} is on no interface`, hint: 'bring the tunnel up' };
+  const found =
+    place.kind === 'other' ? `${host} is on ${place.interface}, not WireGuard` : `${host} is every interface`;
+  return { check, verdict: 'fault', found, hint: 'start refuses to serve there' };
+}
+
+async function switchFinding(data: ServerData): Promise<Finding> {
+  const since = await data.store.read(killedSince);
+  const check = 'kill switch';
+  if (isKillFilePresent(data.directory))
+    return { check, verdict: 'warn', found: 'the file KILL is there', hint: 'remove it to allow releases' };
+  if (since === null) return { check, verdict: 'ok', found: 'off' };
+  return { check, verdict: 'warn', found: `on since ${new Date(since).toISOString()}`, hint: 'keyserver revive' };
+}
+
+async function clientFinding(data: ServerData): Promise<Finding> {
+  const rows = await data.store.read((tx) => tx.selectFrom('client').select(['name', 'state']).execute());
+  const locked = rows.filter((row) => row.state === 'locked').map((row) => row.name);
+  if (locked.length === 0) return { check: 'clients', verdict: 'ok', found: `${rows.length}, none locked` };
+  const hint = 'two machines hold its state; find out which is real, then keyserver client reset';
+  return { check: 'clients', verdict: 'warn', found: `locked: ${locked.join(', ')}`, hint };
+}

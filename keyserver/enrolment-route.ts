@@ -1,0 +1,80 @@
+import { isLatchkeyError, LatchkeyError } from '../platform/errors.ts';
+import type { AppRequest, AppResponse, Route } from '../platform/http-app.ts';
+import { parseInput } from '../platform/schema.ts';
+import { clientDefaults, type RatePolicy } from './client.ts';
+import type { Custody } from './custody.ts';
+import { enrol, enrolRequest } from './enrolment.ts';
+import { recordDenial } from './hearing.ts';
+import { killedSince } from './kill-switch.ts';
+import { isWithin } from './network.ts';
+import { refusalError } from './refusal.ts';
+import { loadAuthority } from './server-secrets.ts';
+
+/** Holders of codes have no client id yet; per source they share one bucket and one lock-out under this name. */
+const stranger = 'enroll';
+const strangerRate: RatePolicy = {
+  perHour: clientDefaults.ratePerHour,
+  burst: clientDefaults.burst,
+  lockout: clientDefaults.lockout,
+};
+
+/** `POST /v1/enroll`. */
+export function enrolmentRoute(custody: Custody, ca: string): Route {
+  return {
+    method: 'POST',
+    path: '/v1/enroll',
+    bodyLimit: 64 * 1024,
+    handler: (request) => limited(custody, request, () => answer(custody, ca, request)),
+  };
+}
+
+/** Every refused code costs its source rate, and from the fifth on a growing wait. */
+async function limited(custody: Custody, request: AppRequest, work: () => Promise<AppResponse>): Promise<AppResponse> {
+  const { limiter } = custody;
+  const { source } = request;
+  const now = custody.clock.now();
+  let outcome: 'served' | 'refused' | 'dropped' = 'dropped';
+  limiter.enter(stranger, source);
+  try {
+    const view = limiter.look(stranger, source, strangerRate, 'free', now);
+    if (!view.allowed) throw rateLimited(view.retryAfter);
+    const response = await work();
+    outcome = 'served';
+    return response;
+  } catch (error) {
+    if (isLatchkeyError(error, 'unauthorized')) outcome = 'refused';
+    if (isLatchkeyError(error, 'unauthorized') || isLatchkeyError(error, 'rate_limited')) {
+      const { code } = error;
+      await recordDenial(custody, { now, event: 'request_denied', code, source, client: null, call: 'enroll' });
+    }
+    throw error;
+  } finally {
+    limiter.settle(stranger, source, strangerRate, 'free', outcome, now);
+  }
+}
+
+async function answer(custody: Custody, ca: string, request: AppRequest): Promise<AppResponse> {
+  const { store, clock, random } = custody;
+  const vault = custody.vault();
+  if (vault === null) throw refusalError({ verdict: 'deny', code: 'sealed' }, clock.now());
+  const killed = custody.killFile() || (await store.read(killedSince)) !== null;
+  if (killed) throw refusalError({ verdict: 'deny', code: 'killed' }, clock.now());
+  const body = await enrol(parseInput(enrolRequest, request.body), request.source, {
+    store,
+    vault,
+    clock,
+    random,
+    ca,
+    isAllowedSource: isWithin,
+    signRequest: async (csr, client, now) => {
+      const { signClientRequest } = await import('./certificates.ts'); // large, and only this needs it
+      const authority = await store.read((tx) => loadAuthority(tx, vault, ca));
+      return signClientRequest(authority, csr, client, now, random);
+    },
+  });
+  return { status: 201, body };
+}
+
+function rateLimited(retryAfter: number): LatchkeyError {
+  return new LatchkeyError('rate_limited', 'too many requests', { status: 429, retryAfter });
+}

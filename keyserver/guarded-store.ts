@@ -1,0 +1,76 @@
+import { statSync } from 'node:fs';
+import type { Kysely } from 'kysely';
+import type { Clock } from '../platform/clock.ts';
+import { isLatchkeyError, LatchkeyError } from '../platform/errors.ts';
+import type { Store } from '../platform/store.ts';
+import type { Database } from './schema.ts';
+
+/** How long a look at the files counts, in milliseconds: two system calls for each of thousands of requests would show. */
+const lookEvery = 100;
+
+/**
+ * The store as requests see it: a transaction that cannot be put on disk is `degraded` (503), whatever the reason. SQLite
+ * goes on writing to a database whose file was deleted or replaced under it; such a record would be lost with the
+ * process, so the files are compared with the ones that were opened.
+ */
+export function guardStore(store: Store<Database>, databasePath: string, clock: Clock): Store<Database> {
+  const files = [databasePath, `${databasePath}-wal`];
+  const opened = files.map(identityOf);
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  const assertPresent = (): void => {
+    const now = clock.now();
+    if (Math.abs(now - lookedAt) < lookEvery) return;
+    if (files.some((file, index) => identityOf(file) !== opened[index])) throw degraded();
+    lookedAt = now;
+  };
+  return {
+    transaction: async <T>(work: (tx: Kysely<Database>) => Promise<T>): Promise<T> => {
+      assertPresent();
+      try {
+        return await store.transaction(work);
+      } catch (error) {
+        throw isWriteFailure(error) ? degraded(error) : error;
+      }
+    },
+    read: (work) => store.read(work),
+    close: () => store.close(),
+  };
+}
+
+/** Whether a transaction can be put on disk now; really writes (a page that says the same as before). */
+export async function isWritable(store: Store<Database>): Promise<boolean> {
+  try {
+    await store.transaction((tx) =>
+      tx
+        .updateTable('server_secret')
+        .set((eb) => ({ created_at: eb.ref('created_at') }))
+        .where('name', '=', 'audit-key')
+        .execute(),
+    );
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function identityOf(path: string): string {
+  try {
+    const { dev, ino } = statSync(path);
+    return `${dev}:${ino}`;
+  } catch {
+    return 'none';
+  }
+}
+
+function isWriteFailure(error: unknown): boolean {
+  if (isLatchkeyError(error)) return error.code === 'store_not_written';
+  return (error as NodeJS.ErrnoException | null)?.code === 'ERR_SQLITE_ERROR';
+}
+
+function degraded(cause?: unknown): LatchkeyError {
+  return new LatchkeyError('degraded', 'the key server cannot write its records', {
+    status: 503,
+    retryAfter: 10,
+    cause,
+  });
+}

@@ -1,0 +1,54 @@
+import type { KeyObject } from 'node:crypto';
+import { appendAudit, signAudit } from '../platform/audit-chain.ts';
+import type { Custody } from './custody.ts';
+
+const minute = 60_000;
+const hour = 3_600_000;
+
+export interface Housekeeping {
+  /** Writes what is still only counted, signs the audit log, and ends. */
+  stop(): Promise<void>;
+}
+
+/**
+ * What a running server does by itself: counted refusals go to the audit log each minute, the log is signed each hour and
+ * at the end, the certificate is looked at each hour. A failure is logged and tried again; it stops nothing.
+ */
+export function startHousekeeping(
+  custody: Custody,
+  auditKey: KeyObject,
+  renewCertificate: () => Promise<void>,
+): Housekeeping {
+  const attempt = async (what: string, work: () => Promise<unknown>): Promise<void> => {
+    try {
+      await work();
+    } catch (cause) {
+      const { name, message } = cause as Error;
+      custody.log.error({ name, message }, what);
+    }
+  };
+  const record = (everything: boolean) => recordDenials(custody, everything);
+  const sign = () => custody.store.transaction((tx) => signAudit(tx, custody.clock.now(), auditKey));
+  const timers = [
+    setInterval(() => void attempt('refusals were not recorded', () => record(false)), minute),
+    setInterval(() => void attempt('audit log was not signed', sign), hour),
+    setInterval(() => void attempt('certificate was not renewed', renewCertificate), hour),
+  ];
+  for (const timer of timers) timer.unref();
+  return {
+    stop: async () => {
+      for (const timer of timers) clearInterval(timer);
+      await attempt('refusals were not recorded', () => record(true));
+      await attempt('audit log was not signed', sign);
+    },
+  };
+}
+
+/** The entries are taken before the transaction: it may run twice, and taking them empties the book. */
+async function recordDenials(custody: Custody, everything: boolean): Promise<void> {
+  const entries = custody.denials.take(custody.clock.now(), everything);
+  if (entries.length === 0) return;
+  await custody.store.transaction(async (tx) => {
+    for (const entry of entries) await appendAudit(tx, entry);
+  });
+}

@@ -1,0 +1,98 @@
+import type { Clock, RandomBytes } from '../platform/clock.ts';
+import { createHttpApp, type Route } from '../platform/http-app.ts';
+import type { Log } from '../platform/log.ts';
+import { CodeBook } from './code-book.ts';
+import type { Custody } from './custody.ts';
+import { databaseFile, isKillFilePresent } from './data-directory.ts';
+import { DenialLog } from './denials.ts';
+import { enrolmentRoute } from './enrolment-route.ts';
+import { redeemGrant } from './grant.ts';
+import { guardStore } from './guarded-store.ts';
+import { Health } from './health.ts';
+import { startHousekeeping } from './housekeeping.ts';
+import { listen } from './listen.ts';
+import { Metrics } from './metrics.ts';
+import { RateLimiter } from './rate.ts';
+import { protocolRoutes } from './routes.ts';
+import type { ServerData } from './server-data.ts';
+import { loadAuditKey, serverIdentity } from './server-secrets.ts';
+import { Sessions } from './sessions.ts';
+import type { Vault } from './vault.ts';
+
+export interface KeyServer {
+  /** The port it listens on. */
+  readonly port: number;
+  /** Ends the requests under way and signs the audit log; the store stays open. */
+  stop(): Promise<void>;
+}
+
+export interface KeyServerDeps {
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly log: Log;
+}
+
+/** Serves an opened data directory with its unsealed vault, at the address in its config. */
+export async function startKeyServer(data: ServerData, vault: Vault, deps: KeyServerDeps): Promise<KeyServer> {
+  const { config, ca } = data;
+  const auditKey = await data.store.read((tx) => loadAuditKey(tx, vault, data.auditKey));
+  const custody = custodyFor(data, vault, deps);
+  const app = createHttpApp({
+    routes: routesFor(custody, ca),
+    log: deps.log,
+    requestId: () => deps.random(8).toString('hex'),
+  });
+  const identity = () => serverIdentity(data.store, vault, ca, config.hosts, deps.clock.now(), deps.random);
+  const listener = await listen(config.listen, config.transport === 'tls' ? await identity() : null, app);
+  const housekeeping = startHousekeeping(custody, auditKey, async () => {
+    if (config.transport === 'tls') listener.setIdentity(await identity());
+  });
+  return {
+    port: listener.port,
+    stop: async () => {
+      await listener.stop();
+      await housekeeping.stop();
+    },
+  };
+}
+
+function custodyFor(data: ServerData, vault: Vault, { clock, random, log }: KeyServerDeps): Custody {
+  const sessions = new Sessions(random);
+  return {
+    store: guardStore(data.store, databaseFile(data.directory), clock),
+    vault: () => vault,
+    clock,
+    random,
+    log,
+    limiter: new RateLimiter(),
+    sessions,
+    codeBook: new CodeBook(random),
+    denials: new DenialLog(),
+    metrics: new Metrics(() => sessions.size),
+    killFile: () => isKillFilePresent(data.directory),
+    redeemGrant,
+  };
+}
+
+/** Every route of the server. */
+function routesFor(custody: Custody, ca: string): readonly Route[] {
+  const health = new Health({
+    store: custody.store,
+    clock: custody.clock,
+    isSealed: () => custody.vault() === null,
+    killFile: custody.killFile,
+  });
+  return [
+    {
+      method: 'GET',
+      path: '/health',
+      bodyLimit: 0,
+      handler: async () => {
+        const status = await health.status();
+        return { status: status === 'ok' ? 200 : 503, body: { status } };
+      },
+    },
+    enrolmentRoute(custody, ca),
+    ...protocolRoutes(custody),
+  ];
+}

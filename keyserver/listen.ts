@@ -1,0 +1,130 @@
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { LatchkeyError } from '../platform/errors.ts';
+import { type Identity, privateKeyPem } from './identity.ts';
+import type { ListenAddress } from './listen-address.ts';
+
+/** Against peers that are slow, many or endless. Milliseconds. */
+const limits = {
+  tlsHandshake: 5_000,
+  headers: 5_000,
+  request: 10_000,
+  /** Longer than the minute between two heartbeats, so that an honest client keeps its connection. */
+  keepAlive: 75_000,
+  inactivity: 120_000,
+  checkEvery: 1_000,
+  headerBytes: 8 * 1024,
+  headerCount: 64,
+  connections: 2_048,
+  connectionsPerSource: 512,
+  stop: 5_000,
+} as const;
+
+export interface Listener {
+  readonly port: number;
+  /** Serves new connections with another certificate. */
+  setIdentity(identity: Identity): void;
+  /** Takes nothing new, lets requests under way end for 5 s, then closes what is left. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Listens with TLS 1.3 (no older version, whatever the client offers), or without TLS when `identity` is `null`: the
+ * caller has then made sure that the address is loopback or inside a tunnel.
+ */
+export async function listen(
+  address: ListenAddress,
+  identity: Identity | null,
+  handler: RequestListener,
+): Promise<Listener> {
+  const http = {
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.headers,
+    requestTimeout: limits.request,
+    keepAliveTimeout: limits.keepAlive,
+    connectionsCheckingInterval: limits.checkEvery,
+    insecureHTTPParser: false,
+    requireHostHeader: true,
+    noDelay: true,
+  };
+  const https = identity === null ? null : createHttpsServer({ ...http, ...tlsOptions(identity) }, handler);
+  const server: Server = https ?? createHttpServer(http, handler);
+  server.maxHeadersCount = limits.headerCount;
+  server.maxConnections = limits.connections;
+  server.setTimeout(limits.inactivity);
+  server.on('clientError', answerBroken);
+  limitPerSource(server);
+  await opened(server, address);
+  return {
+    port: (server.address() as AddressInfo).port,
+    setIdentity: (next) => https?.setSecureContext(tlsOptions(next)),
+    stop: () => stopped(server),
+  };
+}
+
+function tlsOptions(identity: Identity) {
+  return {
+    cert: identity.certificate,
+    key: privateKeyPem(identity.privateKey),
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+    handshakeTimeout: limits.tlsHandshake,
+  } as const;
+}
+
+function opened(server: Server, { host, port }: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const code = cause.code ?? 'unknown';
+      const hint = code === 'EADDRINUSE' ? 'another program, perhaps this server itself, listens there' : undefined;
+      const options = { cause, ...(hint !== undefined && { hint }) };
+      reject(new LatchkeyError('listen_failed', `could not listen on ${host} port ${port} (${code})`, options));
+    });
+    server.listen({ host, port, exclusive: true, backlog: 511 }, () => resolve());
+  });
+}
+
+function stopped(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), limits.stop);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+/** One peer cannot take every connection there is. */
+function limitPerSource(server: Server): void {
+  const open = new Map<string, number>();
+  server.on('connection', (socket: Socket) => {
+    const source = socket.remoteAddress ?? '';
+    const count = (open.get(source) ?? 0) + 1;
+    if (count > limits.connectionsPerSource) return void socket.destroy();
+    open.set(source, count);
+    socket.once('close', () => {
+      const left = (open.get(source) ?? 1) - 1;
+      if (left === 0) open.delete(source);
+      else open.set(source, left);
+    });
+  });
+}
+
+/** What is not HTTP, too large or too slow gets a problem document where it can still be told, and is cut off. */
+function answerBroken(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+  const [status, title, code] = brokenAnswer(error.code);
+  const body = JSON.stringify({ type: 'about:blank', title, status, code, detail: 'the request could not be read' });
+  socket.end(
+    `HTTP/1.1 ${status} ${title}\r\nConnection: close\r\nCache-Control: no-store\r\n` +
+      `Content-Type: application/problem+json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+}
+
+function brokenAnswer(code: string | undefined): [number, string, string] {
+  if (code === 'HPE_HEADER_OVERFLOW') return [431, 'Request Header Fields Too Large', 'headers_too_large'];
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return [408, 'Request Timeout', 'request_timeout'];
+  return [400, 'Bad Request', 'invalid_request'];
+}
