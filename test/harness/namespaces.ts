@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
 import { accessSync, constants, existsSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,8 +55,12 @@ function end(id: string, side: 'a' | 'b', host: 1 | 2): End {
     wireguard: `lkw${id}${side}`,
     address: `10.204.71.${host}`,
     keys: wireguardKeys(),
-    // not "ip netns exec": that one makes a mount namespace of its own, which would not see later mounts
-    inside: (argv) => ['nsenter', `--net=/run/netns/${namespace}`, '--', ...argv],
+    // the key server judges interfaces by sysfs, which only "ip netns exec" shows as it is in there; that command makes a
+    // mount namespace too, which would not see later mounts and so is not for the one whose code is swapped
+    inside: (argv) =>
+      side === 'a'
+        ? ['ip', 'netns', 'exec', namespace, ...argv]
+        : ['nsenter', `--net=/run/netns/${namespace}`, '--', ...argv],
   };
 }
 
@@ -87,9 +91,11 @@ async function bringUp(own: End, other: End, cleanup: Cleanup): Promise<void> {
   await quietly([...ip, 'link', 'set', own.wireguard, 'up']);
 }
 
+let built = 0;
+
 /** Builds both namespaces and waits for the first handshake; `cleanup` takes all of it away again. */
 export async function buildTunnel(cleanup: Cleanup): Promise<Tunnel> {
-  const id = randomBytes(3).toString('hex');
+  const id = `${process.pid}-${built++}`; // at most 15 characters with what is put around it
   const [keyServer, nextcloud] = [end(id, 'a', 1), end(id, 'b', 2)];
   for (const { namespace } of [keyServer, nextcloud]) {
     await quietly(['ip', 'netns', 'add', namespace]);

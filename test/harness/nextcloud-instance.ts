@@ -63,7 +63,7 @@ export class NextcloudInstance {
     tree: NextcloudTree,
     options: { readonly cleanup: Cleanup; readonly place?: Place },
   ): Promise<NextcloudInstance> {
-    const base = mkdtempSync(join(tmpdir(), 'latchkey-nextcloud-'));
+    const base = mkdtempSync(join(tmpdir(), `latchkey-nextcloud-${process.pid}-`));
     chmodSync(base, 0o755); // the web user must be able to come through
     options.cleanup.add(base, () => rmSync(base, { recursive: true, force: true }));
     const instance = new NextcloudInstance(base, tree, options.place ?? loopback, options.cleanup);

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,6 +48,7 @@ export interface TestSshd {
 export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
   if (SSHD === undefined) throw new Error('sshd is not installed');
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-sshd-'));
+  chmodSync(folder, 0o755); // sshd reads the authorized key as the user who logs in
   mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
   const type = options.hostKeyType ?? 'ed25519';
   makeKey(join(folder, 'host_key'), type);
