@@ -1,0 +1,112 @@
+<?php
+
+declare(strict_types=1);
+
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+namespace OCA\RemoteKeyStorage\Escrow;
+
+/** What the state of an enrolled host means: facts in, problems out. */
+final class Diagnosis {
+	/**
+	 * @param array<string, mixed> $facts what Report::gather() collected
+	 * @param array{hookFailure: string|null, masterKeyEnabled: bool, failure: Failure|null, rollbackSuspectedAt: int|null} $trouble
+	 * @return list<array{code: string, message: string, hint: string, blocking: bool}>
+	 */
+	public static function problems(array $facts, array $trouble): array {
+		$problems = [];
+		$add = static function (string $code, bool $blocking, string $message, string $hint) use (&$problems): void {
+			$problems[] = ['code' => $code, 'message' => $message, 'hint' => $hint, 'blocking' => $blocking];
+		};
+		if ($trouble['failure'] !== null) {
+			$add($trouble['failure']->reason(), true, $trouble['failure']->getMessage(), $trouble['failure']->hint());
+		} elseif (!$facts['enrolled']) {
+			$add('not_enrolled', false, 'this server is not enrolled at a key server', 'run `ncpatch enroll` or `occ remotekey:enroll`');
+		}
+		if ($facts['hook'] === 'off') {
+			$add(
+				'hook_off',
+				$facts['keys'] !== [],
+				'this Nextcloud does not ask the key server for keys' . self::because($trouble['hookFailure']),
+				'run `ncpatch apply`, or enable the app again and look into the log',
+			);
+		} elseif ($trouble['hookFailure'] !== null) {
+			$add('hook_incomplete', false, 'the hook is not complete' . self::because($trouble['hookFailure']), 'run `ncpatch apply`');
+		}
+		if ($facts['enrolled']) {
+			self::enrolled($facts, $trouble, $add);
+		}
+		if ($facts['hook'] !== 'off' && !$facts['sessionsKeyFree']) {
+			$add(
+				'sessions_hold_key',
+				false,
+				'the opened master key still reaches PHP sessions',
+				'keep sessions in memory (session.save_path on tmpfs) until the hook supports this version',
+			);
+		}
+		if (!$facts['exceptionArgsIgnored']) {
+			$add(
+				'exception_args_logged',
+				false,
+				'this PHP writes arguments of failed calls to the log',
+				'set zend.exception_ignore_args = On for the web server and for the command line',
+			);
+		}
+		return $problems;
+	}
+
+	/**
+	 * @param array<string, mixed> $facts
+	 * @param array<string, mixed> $trouble
+	 */
+	private static function enrolled(array $facts, array $trouble, callable $add): void {
+		if (!$trouble['masterKeyEnabled'] && $facts['keys'] !== []) {
+			$add(
+				'user_key_mode',
+				true,
+				'the encryption app is set to one key per user; new files would not use the key on the key server',
+				'run `occ encryption:enable-master-key`',
+			);
+		}
+		if (!$facts['link']['present']) {
+			$add(
+				'link_missing',
+				true,
+				'the link to the key server is lost',
+				'run `keyserver client reset` and enrol again with the code it prints',
+			);
+		}
+		if ($facts['masterKeyId'] !== null && $facts['masterKeyId'] !== $facts['masterKeyIdInDatabase']) {
+			$add(
+				'master_key_id_changed',
+				true,
+				'the database names another master key than the one that was moved: '
+					. ($facts['masterKeyIdInDatabase'] === '' ? '(none)' : $facts['masterKeyIdInDatabase']),
+				'run `occ config:app:set encryption masterKeyId --value=' . $facts['masterKeyId'] . '`',
+			);
+		}
+		if ($facts['breaker']['open']) {
+			$add(
+				'breaker_open',
+				true,
+				'the key server could not be used lately (' . ($facts['breaker']['code'] ?? 'unknown') . ')',
+				'see that it runs and is unsealed and the tunnel is up, then run `occ remotekey:verify`',
+			);
+		}
+		if ($trouble['rollbackSuspectedAt'] !== null) {
+			$add(
+				'server_rollback_suspected',
+				true,
+				'the key server has shown an older audit log than before: it may have been restored from a backup',
+				'compare `keyserver audit tail` with what its owner knows; revoke again what was revoked',
+			);
+		}
+		if ($facts['keys'] === []) {
+			$add('keys_local', false, 'the private keys are still on this disk', 'run `ncpatch escrow`');
+		}
+	}
+
+	private static function because(?string $failure): string {
+		return $failure === null ? '' : ': ' . $failure;
+	}
+}

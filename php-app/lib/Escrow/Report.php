@@ -1,0 +1,95 @@
+<?php
+
+declare(strict_types=1);
+
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+namespace OCA\RemoteKeyStorage\Escrow;
+
+use OCA\RemoteKeyStorage\AppInfo\HookState;
+use OCA\RemoteKeyStorage\Host;
+use OCP\IConfig;
+
+/** The state of this host, for `remotekey:status`, the admin page and the setup checks. Looks only, asks nobody. */
+final class Report {
+	public const VERSION = '1.0.0';
+
+	private IConfig $config;
+	private ?Host $host;
+
+	public function __construct(IConfig $config, ?Host $host) {
+		$this->config = $config;
+		$this->host = $host;
+	}
+
+	/**
+	 * Never throws: what cannot be read becomes a problem.
+	 *
+	 * @return array{
+	 *     enrolled: bool, clientId: string|null, urls: list<string>, keys: list<string>, masterKeyId: string|null,
+	 *     masterKeyIdInDatabase: string, cache: array{apcu: bool, tmpfs: string|null, store: string, age: int|null},
+	 *     link: array{present: bool, time: int|null}, breaker: array{open: bool, failures: int, until: int|null, code: string|null},
+	 *     lastReleases: list<array<string, mixed>>, sessionsKeyFree: bool, exceptionArgsIgnored: bool, hook: string,
+	 *     version: string, dir: string|null, problems: list<array{code: string, message: string, hint: string, blocking: bool}>
+	 * }
+	 */
+	public function gather(): array {
+		$facts = [
+			'enrolled' => false,
+			'clientId' => null,
+			'urls' => [],
+			'keys' => [],
+			'masterKeyId' => null,
+			'masterKeyIdInDatabase' => $this->config->getAppValue('encryption', 'masterKeyId', ''),
+			'cache' => ['apcu' => false, 'tmpfs' => null, 'store' => 'process', 'age' => null],
+			'link' => ['present' => false, 'time' => null],
+			'breaker' => ['open' => false, 'failures' => 0, 'until' => null, 'code' => null],
+			'lastReleases' => [],
+			'sessionsKeyFree' => HookState::sessionsKeyFree(),
+			'exceptionArgsIgnored' => (bool)ini_get('zend.exception_ignore_args'),
+			'hook' => HookState::hook(),
+			'version' => self::VERSION,
+			'dir' => null,
+		];
+		$trouble = [
+			'hookFailure' => HookState::failure(),
+			'masterKeyEnabled' => $this->config->getAppValue('encryption', 'useMasterKey', '1') === '1',
+			'failure' => null,
+			'rollbackSuspectedAt' => null,
+		];
+		try {
+			$facts = $this->host === null ? $facts : $this->read($this->host, $facts);
+			$trouble['rollbackSuspectedAt'] = $this->host === null ? null : $this->host->releases()->rollbackSuspectedAt();
+		} catch (\Throwable $error) {
+			$trouble['failure'] = Failure::from($error);
+		}
+		$facts['problems'] = Diagnosis::problems($facts, $trouble);
+		return $facts;
+	}
+
+	/**
+	 * @param array<string, mixed> $facts
+	 * @return array<string, mixed>
+	 */
+	private function read(Host $host, array $facts): array {
+		$facts['dir'] = $host->folder()->path();
+		$host->folder()->assertUsable();
+		$credentials = $host->credentials();
+		if ($credentials === null) {
+			return $facts;
+		}
+		$facts['enrolled'] = true;
+		$facts['clientId'] = $credentials->clientId();
+		$facts['urls'] = $credentials->urls();
+		$facts['keys'] = $credentials->keys();
+		$facts['masterKeyId'] = $credentials->masterKeyId();
+		$facts['link'] = ['present' => $host->links()->isPresent(), 'time' => $host->links()->time()];
+		$facts['breaker'] = $host->breaker()->state();
+		$facts['lastReleases'] = $host->releases()->recent();
+		$facts['cache'] = $host->cache()->describe();
+		$facts['cache']['age'] = $credentials->masterKeyId() === null
+			? null
+			: $host->cache()->age($credentials->masterKeyId() . '.privateKey');
+		return $facts;
+	}
+}
