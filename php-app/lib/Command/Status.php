@@ -1,0 +1,43 @@
+<?php
+
+declare(strict_types=1);
+
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+namespace OCA\RemoteKeyStorage\Command;
+
+use Symfony\Component\Console\Input\InputInterface;
+
+/** `occ remotekey:status`: looks at this host only; asks the key server nothing. */
+final class Status extends RemoteKeyCommand {
+	protected function configure(): void {
+		$this->setName('remotekey:status')
+			->setDescription('show where the private keys of this server are and how they are fetched');
+	}
+
+	protected function work(InputInterface $input): array {
+		return $this->workshop->report()->gather();
+	}
+
+	protected function lines(array $result): array {
+		$age = $result['cache']['age'];
+		$lines = [
+			'enrolled     ' . ($result['enrolled'] ? 'yes, as ' . $result['clientId'] . ' at ' . implode(', ', $result['urls']) : 'no'),
+			'keys         ' . ($result['keys'] === [] ? 'on this disk' : 'on the key server: ' . implode(', ', $result['keys'])),
+			'hook         ' . $result['hook'] . ', version ' . $result['version'],
+			'cache        ' . $result['cache']['store'] . ($age === null ? ', empty' : ', filled ' . $age . ' s ago'),
+			'sessions     ' . ($result['sessionsKeyFree'] ? 'free of the key' : 'hold the key'),
+			'breaker      ' . ($result['breaker']['open'] ? 'open (' . ($result['breaker']['code'] ?? '') . ')' : 'closed'),
+		];
+		foreach (array_slice($result['lastReleases'], 0, 5) as $i => $release) {
+			$lines[] = ($i === 0 ? 'releases     ' : '             ')
+				. gmdate('Y-m-d H:i:s', intdiv((int)$release['time'], 1000)) . 'Z ' . $release['outcome'] . ' ' . $release['reason']
+				. ($release['code'] === '' ? '' : ' (' . $release['code'] . ')');
+		}
+		if ($result['problems'] !== []) {
+			$lines[] = 'problems';
+			array_push($lines, ...$this->problemLines($result['problems']));
+		}
+		return $lines;
+	}
+}
