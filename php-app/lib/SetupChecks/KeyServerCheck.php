@@ -1,0 +1,49 @@
+<?php
+
+declare(strict_types=1);
+
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+namespace OCA\RemoteKeyStorage\SetupChecks;
+
+use OCA\RemoteKeyStorage\Escrow\Workshop;
+use OCP\SetupCheck\ISetupCheck;
+use OCP\SetupCheck\SetupResult;
+
+/** In the admin overview: does this server get its keys, and is anything about to stop that? */
+final class KeyServerCheck implements ISetupCheck {
+	private Workshop $workshop;
+
+	public function __construct(Workshop $workshop) {
+		$this->workshop = $workshop;
+	}
+
+	public function getCategory(): string {
+		return 'security';
+	}
+
+	public function getName(): string {
+		return 'Encryption keys on the key server';
+	}
+
+	public function run(): SetupResult {
+		$report = $this->workshop->report()->gather();
+		$blocking = array_values(array_filter($report['problems'], static fn (array $problem): bool => $problem['blocking']));
+		if ($blocking !== []) {
+			return SetupResult::error(self::text($blocking));
+		}
+		if (!$report['enrolled'] || $report['keys'] === []) {
+			return SetupResult::warning('The private encryption keys are still on this server\'s disk. Move them with `ncpatch escrow`.');
+		}
+		return SetupResult::success('The private encryption keys are fetched from the key server.');
+	}
+
+	/** @param list<array{message: string, hint: string}> $problems */
+	public static function text(array $problems): string {
+		$lines = [];
+		foreach ($problems as $problem) {
+			$lines[] = ucfirst($problem['message']) . ($problem['hint'] === '' ? '.' : ': ' . $problem['hint'] . '.');
+		}
+		return implode(' ', $lines);
+	}
+}
