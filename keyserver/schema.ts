@@ -54,6 +54,8 @@ export interface PulseTable {
   /** The last TOTP step accepted by the basic profile; a code is good once. */
   totp_step: number;
   boot_id: string | null;
+  /** Where the last accepted message came from. */
+  source: string | null;
   /** Fingerprint of the last release. */
   fingerprint: string | null;
   heard_at: number | null;
@@ -159,6 +161,7 @@ const tables: Migration = {
       .addColumn('last_time', 'integer', (c) => c.notNull())
       .addColumn('totp_step', 'integer', (c) => c.notNull())
       .addColumn('boot_id', 'text')
+      .addColumn('source', 'text')
       .addColumn('fingerprint', 'text')
       .addColumn('heard_at', 'integer')
       .addColumn('released_at', 'integer')

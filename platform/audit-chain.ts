@@ -91,22 +91,35 @@ export interface AuditTx {
 const readHead = CompiledQuery.raw('select seq, hash from audit order by seq desc limit 1');
 const insertRecord = 'insert into audit (seq, body, hash) values (?, ?, ?)';
 
-/** The last record's number and hash; 0 and zero bytes before the first. */
-export async function auditHead(tx: AuditTx): Promise<{ seq: number; hash: Uint8Array }> {
+async function lastRecord(tx: AuditTx): Promise<{ seq: number; hash: Uint8Array }> {
   const result = await tx.executeQuery(readHead as CompiledQuery<{ seq: number; hash: Uint8Array }>);
   return result.rows[0] ?? { seq: 0, hash: genesisHash };
 }
 
+/** The last record's number and hash; 0 and zero bytes before the first. */
+export async function auditHead(tx: AuditTx): Promise<AuditHead> {
+  const { seq, hash } = await lastRecord(tx);
+  return { seq, hash: Buffer.from(hash).toString('hex') };
+}
+
+/** The hash of record `seq`, 64 hex digits; of record 0 the zero bytes before the first; `null` for one not there. */
+export async function auditHashAt(tx: AuditTx, seq: number): Promise<string | null> {
+  if (seq === 0) return Buffer.from(genesisHash).toString('hex');
+  const query = CompiledQuery.raw('select hash from audit where seq = ?', [seq]) as CompiledQuery<{ hash: Uint8Array }>;
+  const row = (await tx.executeQuery(query)).rows[0];
+  return row === undefined ? null : Buffer.from(row.hash).toString('hex');
+}
+
 /** Appends `entry` inside the caller's transaction; the record is there when, and only when, that commits. */
 export async function appendAudit(tx: AuditTx, entry: AuditEntry): Promise<AuditHead> {
-  const record = nextRecord(await auditHead(tx), entry);
+  const record = nextRecord(await lastRecord(tx), entry);
   await tx.executeQuery(CompiledQuery.raw(insertRecord, [record.seq, record.body, record.hash]));
   return { seq: record.seq, hash: record.hash.toString('hex') };
 }
 
 /** Signs the head inside the caller's transaction; `null` when there is nothing new to sign. */
 export async function signAudit(tx: AuditTx, time: number, key: KeyObject): Promise<AuditHead | null> {
-  const head = await auditHead(tx);
+  const head = await lastRecord(tx);
   const last = await tx.executeQuery<{ seq: number }>(
     CompiledQuery.raw('select seq from audit_signature order by seq desc limit 1') as CompiledQuery<{ seq: number }>,
   );

@@ -1,0 +1,65 @@
+import { appendAudit } from '../platform/audit-chain.ts';
+import { LatchkeyError } from '../platform/errors.ts';
+import type { CallHandler } from './answer.ts';
+import type { CaseFile } from './case-file.ts';
+import type { Custody } from './custody.ts';
+import { hear, notFound, recordDenial } from './hearing.ts';
+import { rememberTotpStep } from './pulse.ts';
+import { refusalError } from './refusal.ts';
+import { unsealed } from './release.ts';
+import { findBasicKey, openKey } from './stored-key.ts';
+import { findTotpStep } from './totp.ts';
+
+/**
+ * `GET /key`, the basic profile: one key for a token and, when the client has a secret, a TOTP code that is then used up.
+ * The used code and the audit record are on disk before the key is sent.
+ */
+export const basicKey: CallHandler = async (_request, caller, custody, now) => {
+  const started = performance.now();
+  const outcome = await hear(
+    custody,
+    {
+      kind: 'key',
+      caller,
+      time: null,
+      facts: async () => ({ standing: 'unknown', sessionHolds: false, proven: false }),
+      act: async (tx, { file, verdicts }) => {
+        const key = await findBasicKey(tx, caller.client);
+        if (key === null || key === 'ambiguous') return { problem: key };
+        await rememberTotpStep(tx, caller.client, usedStep(custody, file, caller.totp, now), caller.source, now);
+        await appendAudit(tx, {
+          time: now,
+          event: 'key_released',
+          client: caller.client,
+          source: caller.source,
+          keys: [key.id],
+          reason: 'basic',
+          verdicts,
+          ms: Math.round(performance.now() - started),
+        });
+        return { problem: undefined, key };
+      },
+    },
+    now,
+  );
+  if (outcome.refusal !== null) throw refusalError(outcome.refusal, now);
+  const { value } = outcome;
+  if (value.problem !== undefined) {
+    const code = value.problem === null ? 'not_found' : 'key_ambiguous';
+    const denial = { now, event: 'request_denied', code, reason: value.problem ?? 'no key' };
+    await recordDenial(custody, { ...denial, source: caller.source, client: caller.client, call: 'key' });
+    if (value.problem === null) throw notFound('key of this client', 'key');
+    throw new LatchkeyError('key_ambiguous', 'this client has several keys and none of them is the only master key', {
+      status: 409,
+    });
+  }
+  const key = openKey(unsealed(custody, now), caller.client, value.key);
+  return { status: 200, body: { key: key.toString('base64') } };
+};
+
+/** The step of the code that gate `totp` accepted; the remembered one for a client without a secret. */
+function usedStep(custody: Custody, file: CaseFile, code: string | null, now: number): number {
+  const sealed = file.client?.totpSealed ?? null;
+  if (file.client === null || sealed === null || code === null) return file.totpStep;
+  return findTotpStep(custody.codeBook.knownCodes(file.client.id, now), code, file.totpStep) ?? file.totpStep;
+}

@@ -1,0 +1,53 @@
+/**
+ * The release chain as a decision: what a message with this link and this time means. No store, no clock, no network;
+ * PROTOCOL.md tells why two steps are needed, and the property test drives this file against both sides of a lossy line.
+ */
+
+/** Where a link stands: the confirmed one, one issued since, one used up, or none of this client's. */
+export type Standing = 'confirmed' | 'pending' | 'spent' | 'unknown';
+
+/** How far a message's time may be from the server's clock, ms. */
+export const clockTolerance = 60_000;
+
+export type Freshness = 'fresh' | 'skewed' | 'repeated';
+
+/**
+ * `skewed`: not within 60 s of the server's clock. `repeated`: not later than the last message judged, so it is a
+ * delayed or duplicated packet and says nothing about a copy.
+ */
+export function freshness(time: number, lastTime: number, now: number): Freshness {
+  if (Math.abs(time - now) > clockTolerance) return 'skewed';
+  return time > lastTime ? 'fresh' : 'repeated';
+}
+
+export type OpenDecision = 'stale' | 'unknown' | 'fork' | 'issue' | 'promote-and-issue';
+
+/** open(l): a pending l was stored by its holder, who then crashed, so it is promoted to confirmed first. */
+export function decideOpen(standing: Standing, fresh: Freshness): OpenDecision {
+  if (fresh !== 'fresh') return 'stale';
+  if (standing === 'unknown') return 'unknown';
+  if (standing === 'spent') return 'fork';
+  return standing === 'pending' ? 'promote-and-issue' : 'issue';
+}
+
+export type ReleaseDecision = 'stale' | 'unknown' | 'fork' | 'release';
+
+/**
+ * release(n): n must be pending and the session must be the one that issued it. An honest client never sends a confirmed
+ * link here. Without its session (it lapsed, or the server started anew) the client has to open again: stale, no fork.
+ */
+export function decideRelease(standing: Standing, fresh: Freshness, sessionHolds: boolean): ReleaseDecision {
+  if (fresh !== 'fresh') return 'stale';
+  if (standing === 'unknown') return 'unknown';
+  if (standing !== 'pending') return 'fork';
+  return sessionHolds ? 'release' : 'stale';
+}
+
+export type HeartbeatDecision = 'stale' | 'unknown' | 'fork' | 'alive';
+
+/** heartbeat(l): proves the newest stored link and moves nothing; a wrong proof is as good as no link. */
+export function decideHeartbeat(standing: Standing, fresh: Freshness, proven: boolean): HeartbeatDecision {
+  if (fresh !== 'fresh') return 'stale';
+  if (standing === 'unknown' || !proven) return 'unknown';
+  return standing === 'spent' ? 'fork' : 'alive';
+}

@@ -1,0 +1,33 @@
+import type { Kysely } from 'kysely';
+import type { Clock, RandomBytes } from '../platform/clock.ts';
+import type { Log } from '../platform/log.ts';
+import type { Store } from '../platform/store.ts';
+import type { CodeBook } from './code-book.ts';
+import type { DenialLog } from './denials.ts';
+import type { Metrics } from './metrics.ts';
+import type { RateLimiter } from './rate.ts';
+import type { Database } from './schema.ts';
+import type { Sessions } from './sessions.ts';
+import type { Vault } from './vault.ts';
+
+/**
+ * Everything a handler of the wire protocol is given. One object for the life of the process; what a command on the side
+ * may change is not in here but read in each transaction.
+ */
+export interface Custody {
+  readonly store: Store<Database>;
+  /** `null` while the vault is sealed. */
+  readonly vault: () => Vault | null;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly log: Log;
+  readonly limiter: RateLimiter;
+  readonly sessions: Sessions;
+  readonly codeBook: CodeBook;
+  readonly denials: DenialLog;
+  readonly metrics: Metrics;
+  /** Whether the file KILL lies in the data directory, asked anew for each request. */
+  readonly killFile: () => boolean;
+  /** Whether `grant` (32 bytes) lets `client` store a key now; counts as its use. In the transaction that stores the key. */
+  readonly redeemGrant: (tx: Kysely<Database>, client: string, grant: Uint8Array, now: number) => Promise<boolean>;
+}

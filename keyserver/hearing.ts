@@ -1,0 +1,210 @@
+import type { Kysely } from 'kysely';
+import { appendAudit } from '../platform/audit-chain.ts';
+import { LatchkeyError } from '../platform/errors.ts';
+import type { Caller } from './caller.ts';
+import { type CaseFile, readCase } from './case-file.ts';
+import { freshness, type Standing } from './chain.ts';
+import { clientDefaults, type RatePolicy, totpItem } from './client.ts';
+import type { Custody } from './custody.ts';
+import { type ForkingMessage, recordFork } from './fork.ts';
+import type { CallKind, GateState, Verdict } from './gate.ts';
+import { type Judgement, judge } from './judgement.ts';
+import { rememberTime } from './pulse.ts';
+import type { RateKind, RateOutcome } from './rate.ts';
+import type { Database } from './schema.ts';
+import type { TotpCode } from './totp.ts';
+
+/** What a call adds to the state the gates see. */
+export interface ChainFacts {
+  readonly standing: Standing;
+  readonly sessionHolds: boolean;
+  readonly proven: boolean;
+}
+
+/** What is known once all gates passed. */
+export interface Heard {
+  readonly file: CaseFile;
+  readonly facts: ChainFacts;
+  readonly verdicts: Judgement['verdicts'];
+}
+
+/** One call, before it is judged. */
+export interface Hearing<T> {
+  readonly kind: CallKind;
+  readonly caller: Caller;
+  /** The message's time; `null` for the calls that have none. */
+  readonly time: number | null;
+  /** What the fork record tells of this message. */
+  readonly fork?: Omit<ForkingMessage, 'call' | 'source' | 'time'>;
+  readonly facts: (tx: Kysely<Database>, file: CaseFile) => Promise<ChainFacts>;
+  /** Asked when token and TOTP were right, whatever the gates behind them say. */
+  readonly known?: (tx: Kysely<Database>, file: CaseFile) => Promise<void>;
+  /** Does what was asked for; all gates passed. It may run twice, in another transaction. */
+  readonly act: (tx: Kysely<Database>, heard: Heard) => Promise<T>;
+}
+
+export type Refusal = Verdict & { readonly gate: string };
+
+export type Outcome<T> =
+  | { readonly refusal: null; readonly value: T; readonly file: CaseFile }
+  | { readonly refusal: Refusal; readonly file: CaseFile };
+
+const rateKinds: Readonly<Record<CallKind, RateKind>> = {
+  open: 'exchange',
+  key: 'exchange',
+  heartbeat: 'heartbeat',
+  release: 'free',
+  store: 'free',
+};
+
+const strangerRate: RatePolicy = {
+  perHour: clientDefaults.ratePerHour,
+  burst: clientDefaults.burst,
+  lockout: clientDefaults.lockout,
+};
+
+/**
+ * Hears one call: reads the client's state, asks the gates and acts, in one transaction that is on disk before this
+ * returns. What a refusal changes is no more than the remembered time of a judged message and, for a fork, the lock.
+ */
+export async function hear<T>(custody: Custody, hearing: Hearing<T>, now: number): Promise<Outcome<T>> {
+  const { caller, kind } = hearing;
+  const { client, source } = caller;
+  let policy = strangerRate;
+  let outcome: RateOutcome = 'dropped';
+  custody.limiter.enter(client, source);
+  try {
+    const result = await custody.store.transaction(async (tx): Promise<Outcome<T>> => {
+      const file = await readCase(tx, client);
+      policy = file.client?.rate ?? strangerRate;
+      const facts = await hearing.facts(tx, file);
+      const state = stateOf(custody, hearing, file, facts, policy, now);
+      const judgement = judge({ kind, source, tokenHash: caller.tokenHash, totp: caller.totp, now }, state);
+      if (hearing.known !== undefined && judgement.verdicts.totp === 'pass') await hearing.known(tx, file);
+      const { refusal, verdicts } = judgement;
+      if (refusal === null) return { refusal, value: await hearing.act(tx, { file, facts, verdicts }), file };
+      await afterRefusal(tx, hearing, file, state, refusal, now);
+      return { refusal, file };
+    });
+    outcome = rateOutcome(result.refusal);
+    if (result.refusal !== null) await afterwards(custody, hearing, result.refusal, result.file, now);
+    return result;
+  } finally {
+    custody.limiter.settle(client, source, policy, rateKinds[kind], outcome, now);
+  }
+}
+
+function stateOf<T>(
+  custody: Custody,
+  hearing: Hearing<T>,
+  file: CaseFile,
+  facts: ChainFacts,
+  policy: RatePolicy,
+  now: number,
+): GateState {
+  const { client, source } = hearing.caller;
+  const fresh = hearing.time === null ? 'fresh' : freshness(hearing.time, file.lastTime, now);
+  return {
+    sealed: custody.vault() === null,
+    killed: file.killed || custody.killFile(),
+    client: file.client,
+    rate: custody.limiter.look(client, source, policy, rateKinds[hearing.kind], now),
+    totp: { codes: codesOf(custody, file, now), lastStep: file.totpStep },
+    chain: { fresh, ...facts },
+  };
+}
+
+function codesOf(custody: Custody, file: CaseFile, now: number): readonly TotpCode[] | null {
+  const vault = custody.vault();
+  if (file.client === null || vault === null) return custody.codeBook.strangerCodes(now);
+  const { id, totpSealed } = file.client;
+  if (totpSealed === null) return null;
+  try {
+    return custody.codeBook.codesOf(id, totpSealed, () => vault.open(totpItem(id), totpSealed), now);
+  } catch (cause) {
+    custody.log.error({ client: id, err: cause }, 'totp secret could not be opened');
+    return [];
+  }
+}
+
+/** Gates from which on the caller is known to be who it says. */
+function isKnownCaller(refusal: Refusal): boolean {
+  return refusal.code !== 'unauthorized' && !['seal', 'kill', 'source', 'rate'].includes(refusal.gate);
+}
+
+async function afterRefusal<T>(
+  tx: Kysely<Database>,
+  hearing: Hearing<T>,
+  file: CaseFile,
+  state: GateState,
+  refusal: Refusal,
+  now: number,
+): Promise<void> {
+  if (!isKnownCaller(refusal) || hearing.time === null || state.chain.fresh !== 'fresh') return;
+  await rememberTime(tx, hearing.caller.client, hearing.time);
+  if (isFork(refusal, file) && hearing.fork !== undefined && hearing.kind !== 'key' && hearing.kind !== 'store') {
+    const { source } = hearing.caller;
+    await recordFork(tx, file, { call: hearing.kind, source, time: hearing.time, ...hearing.fork }, now);
+  }
+}
+
+/** True for the refusal that showed a fork, false for those that follow because the client is locked. */
+function isFork(refusal: Refusal, file: CaseFile): boolean {
+  return refusal.code === 'locked' && refusal.reason === 'fork' && file.client?.state === 'enrolled';
+}
+
+function rateOutcome(refusal: Refusal | null): RateOutcome {
+  if (refusal === null || isKnownCaller(refusal)) return 'served';
+  return ['seal', 'kill', 'rate'].includes(refusal.gate) ? 'dropped' : 'refused';
+}
+
+async function afterwards<T>(
+  custody: Custody,
+  hearing: Hearing<T>,
+  refusal: Refusal,
+  file: CaseFile,
+  now: number,
+): Promise<void> {
+  const code = refusal.code ?? refusal.verdict;
+  custody.metrics.refused(refusal.gate, code);
+  if (isFork(refusal, file)) custody.metrics.forked();
+  await recordDenial(custody, {
+    now,
+    event: 'request_denied',
+    code,
+    source: hearing.caller.source,
+    client: file.client?.id ?? null,
+    call: hearing.kind,
+    gate: refusal.gate,
+    reason: refusal.reason ?? null,
+  });
+}
+
+/** A refusal on its way to the audit log. */
+export interface DenialRecord {
+  readonly now: number;
+  readonly event: string;
+  readonly code: string;
+  readonly source: string;
+  readonly client: string | null;
+  readonly call: CallKind | 'enroll';
+  readonly gate?: string;
+  readonly reason?: string | null;
+}
+
+/** Records the first refusal of its sort; those that follow are counted. */
+export async function recordDenial(custody: Custody, denial: DenialRecord): Promise<void> {
+  const { now, event, code, source, client } = denial;
+  const who = client === null ? {} : { client };
+  if (!custody.denials.note({ event, code, source, ...who }, now)) return;
+  const detail = { call: denial.call, code, ...(denial.gate === undefined ? {} : { gate: denial.gate }) };
+  const reason = denial.reason ?? null;
+  await custody.store.transaction((tx) =>
+    appendAudit(tx, { time: now, event, source, ...who, ...(reason === null ? {} : { reason }), detail }),
+  );
+}
+
+/** What a call that found no such thing answers. */
+export function notFound(what: string, field: string): LatchkeyError {
+  return new LatchkeyError('not_found', `there is no ${what}`, { status: 404, field });
+}

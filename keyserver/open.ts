@@ -1,0 +1,61 @@
+import { auditHashAt, auditHead } from '../platform/audit-chain.ts';
+import { encodeBase64Url } from '../platform/encoding.ts';
+import { parseInput } from '../platform/schema.ts';
+import type { CallHandler } from './answer.ts';
+import { findStanding } from './case-file.ts';
+import { hear, recordDenial } from './hearing.ts';
+import { linkBytes, linkFromBytes } from './link.ts';
+import { issueLink, promoteLink } from './link-store.ts';
+import { rememberHeard } from './pulse.ts';
+import { refusalError } from './refusal.ts';
+import { sessionLife } from './sessions.ts';
+import { openBody } from './wire.ts';
+
+/**
+ * `POST /v1/open`: judges the caller and issues its next link, pending, with a session to release it in. Nothing secret
+ * leaves here but that link.
+ */
+export const open: CallHandler = async (request, caller, custody, now) => {
+  const { sessions, random } = custody;
+  const body = parseInput(openBody, request.body);
+  const shown = linkFromBytes(body.link);
+  const nextBytes = random(linkBytes);
+  const next = linkFromBytes(nextBytes);
+  let isBehind = false;
+  const outcome = await hear(
+    custody,
+    {
+      kind: 'open',
+      caller,
+      time: body.time,
+      fork: { linkId: shown.id, bootId: body.bootId, fingerprint: body.fingerprint },
+      facts: async (tx) => ({ standing: await findStanding(tx, caller.client, shown), ...noProof }),
+      known: async (tx) => {
+        isBehind = body.seen !== null && (await auditHashAt(tx, body.seen.seq)) !== body.seen.head;
+      },
+      act: async (tx, { facts }) => {
+        if (facts.standing === 'pending') await promoteLink(tx, caller.client, shown.id, now);
+        await issueLink(tx, caller.client, next, now);
+        await rememberHeard(tx, caller.client, body, caller.source, now);
+        return auditHead(tx);
+      },
+    },
+    now,
+  );
+  if (isBehind) {
+    // the client remembers a record this log does not have: the log was set back, and with it spent links
+    const { client } = caller;
+    const event = 'server_rollback_suspected';
+    await recordDenial(custody, { now, event, code: event, source: caller.source, client, call: 'open' });
+  }
+  if (outcome.refusal !== null) throw refusalError(outcome.refusal, now);
+  const session = sessions.newId();
+  const { reason, fingerprint, bootId } = body;
+  sessions.begin(session, { client: caller.client, linkId: next.id, reason, fingerprint, bootId }, now);
+  return {
+    status: 200,
+    body: { next: encodeBase64Url(nextBytes), session, expiresInMs: sessionLife, head: outcome.value },
+  };
+};
+
+const noProof = { sessionHolds: false, proven: false } as const;

@@ -1,0 +1,87 @@
+import { appendAudit } from '../platform/audit-chain.ts';
+import { parseInput } from '../platform/schema.ts';
+import type { CallHandler } from './answer.ts';
+import { findStanding } from './case-file.ts';
+import type { Custody } from './custody.ts';
+import { hear, notFound, recordDenial } from './hearing.ts';
+import { linkFromBytes } from './link.ts';
+import { promoteLink } from './link-store.ts';
+import { rememberRelease, rememberTime } from './pulse.ts';
+import { refusalError } from './refusal.ts';
+import type { Session } from './sessions.ts';
+import { findKeys, openKey, type StoredKey } from './stored-key.ts';
+import type { Vault } from './vault.ts';
+import { releaseBody } from './wire.ts';
+
+const noSession: Session = { client: '', linkId: '', reason: '', fingerprint: null, bootId: null };
+
+/**
+ * `POST /v1/release`: the link that `open` issued comes back as proof that it was stored, and pays for the keys. The move
+ * of the chain and its audit record are one transaction; the keys are opened and sent only after it is on disk.
+ */
+export const release: CallHandler = async (request, caller, custody, now) => {
+  const started = performance.now();
+  const body = parseInput(releaseBody, request.body);
+  const shown = linkFromBytes(body.link);
+  const session = custody.sessions.find(body.session, caller.client, now) ?? noSession;
+  const outcome = await hear(
+    custody,
+    {
+      kind: 'release',
+      caller,
+      time: body.time,
+      fork: { linkId: shown.id, bootId: session.bootId, fingerprint: session.fingerprint },
+      facts: async (tx) => ({
+        standing: await findStanding(tx, caller.client, shown),
+        sessionHolds: session.linkId === shown.id,
+        proven: false,
+      }),
+      act: async (tx, { file, verdicts }) => {
+        const { keys, missing } = await findKeys(tx, caller.client, body.keys);
+        if (missing !== null) {
+          await rememberTime(tx, caller.client, body.time);
+          return { missing };
+        }
+        await promoteLink(tx, caller.client, shown.id, now);
+        await rememberRelease(tx, caller.client, { ...session, time: body.time }, caller.source, now);
+        const head = await appendAudit(tx, {
+          time: now,
+          event: 'key_released',
+          client: caller.client,
+          source: caller.source,
+          keys: body.keys,
+          reason: session.reason,
+          verdicts,
+          link: shown.id,
+          ms: Math.round(performance.now() - started),
+          detail: { bootId: session.bootId, fingerprint: session.fingerprint },
+        });
+        return { missing: null, keys, head, policy: file.client?.policy };
+      },
+    },
+    now,
+  );
+  if (outcome.refusal !== null) throw refusalError(outcome.refusal, now);
+  const { value } = outcome;
+  if (value.missing !== null) {
+    const denial = { now, event: 'request_denied', code: 'not_found', reason: 'no such key' };
+    await recordDenial(custody, { ...denial, source: caller.source, client: caller.client, call: 'release' });
+    throw notFound('such key of this client', 'keys');
+  }
+  custody.sessions.end(body.session);
+  return {
+    status: 200,
+    body: { keys: openAll(unsealed(custody, now), caller.client, value.keys), policy: value.policy, head: value.head },
+  };
+};
+
+/** The vault, which may have been sealed since the gates were asked. */
+export function unsealed(custody: Custody, now: number): Vault {
+  const vault = custody.vault();
+  if (vault === null) throw refusalError({ verdict: 'deny', code: 'sealed' }, now);
+  return vault;
+}
+
+function openAll(vault: Vault, client: string, keys: readonly StoredKey[]): Record<string, string> {
+  return Object.fromEntries(keys.map((key) => [key.id, openKey(vault, client, key).toString('base64')]));
+}
