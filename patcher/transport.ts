@@ -19,7 +19,8 @@ export interface Transport {
 
   /**
    * Runs one program and waits for it; any exit status is an answer, not an error (killed by signal n: 128 + n).
-   * Throws `command_timeout`, `command_output_too_large`, `command_missing` (127), `needs_root` (`as` without the rights).
+   * Throws `command_timeout`, `command_too_loud`, `needs_root` (`as` without the rights). A program that is not there is exit
+   * status 127, as a shell says it.
    */
   run(argv: readonly [string, ...string[]], options?: RunOptions): Promise<RunResult>;
 
@@ -31,7 +32,10 @@ export interface Transport {
   list(path: string): Promise<FileEntry[] | null>;
   /** The path with every symlink resolved; null when it leads nowhere. */
   realPath(path: string): Promise<string | null>;
-  /** SHA-256 and mode of each regular file below a folder, by relative path; null when it is not there. */
+  /**
+   * SHA-256 and mode of each regular file below a folder, by relative path; null when it is not there. What is neither
+   * file nor folder (a symlink) is listed with an empty `sha256`, so that it equals nothing.
+   */
   treeDigest(path: string): Promise<Map<string, FileDigest> | null>;
 
   /**
@@ -42,10 +46,11 @@ export interface Transport {
   /** Same durability; false, and nothing changed, when something has that name already. */
   createFileExclusive(path: string, data: Buffer, owner: Ownership): Promise<boolean>;
   /**
-   * Appends one line (without its newline) durably, whole or not at all. With `guard`, only while the file `guard.path`
-   * holds exactly `guard.holds`; otherwise `lock_lost` and nothing is written.
+   * Appends one line (given without its newline) durably; the file is made with mode 0600. A line cut short by a full disk
+   * stays, and the next one begins on a line of its own. With `guard`, only while the file `guard.path` holds exactly the
+   * line `guard.holds`; otherwise `lock_lost` and nothing is written.
    */
-  appendLine(path: string, line: string, options: { mode: number; guard?: AppendGuard }): Promise<void>;
+  appendLine(path: string, line: string, options?: { guard?: AppendGuard }): Promise<void>;
   /** One level. False when the folder was there already (it is left as it is); `not_a_directory` when it is something else. */
   makeDirectory(path: string, owner: Ownership): Promise<boolean>;
   /** Moves within one file system, durably. Refuses (`path_exists`) when something has the new name. */
@@ -111,7 +116,7 @@ export interface FileEntry extends FileStat {
 }
 
 export interface FileDigest {
-  /** 64 hex digits. */
+  /** 64 hex digits, or '' for what has no content of its own. */
   readonly sha256: string;
   readonly mode: number;
 }
