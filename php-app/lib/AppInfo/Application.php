@@ -48,7 +48,7 @@ class Application extends App implements IBootstrap {
 			);
 			HookState::storageInstalled('app');
 		});
-		foreach (['KeyServerCheck'] as $check) {
+		foreach (['KeyServerCheck', 'ExposureCheck'] as $check) {
 			$class = 'OCA\\RemoteKeyStorage\\SetupChecks\\' . $check;
 			$this->step('a setup check is missing', static function () use ($context, $class): void {
 				$context->registerSetupCheck($class);
