@@ -42,19 +42,20 @@ export function openOcc(transport: Transport, place: OccPlace): Occ {
 
 /**
  * Runs occ and reads the JSON it ends with. What the app refuses with `{"error":{code,message,hint}}` is thrown under
- * the app's own code; any other failure is `occ_failed`.
+ * the app's own code; any other failure is `occ_failed`. With `mayFail` an exit status other than 0 is part of the
+ * answer, as where a check found something.
  */
 export async function occJson<T>(
   occ: Occ,
   args: readonly [string, ...string[]],
   schema: z.ZodType<T>,
-  options: { readonly input?: string; readonly timeoutMs?: number } = {},
+  options: { readonly input?: string; readonly timeoutMs?: number; readonly mayFail?: boolean } = {},
 ): Promise<T> {
   const result = await occ([...args, '--output=json'], options);
   const value = lastJson(result.stdout.toString('utf8'));
   const refusal = refusalIn(value);
   if (refusal !== null) throw refusal;
-  if (result.exit !== 0 || value === undefined) throw occFailed(args, result);
+  if (value === undefined || (result.exit !== 0 && options.mayFail !== true)) throw occFailed(args, result);
   try {
     return parseInput(schema, value);
   } catch (cause) {

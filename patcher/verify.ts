@@ -1,0 +1,59 @@
+import { LatchkeyError } from '../platform/errors.ts';
+import type { Occ } from './actions/action.ts';
+import type { Facts } from './facts.ts';
+import type { Progress } from './progress.ts';
+import { remoteKey } from './remote-key.ts';
+
+/** What was shown to work, not what is believed to. */
+export interface Verification {
+  readonly hook: 'app' | 'core';
+  /** `null` while no key has moved: there is nothing to release yet. */
+  readonly release: { readonly ms: number } | null;
+  /** The master key opens what its public half sealed; `null` where encryption is off. */
+  readonly decrypt: true | null;
+  /** Files read through Nextcloud; counted before the move only. */
+  readonly files: number | null;
+}
+
+/**
+ * Shows that the app is loaded and keys can be used: before the move with the keys on the disk, after it by a real
+ * release and a real decryption. Throws what is wrong: `app_not_loaded`, `hook_off`, `decryption_failed`, or the code of
+ * the refusal.
+ */
+export async function verify(occ: Occ, facts: Facts, progress: Progress): Promise<Verification> {
+  if (!facts.app.enabled || facts.app.files === null) {
+    throw new LatchkeyError('app_not_loaded', 'the app is not installed or switched off', {
+      hint: 'run: ncpatch apply',
+    });
+  }
+  const app = remoteKey(occ);
+  progress.step('verify that the app is loaded');
+  const status = await app.status();
+  if (status.hook === 'off') {
+    throw new LatchkeyError('hook_off', 'the app is enabled, but nextcloud does not ask it for keys', {
+      hint: 'look for errors of "remotekeystorage" in nextcloud.log',
+    });
+  }
+  if (status.keys.length > 0) {
+    progress.step('verify by a release from the key server and a decryption');
+    const { release, decrypt, ms, verdict } = await app.verify();
+    if (!release || !decrypt) {
+      throw new LatchkeyError('decryption_failed', `the key server's key does not open what it should (${verdict})`, {
+        hint: 'check "secret" and "instanceid" in config.php; the owner\'s copy is the way back: ncpatch restore --from-copy',
+      });
+    }
+    return { hook: status.hook, release: { ms }, decrypt: true, files: null };
+  }
+  if (facts.encryption.mode === 'off') return { hook: status.hook, release: null, decrypt: null, files: null };
+  progress.step('verify that the keys on the disk open');
+  const look = await app.preflight();
+  const broken = look.problems.find((problem) => problem.code === 'master_key_unusable');
+  const unreadable = look.problems.filter((problem) => problem.code === 'sample_unreadable');
+  // single files may be damaged since long ago; that none can be read is another matter
+  const failure = broken ?? (look.sample.length === 0 ? unreadable[0] : undefined);
+  if (failure !== undefined) {
+    throw new LatchkeyError('decryption_failed', failure.message, { hint: failure.hint });
+  }
+  for (const problem of unreadable) progress.note(`${problem.message}: ${problem.hint}`);
+  return { hook: status.hook, release: null, decrypt: true, files: look.sample.length };
+}
