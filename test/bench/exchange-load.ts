@@ -1,0 +1,148 @@
+import { createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { connect, type TLSSocket } from 'node:tls';
+import { type Credentials, decodeBase32 } from '../keyserver/honest-client.ts';
+
+/**
+ * The load client, a process of its own: each client keeps one TLS connection and one exchange under way. Lean on
+ * purpose, because it shares two cores with the server: raw sockets, and no more HTTP than the answers need.
+ */
+interface Order {
+  readonly port: number;
+  readonly ca: string;
+  readonly keyId: string;
+  readonly clients: readonly Credentials[];
+  readonly warmUp: number;
+  readonly exchanges: number;
+}
+
+const order = JSON.parse(readFileSync(0, 'utf8')) as Order;
+const total = order.warmUp + order.exchanges;
+const took: number[] = [];
+let begun = 0;
+let done = 0;
+let firstCounted = 0;
+
+class LoadClient {
+  readonly #credentials: Credentials;
+  readonly #secret: Buffer;
+  readonly #socket: TLSSocket;
+  readonly #openHead: string;
+  readonly #releaseHead: string;
+  #held: Buffer = Buffer.alloc(0);
+  #link: string;
+  #next = '';
+  #time = 0;
+  #started = 0;
+  #step = -1;
+  #code = '';
+
+  constructor(credentials: Credentials, socket: TLSSocket) {
+    this.#credentials = credentials;
+    this.#secret = decodeBase32(credentials.totpSecret);
+    this.#link = credentials.link;
+    this.#socket = socket;
+    const common = `Host: localhost\r\nContent-Type: application/json\r\nX-Client: ${credentials.clientId}\r\nX-Auth-Token: ${credentials.token}\r\n`;
+    this.#openHead = `POST /v1/open HTTP/1.1\r\n${common}`;
+    this.#releaseHead = `POST /v1/release HTTP/1.1\r\n${common}`;
+    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    socket.on('error', (error) => fail(error.message));
+    socket.on('close', () => {
+      if (done < total) fail('the server closed a connection');
+    });
+  }
+
+  begin(): void {
+    if (begun >= total) return;
+    begun += 1;
+    this.#started = performance.now();
+    const body = `{"link":"${this.#link}","time":${this.#tick()},"fingerprint":null,"bootId":null,"reason":"cold","seen":null}`;
+    this.#socket.write(
+      `${this.#openHead}X-TOTP: ${this.#totp()}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+      'latin1',
+    );
+  }
+
+  end(): void {
+    this.#socket.destroy();
+  }
+
+  /** The whole answer in one piece nearly always; whatever is missing is waited for. */
+  #take(chunk: Buffer): void {
+    const bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    const head = bytes.indexOf('\r\n\r\n');
+    const text = head === -1 ? '' : bytes.latin1Slice(0, head);
+    const length = /content-length: (\d+)/i.exec(text);
+    if (head === -1 || length === null || bytes.length < head + 4 + Number(length[1])) {
+      this.#held = bytes;
+      return;
+    }
+    this.#held = Buffer.alloc(0);
+    const body = bytes.latin1Slice(head + 4);
+    if (!text.startsWith('HTTP/1.1 200')) return fail(`${text.slice(0, 30)} ${body}`);
+    if (this.#next === '') this.#release(JSON.parse(body) as { next: string; session: string });
+    else this.#finish(body);
+  }
+
+  #release(opened: { readonly next: string; readonly session: string }): void {
+    this.#next = opened.next;
+    const body = `{"session":"${opened.session}","link":"${opened.next}","time":${this.#tick()},"keys":["${order.keyId}"]}`;
+    this.#socket.write(`${this.#releaseHead}Content-Length: ${body.length}\r\n\r\n${body}`, 'latin1');
+  }
+
+  #finish(body: string): void {
+    if (!body.startsWith(`{"keys":{"${order.keyId}":"`)) return fail('an answer without the key');
+    this.#link = this.#next;
+    this.#next = '';
+    done += 1;
+    if (done === order.warmUp) firstCounted = performance.now();
+    if (done > order.warmUp) took.push(performance.now() - this.#started);
+    if (done === total) report();
+    else this.begin();
+  }
+
+  #tick(): number {
+    this.#time = Math.max(Date.now(), this.#time + 1);
+    return this.#time;
+  }
+
+  #totp(): string {
+    const step = Math.floor(Date.now() / 30_000);
+    if (step === this.#step) return this.#code;
+    const counter = Buffer.alloc(8);
+    counter.writeBigUInt64BE(BigInt(step));
+    const mac = createHmac('sha1', this.#secret).update(counter).digest();
+    const value = mac.readUInt32BE(mac.readUInt8(19) & 15) & 0x7fff_ffff;
+    this.#step = step;
+    this.#code = String(value % 1_000_000).padStart(6, '0');
+    return this.#code;
+  }
+}
+
+function fail(why: string): never {
+  process.stderr.write(`load client: ${why}\n`);
+  process.exit(1);
+}
+
+function report(): void {
+  const seconds = (performance.now() - firstCounted) / 1000;
+  took.sort((a, b) => a - b);
+  const at = (share: number): number => took[Math.min(took.length - 1, Math.floor(took.length * share))] ?? 0;
+  const result = { perSecond: took.length / seconds, p50: at(0.5), p99: at(0.99), max: took.at(-1) ?? 0 };
+  const links = clients.map((client) => client.end());
+  process.stdout.write(`${JSON.stringify({ ...result, connections: links.length })}\n`);
+}
+
+const clients = await Promise.all(
+  order.clients.map(
+    (credentials) =>
+      new Promise<LoadClient>((resolve) => {
+        const socket = connect({ host: '127.0.0.1', port: order.port, ca: order.ca, servername: 'localhost' }, () => {
+          socket.setNoDelay(true);
+          resolve(new LoadClient(credentials, socket));
+        });
+        socket.once('error', (error) => fail(error.message));
+      }),
+  ),
+);
+for (const client of clients) client.begin();

@@ -1,0 +1,97 @@
+import { mkdtempSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { keyItem } from '../../keyserver/client.ts';
+import { addClient, changePolicy, findClient, type PolicyChange } from '../../keyserver/client-admin.ts';
+import { newConfig } from '../../keyserver/config.ts';
+import { databaseFile } from '../../keyserver/data-directory.ts';
+import { enrol } from '../../keyserver/enrolment.ts';
+import { isWithin } from '../../keyserver/network.ts';
+import { type Database, migrations } from '../../keyserver/schema.ts';
+import { createServerData } from '../../keyserver/server-data.ts';
+import { keyfileMethod } from '../../keyserver/unseal.ts';
+import { unsealVault } from '../../keyserver/vault-file.ts';
+import { systemClock, systemRandom } from '../../platform/clock.ts';
+import { createSecretFile } from '../../platform/files.ts';
+import { openSqlite } from '../../platform/sqlite.ts';
+import type { Credentials } from './honest-client.ts';
+
+export const masterKeyId = 'master_0123abcd.privateKey';
+
+export interface MadeServer {
+  readonly data: string;
+  readonly keyfile: string;
+  readonly port: number;
+  readonly ca: string;
+  readonly clients: readonly Credentials[];
+}
+
+export interface WantedServer {
+  readonly clients: number;
+  readonly policy?: PolicyChange;
+  readonly basic?: boolean;
+  /** What is kept as each client's key. */
+  readonly key?: Buffer;
+  readonly networks?: readonly string[];
+}
+
+/** A data directory with enrolled clients that have one key each, without a server process; TLS on a free loopback port. */
+export async function makeServer(wanted: WantedServer): Promise<MadeServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'latchkey-keyserver-'));
+  const keyfile = join(folder, 'keyfile');
+  createSecretFile(keyfile, systemRandom(32));
+  const port = await freePort();
+  const config = newConfig({ host: '127.0.0.1', port }, [], 'tls');
+  const deps = { clock: systemClock, random: systemRandom };
+  const method = keyfileMethod(keyfile);
+  const data = join(folder, 'data');
+  const { ca } = await createServerData(data, config, method, deps);
+  const vault = await unsealVault(data, method, systemRandom);
+  const store = await openSqlite<Database>(databaseFile(data), { migrations });
+  const clients: Credentials[] = [];
+  const now = systemClock.now();
+  const networks = wanted.networks ?? ['127.0.0.0/8'];
+  const key = wanted.key ?? systemRandom(3400);
+  for (let index = 0; index < wanted.clients; index++) {
+    const name = `client-${index}`;
+    const basic = wanted.basic === true;
+    const invitation = await store.transaction(async (tx) => {
+      const made = await addClient(tx, { name, networks, basic, escrow: true }, now, systemRandom);
+      if (wanted.policy !== undefined) await changePolicy(tx, await findClient(tx, name), wanted.policy, now);
+      return made;
+    });
+    const request = { code: Buffer.from(invitation.code, 'base64url') };
+    const enrolled = await enrol(request, '127.0.0.1', {
+      ...deps,
+      store,
+      vault,
+      ca,
+      isAllowedSource: isWithin,
+      signRequest: () => Promise.reject(new TypeError('no certificates here')),
+    });
+    const sealed = vault.seal(keyItem(enrolled.clientId, masterKeyId), key);
+    await store.transaction((tx) =>
+      tx
+        .insertInto('stored_key')
+        .values({ client_id: enrolled.clientId, key_id: masterKeyId, sealed, created_at: now })
+        .execute(),
+    );
+    const { clientId, token, totpSecret, link } = enrolled;
+    clients.push({ clientId, token, totpSecret, link, grant: invitation.grant });
+  }
+  await store.close();
+  return { data, keyfile, port, ca, clients };
+}
+
+/** A port that was free a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
