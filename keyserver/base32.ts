@@ -15,3 +15,20 @@ export function encodeBase32(data: Uint8Array): string {
   }
   return bits > 0 ? text + alphabet[(held << (5 - bits)) & 31] : text;
 }
+
+/** The bytes of unpadded base32; anything that does not encode back to the same text is a `TypeError`. */
+export function decodeBase32(text: string): Buffer {
+  const bytes: number[] = [];
+  let bits = 0;
+  let held = 0;
+  for (const letter of text) {
+    held = ((held << 5) | alphabet.indexOf(letter)) & 0xffff;
+    bits += 5;
+    if (bits < 8) continue;
+    bits -= 8;
+    bytes.push((held >> bits) & 0xff);
+  }
+  const decoded = Buffer.from(bytes);
+  if (encodeBase32(decoded) !== text) throw new TypeError('not base32');
+  return decoded;
+}

@@ -76,7 +76,7 @@ async function counts({ store, directory }: ServerData) {
       clients: { new: count('new'), enrolled: count('enrolled'), locked: count('locked'), revoked: count('revoked') },
       keys: Number(keys.count),
       lastRelease: last?.at ?? null,
-      audit: { seq: head.seq, hash: Buffer.from(head.hash).toString('hex') },
+      audit: head,
     };
   });
 }
