@@ -90,7 +90,7 @@ export class KeyServer {
     if (this.#process?.isRunning() === true) return;
     const command = [...projectProgram('keyserver/main.ts'), 'start', '--data', this.data, '--keyfile', this.#keyfile];
     const started = await BackgroundProcess.start(this.#place.inside(command as unknown as Argv), {
-      readyWhen: /serv|listen/i,
+      readyWhen: /^serving /m,
     });
     this.#process = started;
     this.#cleanup.add('key server', () => started.stop());

@@ -48,6 +48,7 @@ export class NextcloudInstance {
   tree: NextcloudTree;
   readonly #cleanup: Cleanup;
   #web: WebServer | null = null;
+  #instanceId = '';
 
   private constructor(base: string, tree: NextcloudTree, place: Place, cleanup: Cleanup) {
     this.base = base;
@@ -73,11 +74,17 @@ export class NextcloudInstance {
     }
     await instance.files.lay(tree);
     await instance.#install();
+    instance.#instanceId = await instance.systemValue('instanceid');
     return instance;
   }
 
   get root(): string {
     return this.files.root;
+  }
+
+  /** Nextcloud's own id of the instance (`instanceid` in config.php). */
+  get instanceId(): string {
+    return this.#instanceId;
   }
 
   get dataFolder(): string {

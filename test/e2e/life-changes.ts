@@ -1,0 +1,75 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { nextTree } from '../harness/nextcloud-tree.ts';
+import { keyFiles, privateKeyFiles } from './key-files.ts';
+import { NotHere } from './step-list.ts';
+import { assert, isSame, type Step } from './story.ts';
+
+/** To the next release at hand, as the updater does it: code swapped, `occ upgrade` by the web user. */
+export const upgrade: Step = async ({ nextcloud, tree, trees, memory }) => {
+  const next = nextTree(tree, trees);
+  if (next === null) throw new NotHere('no newer release here');
+  if (!next.allowed) {
+    throw new NotHere(`Nextcloud goes to ${next.tree.version} from ${next.tree.upgradesFrom.join(', ')} only`);
+  }
+  await nextcloud.replaceCode(next.tree, ['custom_apps']);
+  await nextcloud.occ(['upgrade'], { timeoutMs: 240_000 });
+  await nextcloud.serve();
+  const status = await nextcloud.occ(['status', '--output=json']);
+  assert(status.stdout.includes(`"versionstring":"${next.tree.version}"`), 'occ status does not show the new version');
+  assert(privateKeyFiles(nextcloud.dataFolder).length === 0, 'the upgrade made a private key');
+  const masterKeyId = await nextcloud.appValue('encryption', 'masterKeyId');
+  assert(masterKeyId === memory.masterKeyId, `the master key is now ${masterKeyId}`);
+  return `to ${next.tree.version}`;
+};
+
+/** `apply` after whatever happened to the code must end with a real release and a real decryption. */
+export const applyAgain: Step = async ({ ncpatch, doors }) => {
+  await ncpatch.command(['apply']);
+  const verified = (await ncpatch.command(['verify'])).json() as {
+    readonly release?: unknown;
+    readonly decrypt?: unknown;
+  };
+  assert(verified.release !== null && verified.release !== undefined, 'verify made no release');
+  assert(verified.decrypt !== null && verified.decrypt !== undefined, 'verify decrypted nothing');
+  await doors.read();
+  await doors.write('upgraded');
+  await doors.read();
+  return undefined;
+};
+
+/** The way back. Where no upgrade stood between, the owner's copy alone must do, with the key server away. */
+export const restore: Step = async ({ ncpatch, keyServer, nextcloud, memory, copy, copyPassphrase, tree, trees }) => {
+  const fromCopy = nextTree(tree, trees) === null;
+  if (fromCopy) {
+    await keyServer.stop();
+    await ncpatch.command(['restore', '--from-copy', copy, '--copy-passphrase-file', copyPassphrase]);
+  } else {
+    await ncpatch.command(['restore']);
+  }
+  const now = keyFiles(nextcloud.dataFolder);
+  assert(isSame(memory.keyFiles, now), 'the keys on the disk are not those from before');
+  return fromCopy ? "from the owner's copy, key server off" : 'from the key server';
+};
+
+/** Without the app and without the key server everything is stock again, and every file still opens. */
+export const stock: Step = async ({ ncpatch, keyServer, nextcloud, doors, stateFolder }) => {
+  await ncpatch.command(['remove']);
+  await keyServer.stop();
+  const left = ['apps', 'custom_apps']
+    .map((name) => join(nextcloud.root, name))
+    .filter((folder) => existsSync(folder) && readdirSync(folder).includes('remotekeystorage'));
+  assert(left.length === 0, `the app is still in ${left.join(', ')}`);
+  assert(!existsSync(join(stateFolder, 'client.json')), 'credentials were left behind');
+  assert((await nextcloud.systemValue('remotekeystorage.dir')) === '', 'config.php still names the state folder');
+  await nextcloud.restartServer();
+  await doors.read();
+  await doors.write('after');
+  await doors.read();
+  return `${doors.written.size} files`;
+};
+
+export const audit: Step = async ({ keyServer }) => {
+  await keyServer.command(['audit', 'verify']);
+  return undefined;
+};
