@@ -56,7 +56,7 @@ final class Escrow {
 			}
 		}
 		try {
-			$released = $this->custody->release($this->union(array_keys($local), $moved), 'cli:escrow');
+			$released = $this->custody->release($this->union(array_keys($local), $moved), 'cli:remotekey:escrow');
 		} catch (Failure $failure) {
 			throw $refused ?? $failure;
 		}
@@ -72,13 +72,13 @@ final class Escrow {
 	 */
 	public function prove(): array {
 		$local = $this->readAll();
-		$released = $this->custody->release($this->union(array_keys($local), $this->moved->ids()), 'cli:escrow');
+		$released = $this->custody->release($this->union(array_keys($local), $this->moved->ids()), 'cli:remotekey:escrow');
 		$this->assertSame($local, $released);
 		$files = 0;
 		foreach ($released as $id => $blob) {
 			$this->assertOpens($id, $blob);
 			if (KeyId::isMaster($id)) {
-				$files += $this->proof->files($id, $blob);
+				$files += $this->proof->files($id, $blob, true);
 			}
 		}
 		return ['release' => true, 'pair' => true, 'files' => $files];
@@ -104,7 +104,7 @@ final class Escrow {
 		if ($all === []) {
 			throw new Failure('no_private_keys', 'this server has no private keys', 'enable server-side encryption first');
 		}
-		$released = $this->custody->release($all, 'cli:escrow');
+		$released = $this->custody->release($all, 'cli:remotekey:escrow');
 		$this->assertSame($local, $released);
 		$master = null;
 		foreach ($released as $id => $blob) {
@@ -114,6 +114,7 @@ final class Escrow {
 		if ($master === null) {
 			throw new Failure('master_key_missing', 'there is no master key among the private keys of this server');
 		}
+		$files = $this->proof->files($master, $released[$master], true);
 
 		$this->moved->replace($all, KeyId::owner($master));
 		// from here on Nextcloud writes none of them any more; what changed in between is not ours to delete
@@ -130,7 +131,9 @@ final class Escrow {
 		try {
 			$this->moved->dropCaches();
 			$this->assertOpens($master, $this->proof->live($master));
-			$this->proof->files($master, $released[$master]);
+			if ($this->proof->files($master, $released[$master], true) < $files) {
+				throw new Failure('sample_differs', 'fewer test files can be read than before');
+			}
 		} catch (\Throwable $failure) {
 			$this->putBack($local, $before);
 			throw new Failure(

@@ -40,19 +40,18 @@ final class NextcloudProof implements Proof {
 		return $public === null ? null : PairCheck::matches($private, $public);
 	}
 
-	public function files(string $masterId, #[\SensitiveParameter] string $blob): int {
+	public function files(string $masterId, #[\SensitiveParameter] string $blob, bool $asNextcloud): int {
 		$private = $this->open($masterId, $blob);
 		if ($private === null) {
 			throw new Failure('key_unusable', $masterId . ' does not open with this instance\'s secret');
 		}
 		$compared = 0;
 		foreach ($this->samples->choose(self::FILES) as $path) {
-			$same = $this->samples->compare($path, KeyId::owner($masterId), $private);
+			$same = $this->samples->compare($path, KeyId::owner($masterId), $private, $asNextcloud);
 			if ($same === false) {
 				throw new Failure(
 					'sample_differs',
-					'a test file could not be decrypted with the released key: ' . $path,
-					'if Nextcloud itself cannot read it either it is older damage: repair or delete that file first',
+					'a test file does not read the same with this master key: ' . $path,
 				);
 			}
 			$compared += $same === true ? 1 : 0;

@@ -18,12 +18,13 @@ interface Proof {
 	public function opens(string $id, string $blob): ?bool;
 
 	/**
-	 * Decrypts real files with this master key and compares them with what this server reads itself.
+	 * Decrypts real files with this master key. Files that neither it nor Nextcloud can read do not count.
 	 *
-	 * @return int how many files were compared
+	 * @param bool $asNextcloud compare with what Nextcloud reads at this moment; otherwise the files' signatures decide
+	 * @return int how many files were decrypted
 	 * @throws Failure `sample_differs`
 	 */
-	public function files(string $masterId, string $blob): int;
+	public function files(string $masterId, string $blob, bool $asNextcloud): int;
 
 	/**
 	 * Asks for the key the way Nextcloud does, through whatever storage is in place.

@@ -101,7 +101,7 @@ final class Restore {
 			}
 			if (KeyId::isMaster($id)) {
 				$master = $id;
-				$files += $this->proof->files($id, $blob);
+				$files += $this->proof->files($id, $blob, false);
 			}
 		}
 		if ($master === null) {

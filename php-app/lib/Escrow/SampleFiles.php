@@ -63,27 +63,18 @@ final class SampleFiles {
 
 	/** Whether Nextcloud itself can read the beginning of this file now. */
 	public function reads(string $path): bool {
-		try {
-			$node = $this->node($path);
-			$handle = $node === null ? false : $node->fopen('r');
-			if ($handle === false) {
-				return false;
-			}
-			$read = stream_get_contents($handle, EncryptedHeader::BLOCK);
-			fclose($handle);
-			return is_string($read) && ($read !== '' || $node->getSize() === 0);
-		} catch (\Throwable $error) {
-			return false;
-		}
+		$node = $this->node($path);
+		return $node !== null && $this->stockStart($node, EncryptedHeader::BLOCK) !== null;
 	}
 
 	/**
 	 * @param string $path /user/files/…
 	 * @param string $owner master key id without `.privateKey`
 	 * @param string $private opened private master key, PEM
-	 * @return bool|null null when this file says nothing about the master key (not there, no header, other module)
+	 * @param bool $asNextcloud compare with what Nextcloud reads at this moment; otherwise the file's own signature decides
+	 * @return bool|null null when this file says nothing about the key (not there, no header, damaged before)
 	 */
-	public function compare(string $path, string $owner, #[\SensitiveParameter] string $private): ?bool {
+	public function compare(string $path, string $owner, #[\SensitiveParameter] string $private, bool $asNextcloud): ?bool {
 		$node = $this->node($path);
 		if ($node === null) {
 			return null;
@@ -93,22 +84,53 @@ final class SampleFiles {
 		if ($raw === null || $header === null || ($header['oc_encryption_module'] ?? '') !== self::MODULE) {
 			return null;
 		}
-		try {
-			$plain = $this->decryptFirst(
-				(string)substr($raw, EncryptedHeader::BLOCK),
-				$header,
-				$this->fileKey($path, $owner, $private, ($header['useLegacyFileKey'] ?? '') !== 'false'),
-				$this->version($node),
-			);
-			$handle = $node->fopen('r');
-			$stock = $handle === false ? '' : (string)stream_get_contents($handle, strlen($plain));
-			if (is_resource($handle)) {
-				fclose($handle);
-			}
-		} catch (\Throwable $error) {
-			return false;
+		$plain = $this->plainStart($path, $owner, $private, $header, $raw, $this->version($node));
+		if (!$asNextcloud) {
+			return $plain !== null && ($header['signed'] ?? '') === 'true' ? true : null;
 		}
-		return $plain !== '' && hash_equals(hash('sha256', $stock), hash('sha256', $plain));
+		$stock = $this->stockStart($node, $plain === null ? 1 : strlen($plain));
+		if ($plain === null || $stock === null) {
+			// unreadable either way is older damage and says nothing about the key
+			return $plain === $stock ? null : false;
+		}
+		return hash_equals(hash('sha256', $stock), hash('sha256', $plain));
+	}
+
+	/**
+	 * @param array<string, string> $header
+	 * @return string|null what the first block holds, null when this key does not open it
+	 */
+	private function plainStart(
+		string $path,
+		string $owner,
+		#[\SensitiveParameter]
+		string $private,
+		array $header,
+		string $raw,
+		int $version
+	): ?string {
+		try {
+			$fileKey = $this->fileKey($path, $owner, $private, ($header['useLegacyFileKey'] ?? '') !== 'false');
+			$plain = $this->decryptFirst((string)substr($raw, EncryptedHeader::BLOCK), $header, $fileKey, $version);
+		} catch (\Throwable $error) {
+			return null;
+		}
+		return $plain === '' ? null : $plain;
+	}
+
+	/** @return string|null the beginning of the file as Nextcloud reads it now, null when it cannot */
+	private function stockStart(File $node, int $bytes): ?string {
+		try {
+			$handle = $node->fopen('r');
+			if (!is_resource($handle)) {
+				return null;
+			}
+			$read = stream_get_contents($handle, $bytes);
+			fclose($handle);
+		} catch (\Throwable $error) {
+			return null;
+		}
+		return $read === false || $read === '' ? null : $read;
 	}
 
 	private function node(string $path): ?File {
