@@ -104,7 +104,9 @@ if (first === '--tool') {
   argv = [join(modules, bin), ...toolArguments];
 }
 
-const child = spawn(runtime(), argv, { stdio: 'inherit', cwd: process.cwd() });
+// what was compiled once, types stripped, is kept: programs start faster, and the stripper is not loaded (18 MiB less)
+const compiled = join(modules, '.cache', 'latchkey');
+const child = spawn(runtime(), argv, { stdio: 'inherit', env: { NODE_COMPILE_CACHE: compiled, ...process.env } });
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
   process.on(signal, () => child.kill(signal));
 child.on('error', (error) =>
