@@ -14,6 +14,16 @@ export interface Credentials {
   readonly totpSecret: string;
 }
 
+/** A request as it went over the wire; what somebody who recorded it could send again. */
+export interface Sent {
+  readonly method: Method;
+  readonly path: string;
+  readonly body: unknown;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+type Method = 'GET' | 'POST' | 'PUT';
+
 export interface Host {
   readonly url: string;
   readonly ca: string;
@@ -38,6 +48,7 @@ export class ChainedClient {
   readonly credentials: Credentials;
   readonly #host: Host;
   readonly #line: Line;
+  #last: Sent | null = null;
 
   constructor(host: Host, credentials: Credentials) {
     this.#host = host;
@@ -108,24 +119,22 @@ export class ChainedClient {
     this.#line.close();
   }
 
-  /** A call with the client's credentials, for whoever wants to send something dishonest. */
-  call(
-    method: 'GET' | 'POST' | 'PUT',
-    path: string,
-    body?: unknown,
-    headers: Record<string, string> = {},
-  ): Promise<Answer> {
-    return this.#call(method, path, body, headers);
+  /** The last request sent. */
+  get last(): Sent | null {
+    return this.#last;
   }
 
-  #call(
-    method: 'GET' | 'POST' | 'PUT',
-    path: string,
-    body?: unknown,
-    headers: Record<string, string> = {},
-  ): Promise<Answer> {
+  /** Sends a recorded request again, byte for byte, on a connection of its own. */
+  async replay({ method, path, body, headers }: Sent): Promise<Answer> {
+    const line = new Line(this.#host.url, this.#host.ca);
+    return line.call(method, path, body, { ...headers }).finally(() => line.close());
+  }
+
+  #call(method: Method, path: string, body: unknown, more: Record<string, string> = {}): Promise<Answer> {
     const { clientId, token } = this.credentials;
-    return this.#line.call(method, path, body, { 'X-Client': clientId, 'X-Auth-Token': token, ...headers });
+    const headers = { 'X-Client': clientId, 'X-Auth-Token': token, ...more };
+    this.#last = { method, path, body, headers };
+    return this.#line.call(method, path, body, headers);
   }
 
   #state(): LinkState {
