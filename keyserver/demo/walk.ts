@@ -134,9 +134,7 @@ async function releaseScene(walk: Walk, keyId: string, key: Buffer, open: Answer
     step: 'release',
     title: 'the key is released, through every gate',
     lines: [
-      ...verdicts.map(
-        ([name, verdict]): Line => ({ label: name, text: verdict, tone: verdict === 'pass' ? 'good' : 'refused' }),
-      ),
+      ...verdicts.map(gateLine),
       { label: 'open', text: `${open.status}, next link issued, kept on the client's disk before it goes on` },
       { label: 'release', text: `${release.status}, that link spent`, tone: 'good' },
       { label: 'key', text: same ? 'the same bytes that were stored' : 'other bytes than were stored', tone: 'good' },
