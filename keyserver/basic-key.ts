@@ -3,7 +3,7 @@ import { LatchkeyError } from '../platform/errors.ts';
 import type { CallHandler } from './answer.ts';
 import type { CaseFile } from './case-file.ts';
 import type { Custody } from './custody.ts';
-import { hear, notFound, recordDenial } from './hearing.ts';
+import { hear, noChain, notFound, recordDenial } from './hearing.ts';
 import { rememberTotpStep } from './pulse.ts';
 import { refusalError } from './refusal.ts';
 import { unsealed } from './release.ts';
@@ -22,7 +22,7 @@ export const basicKey: CallHandler = async (_request, caller, custody, now) => {
       kind: 'key',
       caller,
       time: null,
-      facts: async () => ({ standing: 'unknown', sessionHolds: false, proven: false }),
+      facts: async () => noChain,
       act: async (tx, { file, verdicts }) => {
         const key = await findBasicKey(tx, caller.client);
         if (key === null || key === 'ambiguous') return { problem: key };

@@ -6,6 +6,33 @@
 /** Where a link stands: the confirmed one, one issued since, one used up, or none of this client's. */
 export type Standing = 'confirmed' | 'pending' | 'spent' | 'unknown';
 
+/** What the server keeps of a client's chain besides the links and their numbers. */
+export interface ChainCounters {
+  /** Links issued so far; they are numbered from 1. */
+  readonly issued: number;
+  /** Number of the confirmed link. */
+  readonly confirmed: number;
+  /** Links up to this number are spent, but for the confirmed one. */
+  readonly spentTo: number;
+}
+
+/** Where the link of that number stands; `null` is a link this client was never given. */
+export function standingOf(number: number | null, chain: ChainCounters): Standing {
+  if (number === null) return 'unknown';
+  if (number === chain.confirmed) return 'confirmed';
+  return number > chain.spentTo ? 'pending' : 'spent';
+}
+
+/** The link becomes the confirmed one, and every other link issued so far is spent. */
+export function promoted(number: number, chain: ChainCounters): ChainCounters {
+  return { ...chain, confirmed: number, spentTo: chain.issued };
+}
+
+/** One more link, pending; its number is the new `issued`. */
+export function issuedOne(chain: ChainCounters): ChainCounters {
+  return { ...chain, issued: chain.issued + 1 };
+}
+
 /** How far a message's time may be from the server's clock, ms. */
 export const clockTolerance = 60_000;
 

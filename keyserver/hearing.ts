@@ -17,9 +17,14 @@ import type { TotpCode } from './totp.ts';
 /** What a call adds to the state the gates see. */
 export interface ChainFacts {
   readonly standing: Standing;
+  /** The link's number; `null` when it is unknown. */
+  readonly number: number | null;
   readonly sessionHolds: boolean;
   readonly proven: boolean;
 }
+
+/** The facts of a call that shows no link. */
+export const noChain: ChainFacts = { standing: 'unknown', number: null, sessionHolds: false, proven: false };
 
 /** What is known once all gates passed. */
 export interface Heard {
@@ -110,7 +115,7 @@ function stateOf<T>(
     client: file.client,
     rate: custody.limiter.look(client, source, policy, rateKinds[hearing.kind], now),
     totp: { codes: codesOf(custody, file, now), lastStep: file.totpStep },
-    chain: { fresh, ...facts },
+    chain: { fresh, standing: facts.standing, sessionHolds: facts.sessionHolds, proven: facts.proven },
   };
 }
 
@@ -167,7 +172,10 @@ async function afterwards<T>(
 ): Promise<void> {
   const code = refusal.code ?? refusal.verdict;
   custody.metrics.refused(refusal.gate, code);
-  if (isFork(refusal, file)) custody.metrics.forked();
+  if (isFork(refusal, file)) {
+    custody.metrics.forked();
+    return; // the fork has its own record
+  }
   await recordDenial(custody, {
     now,
     event: 'request_denied',

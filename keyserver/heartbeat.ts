@@ -3,10 +3,11 @@ import { auditHead } from '../platform/audit-chain.ts';
 import { constantTimeEqual } from '../platform/encoding.ts';
 import { parseInput } from '../platform/schema.ts';
 import type { CallHandler } from './answer.ts';
-import { type CaseFile, findLink } from './case-file.ts';
+import type { CaseFile } from './case-file.ts';
 import { clientDefaults } from './client.ts';
 import type { Custody } from './custody.ts';
 import { hear, type Refusal } from './hearing.ts';
+import { findLink } from './link-store.ts';
 import { rememberHeard } from './pulse.ts';
 import { refusalError } from './refusal.ts';
 import { type HeartbeatBody, heartbeatBody } from './wire.ts';
@@ -27,12 +28,12 @@ export const heartbeat: CallHandler = async (request, caller, custody, now) => {
       caller,
       time: body.time,
       fork: { linkId: body.linkId, bootId: body.bootId, fingerprint: null },
-      facts: async (tx) => {
-        const { standing, hash } = await findLink(tx, caller.client, body.linkId);
-        return { standing, sessionHolds: false, proven: isProven(hash, body) };
+      facts: async (tx, { chain }) => {
+        const found = await findLink(tx, caller.client, body.linkId, chain);
+        return { ...found, sessionHolds: false, proven: isProven(found.hash, body) };
       },
       act: async (tx) => {
-        await rememberHeard(tx, caller.client, body, caller.source, now);
+        await rememberHeard(tx, caller.client, { source: caller.source, time: body.time, now }, body.bootId);
       },
     },
     now,

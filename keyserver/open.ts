@@ -2,11 +2,11 @@ import { auditHashAt, auditHead } from '../platform/audit-chain.ts';
 import { encodeBase64Url } from '../platform/encoding.ts';
 import { parseInput } from '../platform/schema.ts';
 import type { CallHandler } from './answer.ts';
-import { findStanding } from './case-file.ts';
+import { issuedOne, promoted } from './chain.ts';
 import { hear, recordDenial } from './hearing.ts';
 import { linkBytes, linkFromBytes } from './link.ts';
-import { issueLink, promoteLink } from './link-store.ts';
-import { rememberHeard } from './pulse.ts';
+import { fileLink, findExactLink } from './link-store.ts';
+import { rememberOpen } from './pulse.ts';
 import { refusalError } from './refusal.ts';
 import { sessionLife } from './sessions.ts';
 import { openBody } from './wire.ts';
@@ -29,14 +29,16 @@ export const open: CallHandler = async (request, caller, custody, now) => {
       caller,
       time: body.time,
       fork: { linkId: shown.id, bootId: body.bootId, fingerprint: body.fingerprint },
-      facts: async (tx) => ({ standing: await findStanding(tx, caller.client, shown), ...noProof }),
+      facts: async (tx, { chain }) => ({ ...(await findExactLink(tx, caller.client, shown, chain)), ...noProof }),
       known: async (tx) => {
         isBehind = body.seen !== null && (await auditHashAt(tx, body.seen.seq)) !== body.seen.head;
       },
-      act: async (tx, { facts }) => {
-        if (facts.standing === 'pending') await promoteLink(tx, caller.client, shown.id, now);
-        await issueLink(tx, caller.client, next, now);
-        await rememberHeard(tx, caller.client, body, caller.source, now);
+      act: async (tx, { file, facts }) => {
+        const stored = facts.standing === 'pending' && facts.number !== null; // its holder crashed after storing it
+        const chain = issuedOne(stored ? promoted(facts.number, file.chain) : file.chain);
+        await fileLink(tx, caller.client, next, chain.issued);
+        const arrival = { source: caller.source, time: body.time, now };
+        await rememberOpen(tx, caller.client, arrival, body.bootId, chain);
         return auditHead(tx);
       },
     },

@@ -1,11 +1,11 @@
 import { appendAudit } from '../platform/audit-chain.ts';
 import { parseInput } from '../platform/schema.ts';
 import type { CallHandler } from './answer.ts';
-import { findStanding } from './case-file.ts';
+import { promoted } from './chain.ts';
 import type { Custody } from './custody.ts';
 import { hear, notFound, recordDenial } from './hearing.ts';
 import { linkFromBytes } from './link.ts';
-import { promoteLink } from './link-store.ts';
+import { findExactLink } from './link-store.ts';
 import { rememberRelease, rememberTime } from './pulse.ts';
 import { refusalError } from './refusal.ts';
 import type { Session } from './sessions.ts';
@@ -31,19 +31,20 @@ export const release: CallHandler = async (request, caller, custody, now) => {
       caller,
       time: body.time,
       fork: { linkId: shown.id, bootId: session.bootId, fingerprint: session.fingerprint },
-      facts: async (tx) => ({
-        standing: await findStanding(tx, caller.client, shown),
+      facts: async (tx, { chain }) => ({
+        ...(await findExactLink(tx, caller.client, shown, chain)),
         sessionHolds: session.linkId === shown.id,
         proven: false,
       }),
-      act: async (tx, { file, verdicts }) => {
+      act: async (tx, { file, facts, verdicts }) => {
         const { keys, missing } = await findKeys(tx, caller.client, body.keys);
         if (missing !== null) {
           await rememberTime(tx, caller.client, body.time);
           return { missing };
         }
-        await promoteLink(tx, caller.client, shown.id, now);
-        await rememberRelease(tx, caller.client, { ...session, time: body.time }, caller.source, now);
+        const chain = promoted(facts.number ?? 0, file.chain);
+        const arrival = { source: caller.source, time: body.time, now };
+        await rememberRelease(tx, caller.client, arrival, session.fingerprint, chain);
         const head = await appendAudit(tx, {
           time: now,
           event: 'key_released',

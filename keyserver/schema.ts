@@ -1,4 +1,4 @@
-import { type Kysely, type Migration, sql } from 'kysely';
+import { type Generated, type Kysely, type Migration, sql } from 'kysely';
 import type { AuditTables } from '../platform/audit-chain.ts';
 
 /**
@@ -9,7 +9,6 @@ export interface Database extends AuditTables {
   client: ClientTable;
   pulse: PulseTable;
   link: LinkTable;
-  spent_link: SpentLinkTable;
   stored_key: StoredKeyTable;
   enrolment: EnrolmentTable;
   grant: GrantTable;
@@ -51,6 +50,12 @@ export interface PulseTable {
   client_id: string;
   /** The `time` of the last message judged; later ones must be greater. 0 before the first. */
   last_time: number;
+  /** How many links were issued so far. */
+  issued: Generated<number>;
+  /** Number of the confirmed link; 0 before the first. */
+  confirmed: Generated<number>;
+  /** Links up to this number are spent, but for the confirmed one. */
+  spent_to: Generated<number>;
   /** The last TOTP step accepted by the basic profile; a code is good once. */
   totp_step: number;
   boot_id: string | null;
@@ -62,23 +67,18 @@ export interface PulseTable {
   released_at: number | null;
 }
 
-/** Links that still open something: one confirmed and the pending ones of a client. */
+/**
+ * Every link ever issued, written once. Where a link stands follows from its number and the counters in `pulse`
+ * (`standingOf` in chain.ts): a release moves two numbers and touches no other row.
+ */
 export interface LinkTable {
   client_id: string;
   /** 16 hex digits. */
   link_id: string;
   /** SHA-256 of the 32 link bytes. */
   hash: Uint8Array;
-  state: 'confirmed' | 'pending';
-  issued_at: number;
-}
-
-/** Links whose use again means a copy. Never deleted. */
-export interface SpentLinkTable {
-  client_id: string;
-  link_id: string;
-  hash: Uint8Array;
-  spent_at: number;
+  /** 1 for the client's first link, counting up. */
+  number: number;
 }
 
 export interface StoredKeyTable {
@@ -159,6 +159,9 @@ const tables: Migration = {
       .createTable('pulse')
       .addColumn('client_id', 'text', (c) => c.primaryKey().references('client.id'))
       .addColumn('last_time', 'integer', (c) => c.notNull())
+      .addColumn('issued', 'integer', (c) => c.notNull().defaultTo(0))
+      .addColumn('confirmed', 'integer', (c) => c.notNull().defaultTo(0))
+      .addColumn('spent_to', 'integer', (c) => c.notNull().defaultTo(0))
       .addColumn('totp_step', 'integer', (c) => c.notNull())
       .addColumn('boot_id', 'text')
       .addColumn('source', 'text')
@@ -171,18 +174,8 @@ const tables: Migration = {
       .addColumn('client_id', 'text', (c) => c.notNull().references('client.id'))
       .addColumn('link_id', 'text', (c) => c.notNull())
       .addColumn('hash', 'blob', (c) => c.notNull())
-      .addColumn('state', 'text', (c) => c.notNull().check(sql`state in ('confirmed','pending')`))
-      .addColumn('issued_at', 'integer', (c) => c.notNull())
+      .addColumn('number', 'integer', (c) => c.notNull())
       .addPrimaryKeyConstraint('link_key', ['client_id', 'link_id'])
-      .modifyEnd(sql`without rowid`)
-      .execute();
-    await db.schema
-      .createTable('spent_link')
-      .addColumn('client_id', 'text', (c) => c.notNull().references('client.id'))
-      .addColumn('link_id', 'text', (c) => c.notNull())
-      .addColumn('hash', 'blob', (c) => c.notNull())
-      .addColumn('spent_at', 'integer', (c) => c.notNull())
-      .addPrimaryKeyConstraint('spent_link_key', ['client_id', 'link_id'])
       .modifyEnd(sql`without rowid`)
       .execute();
     await db.schema

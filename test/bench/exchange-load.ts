@@ -24,7 +24,6 @@ let done = 0;
 let firstCounted = 0;
 
 class LoadClient {
-  readonly #credentials: Credentials;
   readonly #secret: Buffer;
   readonly #socket: TLSSocket;
   readonly #openHead: string;
@@ -38,7 +37,6 @@ class LoadClient {
   #code = '';
 
   constructor(credentials: Credentials, socket: TLSSocket) {
-    this.#credentials = credentials;
     this.#secret = decodeBase32(credentials.totpSecret);
     this.#link = credentials.link;
     this.#socket = socket;
@@ -71,15 +69,15 @@ class LoadClient {
   #take(chunk: Buffer): void {
     const bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
     const head = bytes.indexOf('\r\n\r\n');
-    const text = head === -1 ? '' : bytes.latin1Slice(0, head);
+    const text = head === -1 ? '' : bytes.toString('latin1', 0, head);
     const length = /content-length: (\d+)/i.exec(text);
     if (head === -1 || length === null || bytes.length < head + 4 + Number(length[1])) {
       this.#held = bytes;
       return;
     }
     this.#held = Buffer.alloc(0);
-    const body = bytes.latin1Slice(head + 4);
-    if (!text.startsWith('HTTP/1.1 200')) return fail(`${text.slice(0, 30)} ${body}`);
+    const body = bytes.toString('latin1', head + 4);
+    if (!text.startsWith('HTTP/1.1 200')) fail(`${text.slice(0, 30)} ${body}`);
     if (this.#next === '') this.#release(JSON.parse(body) as { next: string; session: string });
     else this.#finish(body);
   }
@@ -91,7 +89,7 @@ class LoadClient {
   }
 
   #finish(body: string): void {
-    if (!body.startsWith(`{"keys":{"${order.keyId}":"`)) return fail('an answer without the key');
+    if (!body.startsWith(`{"keys":{"${order.keyId}":"`)) fail('an answer without the key');
     this.#link = this.#next;
     this.#next = '';
     done += 1;
