@@ -1,0 +1,64 @@
+<?php
+
+declare(strict_types=1);
+
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+namespace LatchkeyTest\Escrow;
+
+use OCA\RemoteKeyStorage\Escrow\Diagnosis;
+use OCA\RemoteKeyStorage\Escrow\Failure;
+use OCA\RemoteKeyStorage\Settings\Headline;
+use PHPUnit\Framework\TestCase;
+
+final class DiagnosisTest extends TestCase {
+	private const FACTS = [
+		'enrolled' => true, 'keys' => ['master_1.privateKey'], 'masterKeyId' => 'master_1', 'masterKeyIdInDatabase' => 'master_1',
+		'link' => ['present' => true, 'time' => 1], 'breaker' => ['open' => false, 'failures' => 0, 'until' => null, 'code' => null],
+		'sessionsKeyFree' => true, 'exceptionArgsIgnored' => true, 'hook' => 'app',
+	];
+	private const CALM = ['hookFailure' => null, 'masterKeyEnabled' => true, 'failure' => null, 'rollbackSuspectedAt' => null];
+
+	/** @return list<array{array<string, mixed>, array<string, mixed>, string, string}> */
+	public function facts(): array {
+		$broken = ['open' => true, 'failures' => 3, 'until' => 1, 'code' => 'unreachable'];
+		return [
+			[['hook' => 'off'], [], 'hook_off', 'bad'],
+			[[], ['hookFailure' => 'no session guard'], 'hook_incomplete', 'warn'],
+			[[], ['failure' => new Failure('state_mode', 'too open', 'chmod 0700')], 'state_mode', 'bad'],
+			[[], ['masterKeyEnabled' => false], 'user_key_mode', 'bad'],
+			[['link' => ['present' => false, 'time' => null]], [], 'link_missing', 'bad'],
+			[['masterKeyIdInDatabase' => 'master_2'], [], 'master_key_id_changed', 'bad'],
+			[['masterKeyIdInDatabase' => ''], [], 'master_key_id_changed', 'bad'],
+			[['breaker' => $broken], [], 'breaker_open', 'bad'],
+			[[], ['rollbackSuspectedAt' => 1], 'server_rollback_suspected', 'bad'],
+			[['sessionsKeyFree' => false], [], 'sessions_hold_key', 'warn'],
+			[['exceptionArgsIgnored' => false], [], 'exception_args_logged', 'warn'],
+			[['keys' => []], [], 'keys_local', 'warn'],
+		];
+	}
+
+	/**
+	 * @dataProvider facts
+	 * @param array<string, mixed> $different
+	 * @param array<string, mixed> $trouble
+	 */
+	public function testProblemsNamesExactlyWhatIsWrong(array $different, array $trouble, string $code, string $level): void {
+		$facts = $different + self::FACTS;
+		$facts['problems'] = Diagnosis::problems($facts, $trouble + self::CALM);
+		$this->assertSame([$code], array_column($facts['problems'], 'code'));
+		$this->assertSame($level, Headline::of($facts)['level']);
+	}
+
+	public function testAHealthyHostIsWorking(): void {
+		$this->assertSame([], Diagnosis::problems(self::FACTS, self::CALM));
+		$this->assertSame('good', Headline::of(self::FACTS + ['problems' => []])['level']);
+	}
+
+	public function testAMissingHookIsHarmlessWhileTheKeysAreHere(): void {
+		$facts = ['enrolled' => false, 'keys' => [], 'masterKeyId' => null, 'hook' => 'off'] + self::FACTS;
+		$facts['problems'] = Diagnosis::problems($facts, self::CALM);
+		$this->assertSame(['not_enrolled', 'hook_off'], array_column($facts['problems'], 'code'));
+		$this->assertSame('warn', Headline::of($facts)['level']);
+	}
+}
