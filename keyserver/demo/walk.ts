@@ -303,12 +303,14 @@ async function findRecord(walk: Walk, event: string): Promise<AuditLine | undefi
   return (await lastRecords(walk, 1000)).find((record) => record.event === event);
 }
 
-/** The live links, for telling whether anything moved. */
-async function chainState({ server }: Walk): Promise<string> {
-  const links = await server.data.store.read((tx) =>
-    tx.selectFrom('link').select(['link_id', 'state']).orderBy('link_id').execute(),
+/** Everything that moves with a client's messages, for telling whether anything did. */
+function chainState({ server }: Walk): Promise<string> {
+  return server.data.store.read(async (tx) =>
+    JSON.stringify([
+      await tx.selectFrom('link').selectAll().execute(),
+      await tx.selectFrom('pulse').selectAll().execute(),
+    ]),
   );
-  return JSON.stringify(links);
 }
 
 function recordText({ event, reason, detail, keys, source }: AuditLine): string {
