@@ -44,6 +44,8 @@ const UPLOAD_TIMEOUT_MS = 300_000;
 const LIST_MAX_BYTES = 64 * 1024 * 1024;
 const LIST_TRIES = 5;
 const EXIT = scripts.SCRIPT_EXIT;
+/** The open file is inherited by the program and all it starts, and the lock goes with the last of them. */
+const HOLD = 'exec 9>>"$1" && shift && { flock -s 9 2>/dev/null; exec "$@"; }';
 
 /** A transport over anything that can run a POSIX shell with coreutils or busybox. */
 export class ShellTransport implements Transport {
@@ -51,6 +53,7 @@ export class ShellTransport implements Transport {
   readonly user: TargetUser;
   readonly #parts: ShellTransportParts;
   #closed = false;
+  #held: string | null = null;
 
   constructor(parts: ShellTransportParts) {
     this.label = parts.label;
@@ -68,7 +71,8 @@ export class ShellTransport implements Transport {
       });
     }
     const wanted = options.as !== undefined && other ? becomeUser(options.as, becomeWith, argv) : argv;
-    const elevated = elevate(elevation, wanted, Buffer.from(options.input ?? ''));
+    const held: typeof wanted = this.#held === null ? wanted : ['sh', '-c', HOLD, 'sh', this.#held, ...wanted];
+    const elevated = elevate(elevation, held, Buffer.from(options.input ?? ''));
     return exec(elevated.argv, {
       input: elevated.input,
       timeoutMs: options.timeoutMs ?? RUN_TIMEOUT_MS,
@@ -173,6 +177,16 @@ export class ShellTransport implements Transport {
       input: packTar([...files, manifest], owner.mode),
       timeoutMs: UPLOAD_TIMEOUT_MS,
     });
+  }
+
+  holdWhileRunning(path: string | null): void {
+    this.#held = path === null ? null : checkPath(path);
+  }
+
+  async waitUntilIdle(path: string, timeoutMs: number): Promise<boolean> {
+    const seconds = String(Math.ceil(timeoutMs / 1000));
+    const options = { answers: [EXIT.busy], timeoutMs: timeoutMs + RUN_TIMEOUT_MS };
+    return (await this.#script(scripts.IDLE, path, [checkPath(path), seconds], options)).exit === 0;
   }
 
   close(): Promise<void> {

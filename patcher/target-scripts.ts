@@ -15,6 +15,7 @@ export const SCRIPT_EXIT = {
   mountedInside: 149,
   tooLarge: 150,
   moved: 151,
+  busy: 152,
 } as const;
 
 const START = `
@@ -155,6 +156,17 @@ while read -r _ _ _ _ place _; do
 done </proc/self/mountinfo
 rm -rf "./$2" || exit 1
 durable .
+`;
+
+/** $1 file, $2 seconds. Where there is no flock (util-linux, busybox) nothing is held and nothing is waited for. */
+export const IDLE = `${START}
+command -v flock >/dev/null 2>&1 || exit 0
+exec 9>>"$1" || exit 1
+left=$2
+until flock -n 9 2>/dev/null; do
+  [ "$left" -gt 0 ] || exit 152
+  left=$((left - 1)); sleep 1
+done
 `;
 
 export const MANIFEST_NAME = '.latchkey-manifest';

@@ -68,6 +68,14 @@ export interface Transport {
    */
   uploadTree(path: string, files: readonly TreeFile[], owner: Ownership): Promise<void>;
 
+  /**
+   * From now on every program this transport starts keeps the file `path` locked (shared) for as long as it runs, also when
+   * the connection breaks and it goes on by itself; null ends that.
+   */
+  holdWhileRunning(path: string | null): void;
+  /** Waits until nothing holds `path` any more; false when something still does after `timeoutMs`. */
+  waitUntilIdle(path: string, timeoutMs: number): Promise<boolean>;
+
   /** Ends the connection; later calls reject. Never throws. */
   close(): Promise<void>;
 }
