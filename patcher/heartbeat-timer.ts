@@ -33,12 +33,13 @@ export function timerFilesFor(scheduler: Scheduler, plan: HeartbeatPlan): Record
 }
 
 function serviceUnit(plan: HeartbeatPlan): string {
-  const command = [plan.php, plan.script, plan.stateFolder].map(quoteForSystemd).join(' ');
+  const command = [plan.php, plan.script, `--dir=${plan.stateFolder}`].map(quoteForSystemd).join(' ');
   return `# written by ncpatch; "ncpatch remove" takes it away
 [Unit]
 Description=Latchkey heartbeat of the Nextcloud ${plan.instanceId}
 After=network-online.target
 Wants=network-online.target
+ConditionPathExists=${conditionPath(`${plan.stateFolder}/client.json`)}
 
 [Service]
 Type=oneshot
@@ -67,7 +68,7 @@ WantedBy=timers.target
 `;
 
 function cronFile(plan: HeartbeatPlan): string {
-  const command = [plan.php, plan.script, plan.stateFolder].map(quoteForCron).join(' ');
+  const command = [plan.php, plan.script, `--dir=${plan.stateFolder}`].map(quoteForCron).join(' ');
   return `# written by ncpatch; "ncpatch remove" takes it away
 SHELL=/bin/sh
 PATH=/usr/local/bin:/usr/bin:/bin
@@ -80,6 +81,12 @@ function quoteForSystemd(text: string): string {
   refuseControl(text);
   const escaped = text.replaceAll('%', '%%').replaceAll('$', '$$$$');
   return /^[\w@:.,/+=-]+$/.test(text) ? escaped : `"${escaped.replaceAll(/[\\"]/g, '\\$&')}"`;
+}
+
+/** systemd.unit(5): a path is taken as it stands, only `%` means something. */
+function conditionPath(path: string): string {
+  refuseControl(path);
+  return path.replaceAll('%', '%%');
 }
 
 /** crontab(5): the line goes to a shell, and `%` ends it unless escaped. */

@@ -1,3 +1,4 @@
+import { LatchkeyError } from '../platform/errors.ts';
 import type { Facts, Obstacle } from './facts.ts';
 import { compareVersions } from './targets/version-file.ts';
 
@@ -9,6 +10,17 @@ const OLDEST_PHP = '8.0';
 export function obstaclesOf(facts: Facts): Obstacle[] {
   const found = [...platform(facts), ...nextcloud(facts), ...encryption(facts), ...leaks(facts)];
   return [...found.filter((o) => o.blocking), ...found.filter((o) => !o.blocking)];
+}
+
+/** Throws the first obstacle that blocks, under its own code (exit 3). */
+export function refuseObstacles(obstacles: readonly Obstacle[]): void {
+  const first = obstacles.find((obstacle) => obstacle.blocking);
+  if (first === undefined) return;
+  const more = obstacles.filter((obstacle) => obstacle.blocking).length - 1;
+  throw new LatchkeyError(first.code, first.message + (more > 0 ? ` (and ${more} more, see "detect")` : ''), {
+    exit: 3,
+    hint: first.hint,
+  });
 }
 
 function blocker(code: string, message: string, hint: string): Obstacle {

@@ -11,7 +11,7 @@ export interface Wanted {
 /** One thing to be done, in words that do not depend on how a transport does it. */
 export type Step =
   | { readonly kind: 'make_folder'; readonly path: string; readonly owner: 'root' | 'nextcloud'; readonly mode: number }
-  | { readonly kind: 'add_apps_path'; readonly index: number; readonly path: string; readonly url: string }
+  | { readonly kind: 'set_apps_paths'; readonly paths: readonly AppsPath[] }
   | {
       readonly kind: 'deploy_app';
       readonly path: string;
@@ -19,6 +19,7 @@ export type Step =
       readonly to: string;
       readonly changes: Changes;
     }
+  | { readonly kind: 'remove_tree'; readonly path: string }
   | { readonly kind: 'enable_app' }
   | { readonly kind: 'upgrade_app'; readonly from: string; readonly to: string }
   | { readonly kind: 'write_file'; readonly path: string; readonly content: string; readonly isNew: boolean }
@@ -58,6 +59,7 @@ export function planFor(facts: Facts, wanted: Wanted): Plan {
       changes: changes ?? { added: [], changed: [], removed: [] },
     });
   }
+  if (moved && facts.app.files !== null) steps.push({ kind: 'remove_tree', path: facts.app.files.path });
   const { enabled, installedVersion } = facts.app;
   if (enabled && installedVersion !== null && installedVersion !== wanted.app.version) {
     steps.push({ kind: 'upgrade_app', from: installedVersion, to: wanted.app.version });
@@ -65,17 +67,6 @@ export function planFor(facts: Facts, wanted: Wanted): Plan {
   if (!enabled) steps.push({ kind: 'enable_app' });
   steps.push(...timer(facts, place.path));
   return { steps, obstacles: obstaclesOf(facts) };
-}
-
-/** Throws `obstacles` (exit 3) while something that blocks stands in the way. */
-export function refuseObstacles(obstacles: readonly Obstacle[]): void {
-  const first = obstacles.find((obstacle) => obstacle.blocking);
-  if (first === undefined) return;
-  const more = obstacles.filter((obstacle) => obstacle.blocking).length - 1;
-  throw new LatchkeyError(first.code, first.message + (more > 0 ? ` (and ${more} more, see "detect")` : ''), {
-    exit: 3,
-    hint: first.hint,
-  });
 }
 
 function stateFolder(facts: Facts): Step[] {
@@ -104,10 +95,10 @@ function placeForApp(facts: Facts): { readonly path: string; readonly add: AppsP
   return { path: `${add.path}/${APP_ID}`, add };
 }
 
-function addAppsPath(facts: Facts, { path, url }: AppsPath): Step[] {
+function addAppsPath(facts: Facts, added: AppsPath): Step[] {
   return [
-    { kind: 'make_folder', path, owner: 'nextcloud', mode: 0o750 },
-    { kind: 'add_apps_path', index: facts.appsPaths.length, path, url },
+    { kind: 'make_folder', path: added.path, owner: 'nextcloud', mode: 0o755 },
+    { kind: 'set_apps_paths', paths: [...facts.appsPaths, added] },
   ];
 }
 
@@ -143,38 +134,3 @@ function timer(facts: Facts, appPath: string): Step[] {
   if (facts.scheduler === 'systemd' && changed) steps.push({ kind: 'start_timer', unit: timerUnit(facts.instanceId) });
   return steps;
 }
-
-/** Pure: what takes the app away again. Throws `keys_on_key_server` (exit 3) while a key lives there only. */
-export function removalFor(facts: Facts): RemovalStep[] {
-  const keys = facts.enrolment?.keys ?? [];
-  if (keys.length > 0) {
-    throw new LatchkeyError(
-      'keys_on_key_server',
-      `${keys.length} keys are on the key server only; without the app no file opens`,
-      {
-        exit: 3,
-        hint: 'bring them back first: ncpatch restore',
-      },
-    );
-  }
-  const steps: RemovalStep[] = [];
-  const units = Object.keys(facts.timerFiles);
-  if (units.some((path) => path.endsWith('.timer')))
-    steps.push({ kind: 'stop_timer', unit: timerUnit(facts.instanceId) });
-  steps.push(...units.map((path) => ({ kind: 'remove_file' as const, path })));
-  if (facts.app.enabled) steps.push({ kind: 'disable_app' });
-  if (facts.app.files !== null) steps.push({ kind: 'remove_app', path: facts.app.files.path });
-  if (facts.app.installedVersion !== null) steps.push({ kind: 'forget_app_values' });
-  steps.push({ kind: 'delete_config', name: 'remotekeystorage.dir' });
-  if (facts.stateFolder.exists) steps.push({ kind: 'remove_state', path: facts.stateFolder.path });
-  return steps;
-}
-
-export type RemovalStep =
-  | { readonly kind: 'stop_timer'; readonly unit: string }
-  | { readonly kind: 'remove_file'; readonly path: string }
-  | { readonly kind: 'disable_app' }
-  | { readonly kind: 'remove_app'; readonly path: string }
-  | { readonly kind: 'forget_app_values' }
-  | { readonly kind: 'delete_config'; readonly name: string }
-  | { readonly kind: 'remove_state'; readonly path: string };

@@ -12,14 +12,14 @@ const PLAN = {
 test('the cron line quotes for the shell and for cron', () => {
   const [text] = Object.values(timerFilesFor('cron', PLAN));
   expect(text).toContain(
-    `* * * * * www-data /usr/bin/php8.2 '/srv/it'\\''s 100\\% $mine/bin/heartbeat.php' /var/lib/latchkey/oc1 >/dev/null`,
+    `* * * * * www-data /usr/bin/php8.2 '/srv/it'\\''s 100\\% $mine/bin/heartbeat.php' --dir=/var/lib/latchkey/oc1 >/dev/null`,
   );
 });
 
 test('the unit quotes for systemd', () => {
   const text = timerFilesFor('systemd', PLAN)['/etc/systemd/system/latchkey-heartbeat-oc1.service'];
   expect(text).toContain(
-    `ExecStart=/usr/bin/php8.2 "/srv/it's 100%% $$mine/bin/heartbeat.php" /var/lib/latchkey/oc1\n`,
+    `ExecStart=/usr/bin/php8.2 "/srv/it's 100%% $$mine/bin/heartbeat.php" --dir=/var/lib/latchkey/oc1\n`,
   );
 });
 

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Facts } from '../../patcher/facts.ts';
 import { timerFilesFor } from '../../patcher/heartbeat-timer.ts';
-import { obstaclesOf } from '../../patcher/obstacles.ts';
-import { planFor, refuseObstacles, removalFor, type Wanted } from '../../patcher/plan.ts';
+import { obstaclesOf, refuseObstacles } from '../../patcher/obstacles.ts';
+import { planFor, type Wanted } from '../../patcher/plan.ts';
+import { removalFor } from '../../patcher/removal.ts';
 import { exampleFacts } from './example-facts.ts';
 
 const WANTED: Wanted = { app: { version: '1.0.0', content: { 'appinfo/info.xml': 'aa', 'lib/A.php': 'bb' } } };
@@ -89,10 +90,8 @@ describe('planFor()', () => {
     const appsPaths = [{ path: '/var/www/nextcloud/apps', url: '/apps', writable: false }];
     const { steps } = planFor(exampleFacts({ appsPaths, appsPathsConfigured: true }), WANTED);
     expect(steps).toContainEqual({
-      kind: 'add_apps_path',
-      index: 1,
-      path: '/var/www/nextcloud/custom_apps',
-      url: '/custom_apps',
+      kind: 'set_apps_paths',
+      paths: [...appsPaths, { path: '/var/www/nextcloud/custom_apps', url: '/custom_apps', writable: true }],
     });
   });
 
@@ -131,14 +130,7 @@ describe('removalFor()', () => {
 
   test('takes everything away otherwise', () => {
     const steps = removalFor(settled({ enrolment: { ...enrolment, keys: [] } })).map((step) => step.kind);
-    expect(steps).toEqual([
-      'remove_file',
-      'disable_app',
-      'remove_app',
-      'forget_app_values',
-      'delete_config',
-      'remove_state',
-    ]);
+    expect(steps).toEqual(['remove_file', 'disable_app', 'remove_app', 'forget_app_values', 'delete_config']);
   });
 });
 

@@ -1,0 +1,36 @@
+import { LatchkeyError } from '../platform/errors.ts';
+import type { Facts } from './facts.ts';
+import { timerUnit } from './heartbeat-timer.ts';
+
+/** Pure: what takes the app away again. Throws `keys_on_key_server` (exit 3) while a key lives there only. */
+export function removalFor(facts: Facts): RemovalStep[] {
+  const keys = facts.enrolment?.keys ?? [];
+  if (keys.length > 0) {
+    throw new LatchkeyError(
+      'keys_on_key_server',
+      `${keys.length} keys are on the key server only; without the app no file opens`,
+      {
+        exit: 3,
+        hint: 'bring them back first: ncpatch restore',
+      },
+    );
+  }
+  const steps: RemovalStep[] = [];
+  const units = Object.keys(facts.timerFiles);
+  if (units.some((path) => path.endsWith('.timer')))
+    steps.push({ kind: 'stop_timer', unit: timerUnit(facts.instanceId) });
+  steps.push(...units.map((path) => ({ kind: 'remove_file' as const, path })));
+  if (facts.app.enabled) steps.push({ kind: 'disable_app' });
+  if (facts.app.files !== null) steps.push({ kind: 'remove_app', path: facts.app.files.path });
+  if (facts.app.installedVersion !== null) steps.push({ kind: 'forget_app_values' });
+  steps.push({ kind: 'delete_config', name: 'remotekeystorage.dir' });
+  return steps;
+}
+
+export type RemovalStep =
+  | { readonly kind: 'stop_timer'; readonly unit: string }
+  | { readonly kind: 'remove_file'; readonly path: string }
+  | { readonly kind: 'disable_app' }
+  | { readonly kind: 'remove_app'; readonly path: string }
+  | { readonly kind: 'forget_app_values' }
+  | { readonly kind: 'delete_config'; readonly name: string };

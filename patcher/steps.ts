@@ -1,0 +1,68 @@
+import type { Action, Undoer } from './actions/action.ts';
+import { appSwitchUndoer, switchApp } from './actions/app-switch.ts';
+import { appUpgradeUndoer, upgradeApp } from './actions/app-upgrade.ts';
+import { appValuesUndoer, forgetAppValues } from './actions/app-values.ts';
+import { makeDirectory } from './actions/make-directory.ts';
+import { removePath } from './actions/remove-path.ts';
+import { setSystemValue } from './actions/system-value.ts';
+import { disableUnit, enableUnit } from './actions/systemd-units.ts';
+import { undoers } from './actions/undoers.ts';
+import { uploadTree } from './actions/upload-tree.ts';
+import { writeFile } from './actions/write-file.ts';
+import type { LocalApp } from './app-files.ts';
+import { APP_ID } from './facts.ts';
+import type { Step } from './plan.ts';
+import type { RemovalStep } from './removal.ts';
+import type { Instance } from './targets/target.ts';
+
+const ROOT = { uid: 0, gid: 0 };
+
+/** Everything a journal of ours may have to undo. */
+export const ALL_UNDOERS: readonly Undoer[] = [...undoers, appSwitchUndoer, appUpgradeUndoer, appValuesUndoer];
+
+/** How a step of the plan is done. */
+export function actionsFor(step: Step, instance: Instance, app: LocalApp): Action[] {
+  const nextcloud = { uid: instance.owner.uid, gid: instance.owner.gid };
+  switch (step.kind) {
+    case 'make_folder':
+      return [makeDirectory({ path: step.path, mode: step.mode, ...(step.owner === 'root' ? ROOT : nextcloud) })];
+    case 'set_apps_paths':
+      return [
+        setSystemValue(
+          'apps_paths',
+          step.paths.map(({ path, url, writable }) => ({ path, url, writable })),
+        ),
+      ];
+    case 'deploy_app':
+      return [uploadTree({ path: step.path, files: app.files, mode: 0o755, ...nextcloud })];
+    case 'remove_tree':
+      return [removePath(step.path)];
+    case 'enable_app':
+      return [switchApp(APP_ID, 'on')];
+    case 'upgrade_app':
+      return [upgradeApp(APP_ID, step.to)];
+    case 'write_file':
+      return [writeFile({ path: step.path, data: Buffer.from(step.content), mode: 0o644, ...ROOT })];
+    case 'remove_file':
+      return [removePath(step.path)];
+    case 'start_timer':
+      return [enableUnit(step.unit)];
+  }
+}
+
+/** How a step of the removal is done. */
+export function actionsForRemoval(step: RemovalStep): Action[] {
+  switch (step.kind) {
+    case 'stop_timer':
+      return [disableUnit(step.unit)];
+    case 'remove_file':
+    case 'remove_app':
+      return [removePath(step.path)];
+    case 'disable_app':
+      return [switchApp(APP_ID, 'off')];
+    case 'forget_app_values':
+      return [forgetAppValues(APP_ID)];
+    case 'delete_config':
+      return [setSystemValue(step.name, null)];
+  }
+}

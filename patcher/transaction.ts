@@ -1,0 +1,86 @@
+import type { RandomBytes } from '../platform/clock.ts';
+import type { ActionContext } from './actions/action.ts';
+import { type Journal, type JournalWriter, openJournal } from './journal.ts';
+import type { Progress } from './progress.ts';
+import { ALL_UNDOERS } from './steps.ts';
+import type { Workplace } from './workplace.ts';
+
+export interface JournalDeps {
+  readonly progress: Progress;
+  readonly by: JournalWriter;
+  readonly now: () => number;
+  readonly random: RandomBytes;
+  readonly takeOver: boolean;
+}
+
+/** The folder above all state: root's, but everybody may pass through it to a folder of their own. */
+export const STATE_PARENT = '/var/lib/latchkey';
+
+export function journalDirectory(instanceId: string): string {
+  return `${STATE_PARENT}/ncpatch/${instanceId}`;
+}
+
+export function actionContext(place: Workplace): ActionContext {
+  return { transport: place.transport, occ: place.instance.occ };
+}
+
+/** Takes the journal's lock. What an earlier run left is in its `state`, and not settled yet. */
+export async function openLocked(place: Workplace, deps: JournalDeps): Promise<Journal> {
+  await place.transport.makeDirectory(STATE_PARENT, { mode: 0o755, uid: 0, gid: 0 });
+  return openJournal({
+    context: actionContext(place),
+    directory: journalDirectory(await place.instanceId()),
+    by: deps.by,
+    now: deps.now,
+    randomId: () => deps.random(8).toString('hex'),
+    takeOver: deps.takeOver,
+    undoers: ALL_UNDOERS,
+    notice: (text) => deps.progress.note(text),
+  });
+}
+
+/** Runs `work` under the lock, after whatever an earlier run left half done was finished or undone. */
+export async function withJournal<T>(
+  place: Workplace,
+  deps: JournalDeps,
+  work: (journal: Journal) => Promise<T>,
+): Promise<T> {
+  const journal = await openLocked(place, deps);
+  try {
+    const { phase, command } = journal.state;
+    if (phase !== 'none') deps.progress.step(`settle what an interrupted "${command ?? 'run'}" left`);
+    const { left } = await journal.recover();
+    for (const { what, reason } of left) deps.progress.note(`left alone: ${what} (${reason})`);
+    return await work(journal);
+  } finally {
+    await journal.close();
+  }
+}
+
+/**
+ * One transaction: `work` performs actions; when it throws, everything is undone and the error goes on. A broken
+ * connection leaves it open; the next run settles it.
+ */
+export async function transaction<T>(
+  journal: Journal,
+  command: string,
+  progress: Progress,
+  work: () => Promise<T>,
+): Promise<T> {
+  await journal.begin(command);
+  try {
+    const result = await work();
+    await journal.commit();
+    return result;
+  } catch (error) {
+    progress.step('something failed: put everything back as it was');
+    try {
+      const { undone, left } = await journal.rollback();
+      progress.note(`${undone} steps undone`);
+      for (const { what, reason } of left) progress.note(`left alone: ${what} (${reason})`);
+    } catch {
+      progress.note('not everything could be put back now; "ncpatch rollback" goes on with it');
+    }
+    throw error;
+  }
+}
