@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createSecretFile } from '../../platform/files.ts';
 import { Doors } from './doors.ts';
 import { filesWith, keyFiles, privateKeyFiles, privateKeyMarks } from './key-files.ts';
+import { ramFiles } from './ram-files.ts';
 import { assert, type Beginning, isSame, type Step, type Story } from './story.ts';
 import { installNextcloud, openShop } from './world.ts';
 
@@ -23,11 +24,12 @@ export async function install({
   const doors = new Doors(nextcloud);
   await doors.write('stock');
   await doors.share('stock-dav.txt');
-  await doors.read();
+  await doors.readByLink();
   const marks = privateKeyMarks(nextcloud.dataFolder);
   assert(marks.length > 0, 'a stock instance has no private key on its disk: the test looks in the wrong place');
   const masterKeyId = await nextcloud.appValue('encryption', 'masterKeyId');
-  return { nextcloud, doors, memory: { keyFiles: keyFiles(nextcloud.dataFolder), marks, masterKeyId } };
+  const memory = { keyFiles: keyFiles(nextcloud.dataFolder), marks, masterKeyId, ramFiles: new Set(ramFiles()) };
+  return { nextcloud, doors, memory };
 }
 
 /** A key server of its own, serving, and an invitation for the Nextcloud. */

@@ -1,17 +1,15 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebDav } from '../harness/nextcloud-client.ts';
-import { webUser } from '../harness/nextcloud-files.ts';
-import type { NextcloudInstance } from '../harness/nextcloud-instance.ts';
 import { filesWith, keyFiles } from './key-files.ts';
-import { assert, isSame, type Step } from './story.ts';
+import { ramFiles } from './ram-files.ts';
+import { assert, isSame, type Step, type Story } from './story.ts';
 
 export const use: Step = async ({ doors, world }) => {
   const before = await world.tunnel?.receivedBytes();
-  await doors.read();
+  await doors.read('stock');
   await doors.write('moved');
-  await doors.read();
+  await doors.read('moved');
   const after = await world.tunnel?.receivedBytes();
   if (before === undefined || after === undefined) return undefined;
   assert(after > before, 'nothing came through the tunnel');
@@ -19,7 +17,8 @@ export const use: Step = async ({ doors, world }) => {
 };
 
 /** The key server is away, and what was fetched before goes on serving: in PHP-FPM, and for the command line. */
-export const outage: Step = async ({ keyServer, doors, nextcloud }) => {
+export const outage: Step = async (story) => {
+  const { keyServer, doors, nextcloud } = story;
   await doors.readByLink(); // fills the cache of PHP-FPM
   await doors.readByOcc('stock-occ.txt'); // and that of the command line
   await keyServer.stop();
@@ -27,26 +26,22 @@ export const outage: Step = async ({ keyServer, doors, nextcloud }) => {
   await doors.readByWeb();
   const answer = await new WebDav(nextcloud.address, nextcloud.admin, { session: false }).get('stock-dav.txt');
   assert(answer.status === 200, `WebDAV answered ${answer.status} although the key was cached`);
-  const cached = tmpfsFiles(nextcloud).length > 0;
+  const cached = ownRamFiles(story).length > 0;
   if (cached) await doors.readByOcc('stock-occ.txt');
   return cached ? undefined : 'no tmpfs here: occ keeps nothing';
 };
 
-/** Files in RAM that the command line's cache of this instance consists of; those of other instances are not ours. */
-function tmpfsFiles(nextcloud: NextcloudInstance): string[] {
-  const uid = process.getuid?.() === 0 ? webUser.uid : (process.getuid?.() ?? 0);
-  const folders = ['/run', `/run/user/${uid}`, '/dev/shm'].map((parent) => join(parent, `latchkey-${uid}`));
-  return folders
-    .filter((folder) => existsSync(folder))
-    .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
-    .filter((path) => path.includes(nextcloud.instanceId));
+/** Files in RAM that came into being during this life: the cache of its command line. */
+function ownRamFiles({ memory }: Story): string[] {
+  return ramFiles().filter((path) => !memory.ramFiles.has(path));
 }
 
 /** Nothing is cached any more and the key server is away: every door says so, and no key is made in place of it. */
-export const noKey: Step = async ({ doors, nextcloud, memory }) => {
+export const noKey: Step = async (story) => {
+  const { doors, nextcloud, memory } = story;
   const before = keyFiles(nextcloud.dataFolder);
   await nextcloud.stopServing();
-  for (const path of tmpfsFiles(nextcloud)) rmSync(path);
+  for (const path of ownRamFiles(story)) rmSync(path);
   await nextcloud.serve();
   const began = performance.now();
   const { dav, put, link, occ } = await doors.refusals();
@@ -77,6 +72,6 @@ export const back: Step = async ({ keyServer, doors, nextcloud }) => {
   }
   assert(status === 200, `WebDAV still answers ${status} a minute after the key server came back`);
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  await doors.read();
+  await doors.read('moved');
   return `served again ${seconds} s after`;
 };

@@ -11,6 +11,7 @@ export interface Memory {
   readonly keyFiles: ReadonlyMap<string, string>;
   readonly marks: readonly string[];
   readonly masterKeyId: string;
+  readonly ramFiles: ReadonlySet<string>;
 }
 
 /** What a life starts with. */
