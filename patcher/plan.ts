@@ -37,9 +37,6 @@ export interface Plan {
   readonly obstacles: readonly Obstacle[];
 }
 
-/** The folder above all state; root's, but everybody may pass through it to a folder of their own. */
-const STATE_PARENT = '/var/lib/latchkey';
-
 /**
  * Pure: what is to be done so that the app runs as wanted. Nothing to do is an empty list, so that a second run
  * changes nothing. The order matters: files before the database learns of them, the timer when its script is there.
@@ -78,10 +75,7 @@ function stateFolder(facts: Facts): Step[] {
       hint: `it must belong to ${facts.owner.user} with mode 0700; find out who changed it, then set it right`,
     });
   }
-  const parent: Step[] = path.startsWith(`${STATE_PARENT}/`)
-    ? [{ kind: 'make_folder', path: STATE_PARENT, owner: 'root', mode: 0o755 }]
-    : [];
-  return [...parent, { kind: 'make_folder', path, owner: 'nextcloud', mode: 0o700 }];
+  return [{ kind: 'make_folder', path, owner: 'nextcloud', mode: 0o700 }];
 }
 
 /** Where it is already, if that is writable; else the first writable path that is not the vendor's own; else a new one. */

@@ -1,8 +1,10 @@
 import type { RandomBytes } from '../platform/clock.ts';
+import { LatchkeyError } from '../platform/errors.ts';
 import type { ActionContext } from './actions/action.ts';
 import { type Journal, type JournalWriter, openJournal } from './journal.ts';
 import type { Progress } from './progress.ts';
 import { ALL_UNDOERS } from './steps.ts';
+import type { Transport } from './transport.ts';
 import type { Workplace } from './workplace.ts';
 
 export interface JournalDeps {
@@ -26,7 +28,7 @@ export function actionContext(place: Workplace): ActionContext {
 
 /** Takes the journal's lock. What an earlier run left is in its `state`, and not settled yet. */
 export async function openLocked(place: Workplace, deps: JournalDeps): Promise<Journal> {
-  await place.transport.makeDirectory(STATE_PARENT, { mode: 0o755, uid: 0, gid: 0 });
+  await ensureStateParent(place.transport);
   return openJournal({
     context: actionContext(place),
     directory: journalDirectory(await place.instanceId()),
@@ -37,6 +39,20 @@ export async function openLocked(place: Workplace, deps: JournalDeps): Promise<J
     undoers: ALL_UNDOERS,
     notice: (text) => deps.progress.note(text),
   });
+}
+
+async function ensureStateParent(transport: Transport): Promise<void> {
+  await transport.makeDirectory(STATE_PARENT, { mode: 0o711, uid: 0, gid: 0 });
+  const state = await transport.stat(STATE_PARENT);
+  if (state?.kind === 'directory' && state.uid === 0 && (state.mode & 0o023) === 0o001) return;
+  throw new LatchkeyError(
+    'state_parent_differs',
+    `${STATE_PARENT} must be root's, closed for writing and open for passing through`,
+    {
+      exit: 3,
+      hint: `find out who changed it, then: chown root: ${STATE_PARENT} && chmod 711 ${STATE_PARENT}`,
+    },
+  );
 }
 
 /** Runs `work` under the lock, after whatever an earlier run left half done was finished or undone. */

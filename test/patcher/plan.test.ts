@@ -42,7 +42,7 @@ const app = (changes: Partial<Facts['app']>): Partial<Facts> => ({ app: { ...set
 
 describe('planFor()', () => {
   test('does everything on an untouched server, files before the database and the timer', () => {
-    expect(kinds(exampleFacts())).toEqual(['make_folder', 'make_folder', 'deploy_app', 'enable_app', 'write_file']);
+    expect(kinds(exampleFacts())).toEqual(['make_folder', 'deploy_app', 'enable_app', 'write_file']);
   });
 
   test('does nothing where everything is as wanted', () => {
