@@ -13,6 +13,8 @@ export interface Denial {
   readonly client?: string;
   readonly source?: string;
   readonly code: string;
+  /** Which of several causes one code stands for; a few fixed words. */
+  readonly reason?: string;
 }
 
 interface Window {
@@ -23,7 +25,8 @@ interface Window {
 }
 
 /**
- * Keeps a flood of refusals from flooding the audit log. The first of a sort (event, client, source, code) is told to be
+ * Keeps a flood of refusals from flooding the audit log. The first of a sort (event, client, source, code,
+ * reason) is told to be
  * recorded at once; the ones that follow within a minute are counted and come as one record, `denials_counted`, when the
  * minute is over or the server stops. A crash loses at most that minute's counts, never the first record of a sort.
  */
@@ -37,7 +40,8 @@ export class DenialLog {
 
   /** True when this denial is the first of its sort and has to be recorded by the caller. */
   note(denial: Denial, now: number): boolean {
-    const sort = JSON.stringify([denial.event, denial.client ?? null, denial.source ?? null, denial.code]);
+    const { event, client, source, code, reason } = denial;
+    const sort = JSON.stringify([event, client ?? null, source ?? null, code, reason ?? null]);
     const window = this.#windows.get(sort);
     if (window !== undefined) {
       window.count += 1;
@@ -72,8 +76,8 @@ export class DenialLog {
         event: 'denials_counted',
         ...(denial.client === undefined ? {} : { client: denial.client }),
         ...(denial.source === undefined ? {} : { source: denial.source }),
-        reason: denial.code,
-        detail: { of: denial.event, count, since, until },
+        reason: denial.reason ?? denial.code,
+        detail: { of: denial.event, code: denial.code, count, since, until },
       });
     }
     return due;

@@ -204,12 +204,10 @@ export interface DenialRecord {
 export async function recordDenial(custody: Custody, denial: DenialRecord): Promise<void> {
   const { now, event, code, source, client } = denial;
   const who = client === null ? {} : { client };
-  if (!custody.denials.note({ event, code, source, ...who }, now)) return;
+  const why = denial.reason === undefined || denial.reason === null ? {} : { reason: denial.reason };
+  if (!custody.denials.note({ event, code, source, ...who, ...why }, now)) return;
   const detail = { call: denial.call, code, ...(denial.gate === undefined ? {} : { gate: denial.gate }) };
-  const reason = denial.reason ?? null;
-  await custody.store.transaction((tx) =>
-    appendAudit(tx, { time: now, event, source, ...who, ...(reason === null ? {} : { reason }), detail }),
-  );
+  await custody.store.transaction((tx) => appendAudit(tx, { time: now, event, source, ...who, ...why, detail }));
 }
 
 /** What a call that found no such thing answers. */

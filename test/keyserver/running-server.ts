@@ -1,0 +1,111 @@
+import { rmSync } from 'node:fs';
+import { Agent } from 'node:https';
+import { dirname } from 'node:path';
+import { Writable } from 'node:stream';
+import type { Kysely } from 'kysely';
+import { databaseFile } from '../../keyserver/data-directory.ts';
+import { type KeyServer, startKeyServer } from '../../keyserver/key-server.ts';
+import { type Database, migrations } from '../../keyserver/schema.ts';
+import { openServerData } from '../../keyserver/server-data.ts';
+import { keyfileMethod } from '../../keyserver/unseal.ts';
+import { unsealVault } from '../../keyserver/vault-file.ts';
+import { readAudit } from '../../platform/audit-chain.ts';
+import { systemRandom } from '../../platform/clock.ts';
+import { createLog } from '../../platform/log.ts';
+import { openSqlite } from '../../platform/sqlite.ts';
+import type { Store } from '../../platform/store.ts';
+import { HonestClient } from './honest-client.ts';
+import { type MadeServer, makeServer, type WantedServer } from './made-server.ts';
+
+/** A real key server in this process, TLS and all, with a clock that tests move. */
+export class RunningServer {
+  readonly made: MadeServer;
+  readonly agent: Agent;
+  readonly log: string[] = [];
+  /** Added to the wall clock, ms. */
+  skew = 0;
+  #server: KeyServer | null = null;
+  #side: Store<Database> | null = null;
+
+  private constructor(made: MadeServer) {
+    this.made = made;
+    this.agent = new Agent({ ca: made.ca, keepAlive: true, servername: 'localhost' });
+  }
+
+  static async start(wanted: WantedServer): Promise<RunningServer> {
+    const running = new RunningServer(await makeServer(wanted));
+    await running.resume();
+    return running;
+  }
+
+  get port(): number {
+    return this.made.port;
+  }
+
+  now(): number {
+    return Date.now() + this.skew;
+  }
+
+  client(index = 0): HonestClient {
+    const credentials = this.made.clients[index];
+    if (credentials === undefined) throw new RangeError('no such client');
+    return new HonestClient(credentials, () => this.now());
+  }
+
+  async resume(): Promise<void> {
+    const destination = new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        this.log.push(chunk.toString());
+        done();
+      },
+    });
+    const data = await openServerData(this.made.data);
+    const vault = await unsealVault(this.made.data, keyfileMethod(this.made.keyfile), systemRandom);
+    this.#server = await startKeyServer(data, vault, {
+      clock: { now: () => this.now() },
+      random: systemRandom,
+      log: createLog({ level: 'debug', destination }),
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.agent.destroy();
+    await this.#server?.stop();
+    this.#server = null;
+  }
+
+  /** Works on the database from the side, as a command does. */
+  async beside<T>(work: (tx: Kysely<Database>) => Promise<T>): Promise<T> {
+    this.#side ??= await openSqlite<Database>(databaseFile(this.made.data), { migrations });
+    return this.#side.transaction(work);
+  }
+
+  /** Audit records, parsed, oldest first. */
+  async audit(): Promise<Record<string, unknown>[]> {
+    const rows = await this.beside((tx) => readAudit(tx, 0, 100_000));
+    return rows.map((row) => JSON.parse(row.body) as Record<string, unknown>);
+  }
+
+  async events(): Promise<string[]> {
+    return (await this.audit()).map((record) => String(record.event));
+  }
+
+  /** Every row of every table, for telling that nothing changed. */
+  async everything(): Promise<string> {
+    return this.beside(async (tx) => {
+      const client = await tx.selectFrom('client').selectAll().execute();
+      const pulse = await tx.selectFrom('pulse').selectAll().execute();
+      const link = await tx.selectFrom('link').selectAll().execute();
+      const key = await tx.selectFrom('stored_key').selectAll().execute();
+      const grant = await tx.selectFrom('grant').selectAll().execute();
+      const enrolment = await tx.selectFrom('enrolment').selectAll().execute();
+      return JSON.stringify([client, pulse, link, key, grant, enrolment]);
+    });
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
+    await this.#side?.close();
+    rmSync(dirname(this.made.data), { recursive: true, force: true });
+  }
+}
