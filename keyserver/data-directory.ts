@@ -8,19 +8,20 @@ export const authorityFile = (directory: string): string => join(directory, 'ca.
 export const auditKeyFile = (directory: string): string => join(directory, 'audit.pub');
 export const killFile = (directory: string): string => join(directory, 'KILL');
 
-/**
- * Makes the data directory of a new server, 0700, or takes an empty one that is. Anything already in it is refused
- * (`data_exists`, exit 3): `init` never touches a server that exists. Answers the absolute path.
- */
+/** Throws `data_exists` (exit 3) unless there is nothing at `path`, or an empty private directory: `init` never touches a server. */
+export function assertNewDirectory(path: string): void {
+  const directory = resolve(path);
+  if (!existsSync(directory)) return;
+  checkDirectory(directory);
+  if (readdirSync(directory).length === 0) return;
+  throw new LatchkeyError('data_exists', `${directory} is not empty`, { exit: 3, hint: 'choose a new directory' });
+}
+
+/** Makes the data directory of a new server, 0700, or takes an empty one that is. Answers the absolute path. */
 export function createDataDirectory(path: string): string {
   const directory = resolve(path);
-  if (existsSync(directory)) {
-    checkDirectory(directory);
-    if (readdirSync(directory).length > 0) {
-      throw new LatchkeyError('data_exists', `${directory} is not empty`, { exit: 3, hint: 'choose a new directory' });
-    }
-    return directory;
-  }
+  assertNewDirectory(directory);
+  if (existsSync(directory)) return directory;
   try {
     mkdirSync(directory, { mode: 0o700 });
   } catch (cause) {

@@ -19,6 +19,8 @@ const limits = {
   connections: 2_048,
   connectionsPerSource: 512,
   stop: 5_000,
+  /** For a refused peer to read why. */
+  farewell: 1_000,
 } as const;
 
 export interface Listener {
@@ -54,12 +56,12 @@ export async function listen(
   server.maxConnections = limits.connections;
   server.setTimeout(limits.inactivity);
   server.on('clientError', answerBroken);
-  limitPerSource(server);
+  const sockets = trackSockets(server);
   await opened(server, address);
   return {
     port: (server.address() as AddressInfo).port,
     setIdentity: (next) => https?.setSecureContext(tlsOptions(next)),
-    stop: () => stopped(server),
+    stop: () => stopped(server, sockets),
   };
 }
 
@@ -85,9 +87,12 @@ function opened(server: Server, { host, port }: ListenAddress): Promise<void> {
   });
 }
 
-function stopped(server: Server): Promise<void> {
+/** Closing a server waits for every connection, those too on which no request ever came. */
+function stopped(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => server.closeAllConnections(), limits.stop);
+    const timer = setTimeout(() => {
+      for (const socket of sockets) socket.destroy();
+    }, limits.stop);
     server.close(() => {
       clearTimeout(timer);
       resolve();
@@ -96,31 +101,40 @@ function stopped(server: Server): Promise<void> {
   });
 }
 
-/** One peer cannot take every connection there is. */
-function limitPerSource(server: Server): void {
-  const open = new Map<string, number>();
+/** Keeps the open connections, and one peer from taking every connection there is. */
+function trackSockets(server: Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  const perSource = new Map<string, number>();
   server.on('connection', (socket: Socket) => {
     const source = socket.remoteAddress ?? '';
-    const count = (open.get(source) ?? 0) + 1;
+    const count = (perSource.get(source) ?? 0) + 1;
     if (count > limits.connectionsPerSource) return void socket.destroy();
-    open.set(source, count);
+    perSource.set(source, count);
+    sockets.add(socket);
     socket.once('close', () => {
-      const left = (open.get(source) ?? 1) - 1;
-      if (left === 0) open.delete(source);
-      else open.set(source, left);
+      sockets.delete(socket);
+      const left = (perSource.get(source) ?? 1) - 1;
+      if (left === 0) perSource.delete(source);
+      else perSource.set(source, left);
     });
   });
+  return sockets;
 }
 
-/** What is not HTTP, too large or too slow gets a problem document where it can still be told, and is cut off. */
+/**
+ * What is not HTTP, too large or too slow gets a problem document and is cut off. What failed before that (a handshake)
+ * is only cut off: nothing can be told there, and waiting to tell it would keep the connection.
+ */
 function answerBroken(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+  const isHttp = error.code?.startsWith('HPE_') === true || error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  if (!isHttp || !socket.writable) return void socket.destroy();
   const [status, title, code] = brokenAnswer(error.code);
   const body = JSON.stringify({ type: 'about:blank', title, status, code, detail: 'the request could not be read' });
   socket.end(
     `HTTP/1.1 ${status} ${title}\r\nConnection: close\r\nCache-Control: no-store\r\n` +
       `Content-Type: application/problem+json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   );
+  setTimeout(() => socket.destroy(), limits.farewell).unref();
 }
 
 function brokenAnswer(code: string | undefined): [number, string, string] {

@@ -6,11 +6,18 @@ import { writeFileAtomic } from '../platform/files.ts';
 import { openSqlite } from '../platform/sqlite.ts';
 import type { Store } from '../platform/store.ts';
 import { type Config, readConfig, writeConfig } from './config.ts';
-import { auditKeyFile, authorityFile, createDataDirectory, databaseFile, openDataDirectory } from './data-directory.ts';
+import {
+  assertNewDirectory,
+  auditKeyFile,
+  authorityFile,
+  createDataDirectory,
+  databaseFile,
+  openDataDirectory,
+} from './data-directory.ts';
 import { type Database, migrations } from './schema.ts';
 import { makeServerSecrets, storeServerSecrets } from './server-secrets.ts';
 import type { UnsealMethod } from './unseal.ts';
-import { createVault } from './vault-file.ts';
+import { makeVault, storeVault } from './vault-file.ts';
 
 /** An opened data directory. Nothing in it needs the vault. */
 export interface ServerData {
@@ -38,14 +45,16 @@ export async function createServerData(
   method: UnsealMethod,
   deps: Deps,
 ): Promise<{ directory: string; ca: string; auditKey: string }> {
-  const directory = createDataDirectory(path);
-  const vault = await createVault(directory, method, deps.random);
+  assertNewDirectory(path);
+  const made = await makeVault(method, deps.random);
   const now = deps.clock.now();
   const secrets = await makeServerSecrets(config.hosts, now, deps.random);
+  const directory = createDataDirectory(path);
+  storeVault(directory, made);
   const store = await openSqlite<Database>(databaseFile(directory), { migrations, create: true });
   try {
     await store.transaction(async (tx) => {
-      await storeServerSecrets(tx, vault, secrets, now);
+      await storeServerSecrets(tx, made.vault, secrets, now);
       await appendAudit(tx, {
         time: now,
         event: 'server_made',

@@ -20,14 +20,24 @@ export function vaultFile(directory: string): string {
   return join(directory, 'vault.json');
 }
 
-/** Makes a vault and its file, exclusively: a vault that exists is never replaced. */
-export async function createVault(directory: string, method: UnsealMethod, random: RandomBytes): Promise<Vault> {
+/** A vault that is not on disk yet, and the text of its file. */
+export interface NewVault {
+  readonly vault: Vault;
+  readonly file: string;
+}
+
+/** Makes a vault; nothing is written, so that a secret that cannot be had leaves nothing behind. */
+export async function makeVault(method: UnsealMethod, random: RandomBytes): Promise<NewVault> {
   const vault = Vault.create(random);
   const kek = method.newHeader(random);
   const wrapped = vault.wrap(await method.kekOf(kek), headerText(kek));
   const document = { version: 1, kek, wrapped: wrapped.toString('base64') };
-  createSecretFile(vaultFile(directory), Buffer.from(`${JSON.stringify(document, null, 2)}\n`));
-  return vault;
+  return { vault, file: `${JSON.stringify(document, null, 2)}\n` };
+}
+
+/** Writes its file, exclusively: a vault that exists is never replaced. */
+export function storeVault(directory: string, { file }: NewVault): void {
+  createSecretFile(vaultFile(directory), file);
 }
 
 /** Opens the vault of a data directory. Throws `unseal_failed` for the wrong secret, `vault_damaged` for a broken file. */

@@ -5,6 +5,7 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { createSecretFile } from '../../platform/files.ts';
 import { listenRefused, placeOf } from '../../wireguard/interface-address.ts';
 import { newConfig } from '../config.ts';
+import { assertNewDirectory } from '../data-directory.ts';
 import { parseListenAddress } from '../listen-address.ts';
 import { createServerData } from '../server-data.ts';
 import { keyfileBytes, passphraseMethod, type UnsealMethod } from '../unseal.ts';
@@ -35,8 +36,9 @@ async function init(options: InitOptions, io: CommandIo): Promise<void> {
   if (place.kind === 'other' || place.kind === 'wildcard') throw listenRefused(listen.host, place);
   const transport = options.plainHttpInsideTunnel === true ? 'plain-http' : 'tls';
   const config = newConfig(listen, options.host ?? [], transport);
-  const madeKeyfile = makeKeyfile(options.keyfile, io);
   const method = unsealMethodFrom(options, io) ?? newPassphrase(io);
+  assertNewDirectory(options.data);
+  const madeKeyfile = makeKeyfile(options.keyfile, io);
   const made = await createServerData(options.data, config, method, io);
   if (options.json === true) {
     printJson(io.terminal, {

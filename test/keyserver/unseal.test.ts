@@ -3,14 +3,23 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { UnsealMethod } from '../../keyserver/unseal.ts';
 import { credentialMethod, keyfileMethod, passphraseFileMethod, passphraseMethod } from '../../keyserver/unseal.ts';
-import { createVault, sealMethodOf, unsealVault } from '../../keyserver/vault-file.ts';
+import type { Vault } from '../../keyserver/vault.ts';
+import { makeVault, sealMethodOf, storeVault, unsealVault } from '../../keyserver/vault-file.ts';
+import type { RandomBytes } from '../../platform/clock.ts';
 
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'latchkey-unseal-'));
 });
 afterEach(() => rmSync(folder, { recursive: true }));
+
+async function createVault(directory: string, method: UnsealMethod, random: RandomBytes): Promise<Vault> {
+  const made = await makeVault(method, random);
+  storeVault(directory, made);
+  return made.vault;
+}
 
 const passphrase = (text: string) => passphraseMethod(async () => text);
 const right = 'correct horse battery';
@@ -78,21 +87,21 @@ describe('unsealVault()', () => {
   });
 });
 
-describe('createVault()', () => {
-  it('never replaces a vault', async () => {
+describe('makeVault() and storeVault()', () => {
+  it('never replace a vault', async () => {
     await createVault(folder, passphrase(right), randomBytes);
     const before = readFileSync(join(folder, 'vault.json'), 'utf8');
     await expect(createVault(folder, passphrase(right), randomBytes)).rejects.toMatchObject({ code: 'file_exists' });
     expect(readFileSync(join(folder, 'vault.json'), 'utf8')).toBe(before);
   });
-  it('refuses a passphrase of 11 characters and takes one of 12', async () => {
+  it('refuse a passphrase of 11 characters and take one of 12', async () => {
     await expect(createVault(folder, passphrase('elevenchars'), randomBytes)).rejects.toMatchObject({
       code: 'passphrase_too_short',
       exit: 2,
     });
     await expect(createVault(folder, passphrase('twelve chars'), randomBytes)).resolves.toBeDefined();
   });
-  it('writes neither the passphrase nor a key that opens without it', async () => {
+  it('write neither the passphrase nor a key that opens without it', async () => {
     await createVault(folder, passphrase(right), randomBytes);
     const document = JSON.parse(readFileSync(join(folder, 'vault.json'), 'utf8'));
     expect(Object.keys(document)).toEqual(['version', 'kek', 'wrapped']);
