@@ -28,15 +28,15 @@ export interface Finding {
 
 /** Looks at everything that has to be right for a release, changing nothing. `vault` is `null` when it is not opened. */
 export async function examine(data: ServerData, vault: Vault | null, now: number): Promise<Finding[]> {
+  const store = await storeFinding(data);
+  const around = [directoryFinding(data.directory), store, await spaceFinding(data.directory), listenFinding(data)];
+  if (store.verdict === 'fault') return around; // what lies in the database cannot be told then
   return [
-    directoryFinding(data.directory),
-    await storeFinding(data),
+    ...around,
     await vaultFinding(data, vault),
     ...(await certificateFindings(data, now)),
     await clockFinding(data, now),
-    await spaceFinding(data.directory),
     ...(await auditFindings(data, now)),
-    listenFinding(data),
     await switchFinding(data),
     await clientFinding(data),
   ];

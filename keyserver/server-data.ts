@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { appendAudit } from '../platform/audit-chain.ts';
 import type { Clock, RandomBytes } from '../platform/clock.ts';
 import { LatchkeyError } from '../platform/errors.ts';
-import { writeFileAtomic } from '../platform/files.ts';
+import { createSecretFile, writeFileAtomic } from '../platform/files.ts';
 import { openSqlite } from '../platform/sqlite.ts';
 import type { Store } from '../platform/store.ts';
 import { type Config, readConfig, writeConfig } from './config.ts';
@@ -51,6 +51,7 @@ export async function createServerData(
   const secrets = await makeServerSecrets(config.hosts, now, deps.random);
   const directory = createDataDirectory(path);
   storeVault(directory, made);
+  createSecretFile(databaseFile(directory), ''); // SQLite gives its log files the mode of the database
   const store = await openSqlite<Database>(databaseFile(directory), { migrations, create: true });
   try {
     await store.transaction(async (tx) => {

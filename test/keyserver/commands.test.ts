@@ -13,7 +13,10 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../platform/run.ts';
 
-const main = resolve(import.meta.dirname, '../../keyserver/main.ts');
+const root = resolve(import.meta.dirname, '../..');
+const main = join(root, 'keyserver/main.ts');
+/** As the launcher sets it: what was compiled once is kept. */
+const env = { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/latchkey') };
 let folder: string;
 let data: string;
 let keyfile: string;
@@ -33,7 +36,7 @@ interface Said {
 
 async function keyserver(...argv: string[]): Promise<Said> {
   const node = [process.execPath, '--disable-warning=ExperimentalWarning', main] as const;
-  const { exit, stdout, stderr } = await run([...node, ...argv], { timeoutMs: 60_000, allowExit: 'any' });
+  const { exit, stdout, stderr } = await run([...node, ...argv], { timeoutMs: 60_000, allowExit: 'any', env });
   return { exit, stdout: stdout.toString(), stderr };
 }
 
