@@ -95,6 +95,10 @@ class KeyServer {
 	public static function scratch(string $name): string {
 		$folder = sys_get_temp_dir() . '/latchkey-test-' . $name . '-' . bin2hex(random_bytes(6));
 		mkdir($folder, 0700);
+		register_shutdown_function(static function () use ($folder): void {
+			array_map('unlink', glob($folder . '/{,.}*[!.]', GLOB_BRACE) ?: []);
+			@rmdir($folder);
+		});
 		return $folder;
 	}
 

@@ -1,0 +1,100 @@
+<?php
+
+declare(strict_types=1);
+
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+namespace LatchkeyTest\State;
+
+use LatchkeyTest\KeyServer;
+use OCA\RemoteKeyStorage\State\LinkState;
+use OCA\RemoteKeyStorage\State\StateError;
+use OCA\RemoteKeyStorage\State\StateFolder;
+use OCA\RemoteKeyStorage\Wire\Link;
+use PHPUnit\Framework\TestCase;
+
+final class LinkStateTest extends TestCase {
+	private const HEAD = ['seq' => 5, 'head' => 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'];
+	private StateFolder $folder;
+	private LinkState $links;
+
+	protected function setUp(): void {
+		$this->folder = new StateFolder(KeyServer::scratch('state'));
+		$this->links = new LinkState($this->folder);
+		$this->links->start(self::link(1)->text(), 1000);
+	}
+
+	public function testOneExchange(): void {
+		$stamp = $this->links->stamp(2000);
+		$this->assertSame([self::link(1)->text(), 2000, null], [$stamp['link']->text(), $stamp['time'], $stamp['seen']]);
+		$this->assertSame(2001, $this->links->keep(self::link(1), self::link(2), 2000));
+		$this->links->advance(self::link(2), self::HEAD);
+		$stamp = $this->links->stamp(1500);
+		$this->assertSame([self::link(2)->text(), 2002, self::HEAD], [$stamp['link']->text(), $stamp['time'], $stamp['seen']]);
+	}
+
+	public function testAfterACrashTheNewestStoredLinkIsUsed(): void {
+		$this->links->stamp(2000);
+		$this->links->keep(self::link(1), self::link(2), 2000);
+		$again = new LinkState($this->folder);
+		$this->assertSame(self::link(2)->text(), $again->stamp(2100)['link']->text());
+		$again->keep(self::link(2), self::link(3), 2100);
+		$this->assertSame(self::link(3)->text(), $again->stamp(2200)['link']->text());
+	}
+
+	public function testAnAnswerToAnotherLinkChangesNothing(): void {
+		$before = $this->folder->read('link.json');
+		foreach ([
+			fn () => $this->links->keep(self::link(9), self::link(2), 3000),
+			fn () => $this->links->advance(self::link(1), self::HEAD),
+			fn () => $this->links->advance(self::link(2), self::HEAD),
+		] as $work) {
+			try {
+				$work();
+				$this->fail('it was taken');
+			} catch (StateError $e) {
+				$this->assertSame($before, $this->folder->read('link.json'));
+			}
+		}
+	}
+
+	public function testOnlyAServerFarBehindSetsTheTimeBack(): void {
+		$this->links->stamp(100000);
+		$this->links->rebase(40000);
+		$this->assertSame(100000, $this->links->time());
+		$this->links->rebase(39999);
+		$this->assertSame(39999, $this->links->time());
+	}
+
+	public function testTheHighestHeadIsKept(): void {
+		foreach ([[2, self::HEAD], [3, ['seq' => 4] + self::HEAD]] as [$number, $head]) {
+			$this->links->keep(self::link($number - 1), self::link($number), 3000);
+			$this->links->advance(self::link($number), $head);
+			$this->assertSame(self::HEAD, $this->links->seen());
+		}
+	}
+
+	/** @return array<string, array{string}> */
+	public function damage(): array {
+		return array_map(static fn (string $text): array => [$text], [
+			'empty' => '',
+			'cut off' => '{"version":1,"current":"AAE',
+			'another version' => '{"version":2,"current":"' . self::link(1)->text() . '","next":null,"time":1,"seen":null}',
+			'a bad link' => '{"version":1,"current":"AAAA","next":null,"time":1,"seen":null}',
+			'no time' => '{"version":1,"current":"' . self::link(1)->text() . '","next":null,"seen":null}',
+			'time in words' => '{"version":1,"current":"' . self::link(1)->text() . '","next":null,"time":"1","seen":null}',
+		]);
+	}
+
+	/** @dataProvider damage */
+	public function testDamageIsNotRepairedByGuessing(string $text): void {
+		$this->folder->write('link.json', $text);
+		$this->assertFalse($this->links->isPresent());
+		$this->expectException(StateError::class);
+		$this->links->stamp(5000);
+	}
+
+	private static function link(int $number): Link {
+		return Link::parse(rtrim(strtr(base64_encode(str_repeat(chr($number), 32)), '+/', '-_'), '='));
+	}
+}
