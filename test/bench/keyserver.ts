@@ -1,0 +1,140 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync, rmSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { openServerData } from '../../keyserver/server-data.ts';
+import { verifyAudit } from '../../platform/audit-chain.ts';
+import { printTable } from '../../platform/command-line.ts';
+import { hasProgram } from '../harness/programs.ts';
+import { type MadeServer, makeServer, masterKeyId } from '../keyserver/made-server.ts';
+
+interface Figures {
+  readonly perSecond: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+const project = resolve(import.meta.dirname, '..', '..');
+const node = ['--disable-warning=ExperimentalWarning'];
+const unlimited = { ratePerHour: 1_000_000_000, burst: 1_000_000, lockout: false };
+
+/**
+ * `npm run bench -- keyserver`: a real server process with TLS, every gate and durable audit, and a load client in another
+ * process on the same machine; then the naive design, a Python http.server that only compares a token.
+ */
+export async function benchKeyserver(json: boolean): Promise<void> {
+  say(`${cpus().length} cores, load ${loadavg()[0]?.toFixed(2)}, node ${process.version}`);
+  const one = await exchanges(1, 200, 3_000);
+  const many = await exchanges(64, 2_000, 100_000);
+  const naive = hasProgram('python3')
+    ? { one: await naiveDesign(1, 3_000), many: await naiveDesign(64, 20_000) }
+    : null;
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ one, many, naive })}\n`);
+    return;
+  }
+  const row = (name: string, { perSecond, p50, p99, max }: Figures) => [
+    name,
+    perSecond.toFixed(0),
+    p50.toFixed(2),
+    p99.toFixed(2),
+    max.toFixed(1),
+  ];
+  const rows = [row('exchange (open + release), 1 client', one), row('exchange (open + release), 64 clients', many)];
+  if (naive !== null) {
+    rows.push(row('naive Python request, 1 client', naive.one), row('naive Python request, 64 clients', naive.many));
+  }
+  printTable(process, ['what', 'per second', 'p50 ms', 'p99 ms', 'max ms'], rows);
+  const { before, half, after } = many.memory;
+  say(`server memory: ${before} MiB at start, ${half} MiB half-way, ${after} MiB after ${many.releases} releases`);
+  say(`audit verify: ok, ${many.records} records`);
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+async function exchanges(clients: number, warmUp: number, count: number) {
+  const made = await makeServer({ clients, policy: unlimited });
+  const server = await startServer(made);
+  try {
+    const before = residentMiB(server);
+    const order = { port: made.port, ca: made.ca, keyId: masterKeyId, clients: made.clients, warmUp, exchanges: count };
+    const samples: number[] = [];
+    const timer = setInterval(() => samples.push(residentMiB(server)), 500);
+    const figures = await load('exchange-load.ts', order);
+    clearInterval(timer);
+    const after = residentMiB(server);
+    const half = samples[Math.floor(samples.length / 2)] ?? after;
+    await stop(server);
+    const data = await openServerData(made.data);
+    const { records } = await data.store.read((tx) => verifyAudit(tx, data.auditKey));
+    await data.store.close();
+    return { ...figures, releases: warmUp + count, records, memory: { before, half, after } };
+  } finally {
+    await stop(server);
+    rmSync(dirname(made.data), { recursive: true, force: true });
+  }
+}
+
+async function startServer(made: MadeServer): Promise<ChildProcess> {
+  const argv = [
+    ...node,
+    resolve(project, 'keyserver/main.ts'),
+    'start',
+    '--data',
+    made.data,
+    '--keyfile',
+    made.keyfile,
+  ];
+  const server = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+  await firstLine(server);
+  return server;
+}
+
+async function naiveDesign(connections: number, requests: number): Promise<Figures> {
+  const token = 'n'.repeat(43);
+  const server = spawn('python3', [resolve(import.meta.dirname, 'naive.py'), token], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  try {
+    server.stdin.end(JSON.stringify({ key: Buffer.alloc(3400, 1).toString('base64') }));
+    const port = Number(await firstLine(server));
+    return await load('naive-load.ts', { port, token, connections, requests });
+  } finally {
+    await stop(server);
+  }
+}
+
+/** Runs a load client with its order on stdin; what it prints is the result. */
+async function load(file: string, order: unknown): Promise<Figures> {
+  const client = spawn(process.execPath, [...node, resolve(import.meta.dirname, file)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  client.stdin.end(JSON.stringify(order));
+  return JSON.parse(await firstLine(client)) as Figures;
+}
+
+function firstLine(child: ChildProcess): Promise<string> {
+  return new Promise((done, failed) => {
+    let text = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      if (text.includes('\n')) done(text.slice(0, text.indexOf('\n')));
+    });
+    child.once('exit', (code) => failed(new Error(`a process of the benchmark ended early: exit ${code}`)));
+  });
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((done) => child.once('exit', done));
+  child.kill('SIGINT');
+  await gone;
+}
+
+function residentMiB(child: ChildProcess): number {
+  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024);
+}
