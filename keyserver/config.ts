@@ -6,6 +6,7 @@ import { LatchkeyError } from '../platform/errors.ts';
 import { writeFileAtomic } from '../platform/files.ts';
 import { parseInput } from '../platform/schema.ts';
 import { authorityOf, type ListenAddress } from './listen-address.ts';
+import { isNetwork } from './networks.ts';
 
 const hostName =
   /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;
@@ -18,6 +19,16 @@ export const hostSchema = z
     'must be a host name or an IP address',
   );
 
+/** Who may read `/metrics`: these sources, and whoever has the token (kept as SHA-256, hex). */
+const metricsSchema = z.strictObject({
+  from: z.array(z.string().refine(isNetwork, 'must be a network such as 10.8.0.0/24')).max(32),
+  tokenHash: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits')
+    .nullable(),
+});
+export type MetricsAccess = z.infer<typeof metricsSchema>;
+
 const schema = z.strictObject({
   version: z.literal(1),
   listen: z.strictObject({
@@ -28,18 +39,24 @@ const schema = z.strictObject({
   hosts: z.array(hostSchema).min(1).max(32),
   url: z.string().regex(/^https?:\/\/[^/?#@\s]+$/, 'must be http(s)://HOST:PORT'),
   transport: z.enum(['tls', 'plain-http']),
+  metrics: metricsSchema.default({ from: [], tokenHash: null }),
 });
 
 /** What `config.json` holds: no secret. */
 export type Config = z.infer<typeof schema>;
 
 /** The config of a new server. Hosts default to the listen address (and `localhost` on loopback). */
-export function newConfig(listen: ListenAddress, hosts: readonly string[], transport: Config['transport']): Config {
+export function newConfig(
+  listen: ListenAddress,
+  hosts: readonly string[],
+  transport: Config['transport'],
+  metrics: MetricsAccess = { from: [], tokenHash: null },
+): Config {
   const loopback = listen.host === '::1' || listen.host.startsWith('127.');
   const all = [...new Set([...hosts, listen.host, ...(loopback ? ['localhost'] : [])])];
   const scheme = transport === 'tls' ? 'https' : 'http';
   const url = `${scheme}://${authorityOf(all[0] ?? listen.host, listen.port)}`;
-  return parseInput(schema, { version: 1, listen, hosts: all, url, transport });
+  return parseInput(schema, { version: 1, listen, hosts: all, url, transport, metrics });
 }
 
 /** `config.json` in a data directory. */

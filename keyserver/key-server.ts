@@ -12,6 +12,7 @@ import { Health } from './health.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { listen } from './listen.ts';
 import { Metrics } from './metrics.ts';
+import { metricsRoute } from './metrics-route.ts';
 import { RateLimiter } from './rate.ts';
 import { protocolRoutes } from './routes.ts';
 import type { ServerData } from './server-data.ts';
@@ -38,7 +39,7 @@ export async function startKeyServer(data: ServerData, vault: Vault, deps: KeySe
   const auditKey = await data.store.read((tx) => loadAuditKey(tx, vault, data.auditKey));
   const custody = custodyFor(data, vault, deps);
   const app = createHttpApp({
-    routes: routesFor(custody, ca),
+    routes: routesFor(custody, data),
     log: deps.log,
     requestId: () => deps.random(8).toString('hex'),
   });
@@ -75,7 +76,7 @@ function custodyFor(data: ServerData, vault: Vault, { clock, random, log }: KeyS
 }
 
 /** Every route of the server. */
-function routesFor(custody: Custody, ca: string): readonly Route[] {
+function routesFor(custody: Custody, { config, ca }: ServerData): readonly Route[] {
   const health = new Health({
     store: custody.store,
     clock: custody.clock,
@@ -92,6 +93,7 @@ function routesFor(custody: Custody, ca: string): readonly Route[] {
         return { status: status === 'ok' ? 200 : 503, body: { status } };
       },
     },
+    metricsRoute(custody.metrics, config.metrics),
     enrolmentRoute(custody, ca),
     ...protocolRoutes(custody),
   ];

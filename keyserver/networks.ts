@@ -11,6 +11,15 @@ export function parseNetworks(texts: readonly string[], field: string): string[]
   return texts.flatMap((text) => text.split(',')).map((text) => parseNetwork(text, field));
 }
 
+/** True for a network spelled as `parseNetworks` leaves it. */
+export function isNetwork(text: string): boolean {
+  try {
+    return parseNetwork(text, 'network') === text;
+  } catch {
+    return false;
+  }
+}
+
 function parseNetwork(text: string, field: string): string {
   const [address = '', length, ...rest] = text.split('/');
   const family = isIP(address);

@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { askSecret, printJson } from '../../platform/command-line.ts';
+import { encodeBase64Url, sha256 } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { createSecretFile } from '../../platform/files.ts';
 import { listenRefused, placeOf } from '../../wireguard/interface-address.ts';
 import { newConfig } from '../config.ts';
 import { assertNewDirectory } from '../data-directory.ts';
 import { parseListenAddress } from '../listen-address.ts';
+import { parseNetworks } from '../networks.ts';
 import { createServerData } from '../server-data.ts';
 import { keyfileBytes, passphraseMethod, type UnsealMethod } from '../unseal.ts';
 import type { CommandIo } from './command-io.ts';
@@ -17,6 +19,8 @@ interface InitOptions extends UnsealOptions {
   readonly data: string;
   readonly listen: string;
   readonly host?: readonly string[];
+  readonly metricsFrom?: readonly string[];
+  readonly metricsToken?: boolean;
   readonly plainHttpInsideTunnel?: boolean;
   readonly json?: boolean;
 }
@@ -26,6 +30,8 @@ export function addInitCommand(program: Command, io: CommandIo): void {
   const command = dataCommand(program, 'init', 'make a new key server')
     .requiredOption('--listen <ip:port>', 'loopback or WireGuard address to listen on')
     .option('--host <name...>', 'names or addresses clients use, the first in their URL')
+    .option('--metrics-from <cidr...>', 'networks that may read /metrics')
+    .option('--metrics-token', 'make a token that may read /metrics, and print it once')
     .option('--plain-http-inside-tunnel', 'serve without TLS; only the tunnel (or loopback) then protects the keys');
   withUnsealOptions(command).action((options: InitOptions) => init(options, io));
 }
@@ -35,7 +41,12 @@ async function init(options: InitOptions, io: CommandIo): Promise<void> {
   const place = placeOf(listen.host);
   if (place.kind === 'other' || place.kind === 'wildcard') throw listenRefused(listen.host, place);
   const transport = options.plainHttpInsideTunnel === true ? 'plain-http' : 'tls';
-  const config = newConfig(listen, options.host ?? [], transport);
+  const token = options.metricsToken === true ? io.random(32) : null;
+  const metrics = {
+    from: parseNetworks(options.metricsFrom ?? [], '--metrics-from'),
+    tokenHash: token === null ? null : sha256(token).toString('hex'),
+  };
+  const config = newConfig(listen, options.host ?? [], transport, metrics);
   const method = unsealMethodFrom(options, io) ?? newPassphrase(io);
   assertNewDirectory(options.data);
   const madeKeyfile = makeKeyfile(options.keyfile, io);
@@ -48,13 +59,15 @@ async function init(options: InitOptions, io: CommandIo): Promise<void> {
       sealedWith: method.method,
       ca: made.ca,
       auditKey: made.auditKey,
+      ...(token !== null && { metricsToken: encodeBase64Url(token) }),
     });
   } else {
     const keyfile = madeKeyfile
       ? `  made key file ${options.keyfile}: keep a copy elsewhere, without it nothing opens\n`
       : '';
+    const tokenLine = token === null ? '' : `  metrics token ${encodeBase64Url(token)}\n`;
     io.terminal.stdout.write(
-      `made a key server in ${made.directory}\n  url ${config.url}, sealed with a ${method.method}\n${keyfile}`,
+      `made a key server in ${made.directory}\n  url ${config.url}, sealed with a ${method.method}\n${keyfile}${tokenLine}`,
     );
   }
   if (place.kind === 'absent') {
