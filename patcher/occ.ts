@@ -29,7 +29,8 @@ export function openOcc(transport: Transport, place: OccPlace): Occ {
         ...['-d', 'apc.enable_cli=1', '-d', 'zend.exception_ignore_args=1', '-d', 'display_errors=stderr'],
         `${place.root}/occ`,
         '--no-warnings',
-        '--no-interaction',
+        // what is asked is answered by the input, where there is one
+        ...(options.input === undefined ? ['--no-interaction'] : []),
         ...args,
       ],
       {

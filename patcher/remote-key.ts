@@ -42,6 +42,7 @@ const removed = z.object({ removed: z.array(id), copies: z.array(z.string()) });
 const written = z.object({ written: z.array(id), present: z.array(id), missing: z.array(id) });
 const finished = z.object({ restored: z.array(id), decrypt: z.boolean(), files: z.int() });
 const verified = z.object({ release: z.boolean(), decrypt: z.boolean(), ms: z.number(), verdict: z.string() });
+const forgotten = z.object({ forgotten: z.boolean() });
 const enrolled = z.object({ clientId: z.string(), keys: z.array(id) });
 
 export type AppStatus = z.infer<typeof status>;
@@ -77,6 +78,7 @@ export function remoteKey(occ: Occ) {
         input: json(keys === null ? {} : { keys }),
       }),
     restoreFinish: () => occJson(occ, ['remotekey:restore', '--stage=finish'], finished, SLOW),
+    forget: () => occJson(occ, ['remotekey:forget'], forgotten),
     verify: () => occJson(occ, ['remotekey:verify'], verified, { ...SLOW, mayFail: true }),
   };
 }

@@ -1,5 +1,9 @@
+import * as z from 'zod';
 import { LatchkeyError } from '../platform/errors.ts';
+import type { Occ } from './actions/action.ts';
+import { occJson, occText } from './occ.ts';
 import { describeActions, type PlannedChange } from './planned-changes.ts';
+import { remoteKey } from './remote-key.ts';
 import { removalFor } from './removal.ts';
 import { actionsForRemoval } from './steps.ts';
 import { type JournalDeps, transaction, withJournal } from './transaction.ts';
@@ -21,6 +25,11 @@ export async function remove(place: Workplace, deps: JournalDeps, dryRun: boolea
     const changes = await changesOf(place);
     const facts = await place.facts();
     const steps = removalFor(facts);
+    if (facts.app.enabled && facts.app.files !== null && !facts.needsUpgrade) {
+      progress.step('forget cached keys, credentials and background jobs');
+      await remoteKey(place.instance.occ).forget();
+      await deleteJobs(place.instance.occ);
+    }
     await transaction(journal, 'remove', progress, async () => {
       for (const action of steps.flatMap((step) => actionsForRemoval(step))) {
         progress.step(action.describe());
@@ -34,6 +43,16 @@ export async function remove(place: Workplace, deps: JournalDeps, dryRun: boolea
     }
     return { dryRun, changes };
   });
+}
+
+const jobsSchema = z.array(z.object({ id: z.union([z.string(), z.int()]), class: z.string() }));
+
+/** Jobs of the app in Nextcloud's list; only an app that is still there can be asked for them. */
+async function deleteJobs(occ: Occ): Promise<void> {
+  const jobs = await occJson(occ, ['background-job:list', '--limit=10000'], jobsSchema);
+  for (const job of jobs.filter(({ class: name }) => name.startsWith('OCA\\RemoteKeyStorage\\'))) {
+    await occText(occ, ['background-job:delete', String(job.id)], { input: 'y\n' });
+  }
 }
 
 async function changesOf(place: Workplace): Promise<PlannedChange[]> {
