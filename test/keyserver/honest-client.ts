@@ -52,7 +52,7 @@ export function call(
         incoming.on('end', () => {
           if (!incoming.complete) return reject(new Error('answer cut off'));
           const answer = Buffer.concat(chunks).toString();
-          const json = /json/.test(incoming.headers['content-type'] ?? '');
+          const json = answer !== '' && /json/.test(incoming.headers['content-type'] ?? '');
           resolve({
             status: incoming.statusCode ?? 0,
             headers: incoming.headers,
