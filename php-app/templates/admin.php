@@ -78,30 +78,38 @@ $outcomes = [
 			</tr>
 			<tr>
 				<th scope="row">Hook</th>
-				<td><?php p($report['hook'] === 'off' ? 'off' : 'on (' . $report['hook'] . ')'); ?>, version <?php p($report['version']); ?></td>
-			</tr>
-			<tr>
-				<th scope="row">Memory</th>
 				<td>
-					<?php p($stores[$cache['store']] ?? $cache['store']); ?>,
-					<?php p($cache['age'] === null ? 'empty' : 'filled ' . $cache['age'] . ' seconds ago'); ?>
+					<?php p($report['hook'] === 'off' ? 'off' : 'on (' . $report['hook'] . ')'); ?>,
+					version <?php p($report['version']); ?>
 				</td>
 			</tr>
 			<tr>
 				<th scope="row">Sessions</th>
 				<td><?php p($report['sessionsKeyFree'] ? 'free of the key' : 'may hold the key'); ?></td>
 			</tr>
-			<tr>
-				<th scope="row">Circuit breaker</th>
-				<td>
-					<?php if ($report['breaker']['open']) : ?>
-						open after <?php p((string)$report['breaker']['failures']); ?> failures
-						(<?php p((string)$report['breaker']['code']); ?>)<?php p($_['until'] === '' ? '' : ', next try ' . $_['until']); ?>
-					<?php else : ?>
-						closed
-					<?php endif; ?>
-				</td>
-			</tr>
+			<?php if ($report['enrolled']) : ?>
+				<tr>
+					<th scope="row">Memory</th>
+					<td>
+						<?php p($stores[$cache['store']] ?? $cache['store']); ?>,
+						<?php p($cache['age'] === null ? 'empty' : 'filled ' . $cache['age'] . ' seconds ago'); ?>
+					</td>
+				</tr>
+				<tr>
+					<th scope="row">Circuit breaker</th>
+					<td>
+						<?php if ($report['breaker']['open']) : ?>
+							open after <?php p((string)$report['breaker']['failures']); ?> failures
+							(<?php p((string)$report['breaker']['code']); ?>)<?php
+							p($_['until'] === '' ? '' : ', next try ' . $_['until']);
+							?>
+
+						<?php else : ?>
+							closed
+						<?php endif; ?>
+					</td>
+				</tr>
+			<?php endif; ?>
 		</tbody>
 	</table>
 
