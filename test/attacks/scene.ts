@@ -1,0 +1,48 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Cleanup } from '../harness/cleanup.ts';
+import { instanceObstacle } from '../harness/nextcloud-instance.ts';
+import { listTrees, type NextcloudTree, treesFolder } from '../harness/nextcloud-tree.ts';
+import { type NextcloudStage, stageNextcloud } from './nextcloud-stage.ts';
+
+/** Where attacks are played: a folder of the attacker's own, and a Nextcloud that is set up once, when first asked for. */
+export class Scene {
+  readonly cleanup: Cleanup = new Cleanup();
+  /** The attacker's machine: nothing below it counts as found on a server's disk. */
+  readonly folder: string;
+  readonly #say: (line: string) => void;
+  #nextcloud: Promise<NextcloudStage> | null = null;
+
+  constructor(say: (line: string) => void = () => undefined) {
+    this.#say = say;
+    this.folder = mkdtempSync(join(tmpdir(), `latchkey-life-${process.pid}-`));
+    this.cleanup.add(this.folder, () => rmSync(this.folder, { recursive: true, force: true }));
+  }
+
+  say(line: string): void {
+    this.#say(line);
+  }
+
+  /** Why there is no Nextcloud here, or `null`. */
+  obstacle(): string | null {
+    return this.#tree() === null ? `no Nextcloud release in ${treesFolder()}` : instanceObstacle();
+  }
+
+  #tree(): NextcloudTree | null {
+    return listTrees().at(-1) ?? null;
+  }
+
+  /** A Nextcloud after a whole life: stock first, then with its keys moved. Ask `obstacle` first. */
+  nextcloud(): Promise<NextcloudStage> {
+    const tree = this.#tree();
+    if (tree === null) throw new TypeError('there is no release to play with');
+    this.#nextcloud ??= stageNextcloud(this, tree);
+    return this.#nextcloud;
+  }
+
+  /** Answers what could not be cleaned up. */
+  close(): Promise<string[]> {
+    return this.cleanup.run();
+  }
+}
