@@ -2,6 +2,9 @@ import { createHash } from 'node:crypto';
 import { Browser, downloadShared, sharePublicly, WebDav } from '../harness/nextcloud-client.ts';
 import type { NextcloudInstance } from '../harness/nextcloud-instance.ts';
 
+/** What is written while there is no key; it must not be found on the disk. */
+export const awayText = 'must not be written in clear, nor under a new key\n';
+
 /** Every way by which somebody gets at a file of a Nextcloud. */
 export const doorNames = ['web', 'dav', 'dav with session', 'public link', 'occ', 'cron'] as const;
 export type Door = (typeof doorNames)[number];
@@ -130,7 +133,9 @@ export class Doors {
   async refusals(): Promise<{ dav: number; link: number; occ: number; put: number }> {
     const first = this.#first();
     const dav = (await this.#dav().get(first)).status;
-    const put = (await this.#dav().put('while-away.txt', 'must not be written in clear or under a new key')).status;
+    // the public half alone is enough to write with: a new file may be taken, but must be readable later
+    const put = (await this.#dav().put('away-new.txt', awayText)).status;
+    if (put === 201) this.#written.set('away-new.txt', awayText);
     const link = (await downloadShared(this.#instance.address, this.#shared?.token ?? '')).status;
     const path = `${this.#instance.admin.user}/files/${first}`;
     const occ = (await this.#instance.occ(['files:get', path, '-'], { anyExit: true })).exit;

@@ -61,7 +61,8 @@ export const restore: Step = async ({ ncpatch, keyServer, nextcloud, memory, cop
 };
 
 /** Without the app and without the key server everything is stock again, and every file still opens. */
-export const stock: Step = async ({ ncpatch, keyServer, nextcloud, doors, stateFolder, memory }) => {
+export const stock: Step = async (story) => {
+  const { ncpatch, keyServer, nextcloud, doors, stateFolder } = story;
   await ncpatch.command(['remove']);
   await keyServer.stop();
   const left = ['apps', 'custom_apps']
@@ -70,7 +71,7 @@ export const stock: Step = async ({ ncpatch, keyServer, nextcloud, doors, stateF
   assert(left.length === 0, `the app is still in ${left.join(', ')}`);
   assert(!existsSync(join(stateFolder, 'client.json')), 'credentials were left behind');
   assert((await nextcloud.systemValue('remotekeystorage.dir')) === '', 'config.php still names the state folder');
-  const cached = ramFiles().filter((path) => !memory.ramFiles.has(path));
+  const cached = ramFiles(story);
   assert(cached.length === 0, `a key is still cached in ${cached.join(', ')}`);
   await nextcloud.restartServer();
   await doors.read();

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createSecretFile } from '../../platform/files.ts';
 import { Doors } from './doors.ts';
 import { filesWith, keyFiles, privateKeyFiles, privateKeyMarks } from './key-files.ts';
-import { ramFiles } from './ram-files.ts';
 import { assert, type Beginning, isSame, type Step, type Story } from './story.ts';
 import { installNextcloud, openShop } from './world.ts';
 
@@ -28,7 +27,8 @@ export async function install({
   const marks = privateKeyMarks(nextcloud.dataFolder);
   assert(marks.length > 0, 'a stock instance has no private key on its disk: the test looks in the wrong place');
   const masterKeyId = await nextcloud.appValue('encryption', 'masterKeyId');
-  const memory = { keyFiles: keyFiles(nextcloud.dataFolder), marks, masterKeyId, ramFiles: new Set(ramFiles()) };
+  const privateKeys = privateKeyFiles(nextcloud.dataFolder).map((path) => basename(path));
+  const memory = { keyFiles: keyFiles(nextcloud.dataFolder), marks, masterKeyId, privateKeys };
   return { nextcloud, doors, memory };
 }
 
@@ -92,6 +92,8 @@ export const disk: Step = async ({ nextcloud, memory }) => {
 
 export const again: Step = async ({ ncpatch, nextcloud }) => {
   const before = keyFiles(nextcloud.dataFolder);
+  const planned = (await ncpatch.command(['plan'])).json() as { readonly steps: readonly unknown[] };
+  assert(planned.steps.length === 0, `nothing is missing, but plan wants ${JSON.stringify(planned.steps)}`);
   const report = (await ncpatch.command(['apply'])).json() as { readonly changed?: unknown };
   assert(report.changed === false, 'apply changed something although nothing was missing');
   assert(isSame(before, keyFiles(nextcloud.dataFolder)), 'apply touched the keys');

@@ -11,7 +11,8 @@ export interface Memory {
   readonly keyFiles: ReadonlyMap<string, string>;
   readonly marks: readonly string[];
   readonly masterKeyId: string;
-  readonly ramFiles: ReadonlySet<string>;
+  /** Ids of the private keys. */
+  readonly privateKeys: readonly string[];
 }
 
 /** What a life starts with. */
