@@ -35,9 +35,8 @@ final class Enroll extends RemoteKeyCommand {
 			throw new Failure('invalid_request', '"ca" must be the PEM certificate of the key server\'s authority');
 		}
 		$dir = $input->getOption('dir');
-		$enrolment = $this->workshop->enrolment();
-		return $enrolment->enroll(
-			$enrolment->folder(is_string($dir) ? $dir : null),
+		return $this->workshop->enrolment()->enroll(
+			$this->workshop->stateFolder(is_string($dir) ? $dir : null),
 			$this->urls($given),
 			$code,
 			$ca,

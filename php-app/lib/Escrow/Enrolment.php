@@ -10,7 +10,6 @@ use OCA\RemoteKeyStorage\Host;
 use OCA\RemoteKeyStorage\State\Credentials;
 use OCA\RemoteKeyStorage\State\StateError;
 use OCA\RemoteKeyStorage\Wire\ReleaseClient;
-use OCP\IConfig;
 
 /**
  * Spends an enrolment code and stores what this host is from then on. client.json comes last: until it is there the
@@ -19,22 +18,22 @@ use OCP\IConfig;
 final class Enrolment {
 	private const LOCK_SECONDS = 10.0;
 
-	private IConfig $config;
 	private KeysOnDisk $disk;
-	private string $data;
+	private string $instanceId;
+	/** @var list<string> */
+	private array $forbidden;
+	/** @var callable(string): void */
+	private $remember;
 
-	/** @param string $data data directory */
-	public function __construct(IConfig $config, KeysOnDisk $disk, string $data) {
-		$this->config = $config;
+	/**
+	 * @param list<string> $forbidden folders that credentials must not be in
+	 * @param callable(string): void $remember writes the state folder's path to config.php; throws when it cannot
+	 */
+	public function __construct(KeysOnDisk $disk, string $instanceId, array $forbidden, callable $remember) {
 		$this->disk = $disk;
-		$this->data = $data;
-	}
-
-	/** The state folder in use, or the one that would be. */
-	public function folder(?string $asked): string {
-		$named = $this->config->getSystemValueString(Host::CONFIG_DIR, '');
-		$default = '/var/lib/latchkey/' . $this->config->getSystemValueString('instanceid', '');
-		return rtrim($asked ?? ($named === '' ? $default : $named), '/');
+		$this->instanceId = $instanceId;
+		$this->forbidden = $forbidden;
+		$this->remember = $remember;
 	}
 
 	/**
@@ -44,19 +43,16 @@ final class Enrolment {
 	 * @throws Failure
 	 */
 	public function enroll(string $dir, array $urls, #[\SensitiveParameter] string $code, string $ca, bool $replace): array {
-		$config = (string)(getenv('NEXTCLOUD_CONFIG_DIR') ?: \OC::$SERVERROOT . '/config');
-		FolderRules::assertAllowed($dir, [\OC::$SERVERROOT, $this->data, $config]);
+		FolderRules::assertAllowed($dir, $this->forbidden);
 		try {
 			$host = Host::at($dir);
 			$folder = $host->folder();
 			$folder->assertUsable();
 			$before = $this->before($host, $replace);
 			// fails here, while nothing is spent, when config.php is read-only
-			if ($this->config->getSystemValueString(Host::CONFIG_DIR, '') !== $dir) {
-				$this->config->setSystemValue(Host::CONFIG_DIR, $dir);
-			}
+			($this->remember)($dir);
 			$local = $this->disk->ids();
-			$given = ReleaseClient::enroll($urls, $code, $ca, $this->config->getSystemValueString('instanceid', ''));
+			$given = ReleaseClient::enroll($urls, $code, $ca, $this->instanceId);
 			$keys = Adoption::keys($before === null ? [] : $before->keys(), $given['keys'], $local);
 			$lock = $folder->lock(self::LOCK_SECONDS);
 			try {

@@ -107,7 +107,28 @@ class Workshop {
 	}
 
 	public function enrolment(): Enrolment {
-		return new Enrolment($this->config, $this->disk(), $this->surroundings()->dataDirectory());
+		$config = getenv('NEXTCLOUD_CONFIG_DIR');
+		return new Enrolment(
+			$this->disk(),
+			$this->config->getSystemValueString('instanceid', ''),
+			[
+				\OC::$SERVERROOT,
+				$this->surroundings()->dataDirectory(),
+				$config === false || $config === '' ? \OC::$SERVERROOT . '/config' : $config,
+			],
+			function (string $dir): void {
+				if ($this->config->getSystemValueString(Host::CONFIG_DIR, '') !== $dir) {
+					$this->config->setSystemValue(Host::CONFIG_DIR, $dir);
+				}
+			},
+		);
+	}
+
+	/** The state folder asked for, else the one in use, else the one that would be. */
+	public function stateFolder(?string $asked): string {
+		$named = $this->config->getSystemValueString(Host::CONFIG_DIR, '');
+		$default = '/var/lib/latchkey/' . $this->config->getSystemValueString('instanceid', '');
+		return rtrim($asked ?? ($named === '' ? $default : $named), '/');
 	}
 
 	public function report(): Report {
