@@ -1,0 +1,77 @@
+<?php
+
+declare(strict_types=1);
+
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+namespace LatchkeyTest\Settings;
+
+use OCA\RemoteKeyStorage\Escrow\Diagnosis;
+use OCA\RemoteKeyStorage\Settings\Headline;
+use PHPUnit\Framework\TestCase;
+
+require_once __DIR__ . '/template-functions.php';
+
+final class AdminPageTest extends TestCase {
+	private const HOSTILE = '"><script>alert(1)</script>';
+
+	private const REPORT = [
+		'enrolled' => true, 'clientId' => 'lk-1', 'urls' => ['https://10.0.0.1'], 'keys' => ['master_1.privateKey'],
+		'masterKeyId' => 'master_1', 'masterKeyIdInDatabase' => 'master_1', 'link' => ['present' => true, 'time' => 1],
+		'breaker' => ['open' => false, 'failures' => 0, 'until' => null, 'code' => null],
+		'cache' => ['apcu' => true, 'tmpfs' => null, 'store' => 'apcu', 'age' => 3],
+		'sessionsKeyFree' => true, 'exceptionArgsIgnored' => true, 'hook' => 'app', 'version' => '1.0.0',
+	];
+	private const RELEASE = ['when' => 'today', 'reason' => 'cold', 'outcome' => 'released', 'code' => '', 'ms' => 12];
+
+	/**
+	 * @param array<string, mixed> $report
+	 * @param list<array<string, mixed>> $releases
+	 */
+	private static function page(array $report, array $releases = [self::RELEASE]): string {
+		$report['problems'] = Diagnosis::problems(
+			$report,
+			['hookFailure' => null, 'masterKeyEnabled' => true, 'failure' => null, 'rollbackSuspectedAt' => null],
+		);
+		$_ = ['report' => $report, 'headline' => Headline::of($report), 'releases' => $releases, 'until' => 'soon'];
+		ob_start();
+		(static function () use ($_): void {
+			include __DIR__ . '/../../../php-app/templates/admin.php';
+		})();
+		return (string)ob_get_clean();
+	}
+
+	public function testShowsAHealthyHost(): void {
+		$page = self::page(self::REPORT);
+		$this->assertStringContainsString('rks-good', $page);
+		$this->assertStringContainsString('released', $page);
+		$this->assertStringNotContainsString('What to do', $page);
+	}
+
+	public function testSaysWhatToDo(): void {
+		$breaker = ['open' => true, 'failures' => 2, 'until' => 5, 'code' => 'unreachable'];
+		$page = self::page(['breaker' => $breaker] + self::REPORT);
+		$this->assertStringContainsString('rks-bad', $page);
+		$this->assertStringContainsString('<code>occ remotekey:verify</code>', $page);
+		$this->assertStringContainsString('next try soon', preg_replace('/\s+/', ' ', $page));
+	}
+
+	public function testShowsAHostThatIsNotEnrolled(): void {
+		$page = self::page(['enrolled' => false, 'keys' => [], 'urls' => [], 'masterKeyId' => null] + self::REPORT, []);
+		$this->assertStringContainsString('Not set up yet', $page);
+		$this->assertStringNotContainsString('Last answers', $page);
+	}
+
+	public function testEscapesEverything(): void {
+		$bad = self::HOSTILE;
+		$report = [
+			'clientId' => $bad, 'urls' => [$bad], 'keys' => [$bad], 'masterKeyIdInDatabase' => $bad, 'hook' => $bad, 'version' => $bad,
+			'cache' => ['apcu' => true, 'tmpfs' => null, 'store' => $bad, 'age' => 3],
+			'breaker' => ['open' => true, 'failures' => 1, 'until' => 1, 'code' => $bad],
+		] + self::REPORT;
+		$release = ['when' => $bad, 'reason' => $bad, 'outcome' => $bad, 'code' => $bad, 'ms' => 1];
+		$page = self::page($report, [$release]);
+		$this->assertStringNotContainsString('<script', $page);
+		$this->assertGreaterThan(9, substr_count($page, '&lt;script&gt;'));
+	}
+}
