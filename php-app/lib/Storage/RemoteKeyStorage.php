@@ -13,11 +13,13 @@ use OCA\RemoteKeyStorage\AppInfo\HookState;
 use OCA\RemoteKeyStorage\Host;
 use OCA\RemoteKeyStorage\State\Credentials;
 use OCA\RemoteKeyStorage\State\StateError;
+use OCP\Encryption\Exceptions\GenericEncryptionException;
 use OCP\IConfig;
 use OCP\IGroupManager;
 use OCP\IUserManager;
 use OCP\Security\ICrypto;
 use Psr\Container\ContainerInterface;
+use Psr\Log\LoggerInterface;
 
 /**
  * Nextcloud's key storage, except that the ids in client.json `keys` come from the key server and cannot be written or
@@ -27,12 +29,21 @@ class RemoteKeyStorage extends Storage {
 	private const PRIVATE_SUFFIX = '.privateKey';
 
 	private IConfig $ownConfig;
-	private ?Host $host = null;
+	private ?Host $host;
+	private ?LoggerInterface $logger;
 
-	public function __construct(View $view, Util $util, ICrypto $crypto, IConfig $config, ?Host $host = null) {
+	public function __construct(
+		View $view,
+		Util $util,
+		ICrypto $crypto,
+		IConfig $config,
+		?Host $host = null,
+		?LoggerInterface $logger = null
+	) {
 		parent::__construct($view, $util, $crypto, $config);
 		$this->ownConfig = $config;
 		$this->host = $host;
+		$this->logger = $logger;
 	}
 
 	/** Made from the server's container alone, so that a patched Server.php can hand it out without the app. */
@@ -40,7 +51,7 @@ class RemoteKeyStorage extends Storage {
 		$view = new View();
 		$config = $container->get(IConfig::class);
 		$util = new Util($view, $container->get(IUserManager::class), $container->get(IGroupManager::class), $config);
-		return new self($view, $util, $container->get(ICrypto::class), $config);
+		return new self($view, $util, $container->get(ICrypto::class), $config, null, $container->get(LoggerInterface::class));
 	}
 
 	/**
@@ -64,7 +75,10 @@ class RemoteKeyStorage extends Storage {
 			}
 			$public = substr($keyId, 0, -strlen(self::PRIVATE_SUFFIX)) . '.publicKey';
 			if (parent::getSystemUserKey($public, $encryptionModuleId) !== '') {
-				throw Refusal::because($keyId . ' is neither on this disk nor known to be on the key server; look at the state folder');
+				throw $this->logged(Refusal::because(
+					$keyId . ' is neither on this disk nor known to be on the key server',
+					'look for the state folder that "remotekeystorage.dir" in config.php names'
+				));
 			}
 		}
 		return $key;
@@ -125,11 +139,14 @@ class RemoteKeyStorage extends Storage {
 
 	private function lazily(string $keyId): LazyKey {
 		return new LazyKey(function () use ($keyId): string {
-			$failure = HookState::failure();
-			if ($failure !== null) {
-				throw Refusal::because('the hook is not complete, so the key could reach the disk: ' . $failure);
+			try {
+				if (HookState::failure() !== null) {
+					throw Refusal::because('the hook is not complete, so the key could reach the disk: ' . HookState::failure());
+				}
+				return $this->host()->keys()->get($keyId);
+			} catch (GenericEncryptionException $e) {
+				throw $this->logged($e);
 			}
-			return $this->host()->keys()->get($keyId);
 		});
 	}
 
@@ -141,10 +158,10 @@ class RemoteKeyStorage extends Storage {
 		}
 		$pinned = self::pinnedMaster($credentials);
 		if ($pinned !== null && strncmp($keyId, 'master_', 7) === 0) {
-			throw Refusal::because(
-				'Nextcloud asks for ' . $keyId . ', but this server\'s master key is ' . $pinned
-				. '; put it right with: occ config:app:set encryption masterKeyId --value=' . $pinned
-			);
+			throw $this->logged(Refusal::because(
+				'Nextcloud asks for ' . $keyId . ', but this server\'s master key is ' . $pinned,
+				'occ config:app:set encryption masterKeyId --value=' . $pinned
+			));
 		}
 		return false;
 	}
@@ -161,7 +178,7 @@ class RemoteKeyStorage extends Storage {
 		}
 		$isMaster = strncmp($keyId, 'master_', 7) === 0 && self::pinnedMaster($credentials) !== null;
 		if ($isMaster || $credentials->isRemote($base . self::PRIVATE_SUFFIX)) {
-			throw Refusal::because($keyId . ' is kept on the key server and must not be written or deleted here');
+			throw $this->logged(Refusal::because($keyId . ' is kept on the key server and must not be written or deleted here'));
 		}
 	}
 
@@ -175,8 +192,16 @@ class RemoteKeyStorage extends Storage {
 			$host = $this->host();
 			return $host === null ? null : $host->credentials();
 		} catch (StateError $e) {
-			throw Refusal::from($e);
+			throw $this->logged(Refusal::from($e));
 		}
+	}
+
+	/** WebDAV drops the exceptions before its own, so the log would not say why. */
+	private function logged(GenericEncryptionException $refusal): GenericEncryptionException {
+		if ($this->logger !== null) {
+			$this->logger->error(Refusal::story($refusal), ['app' => 'remotekeystorage']);
+		}
+		return $refusal;
 	}
 
 	private function host(): ?Host {
