@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { type AnyAuthMethod, Client, type ClientChannel, utils } from 'ssh2';
+import ssh2, { type AnyAuthMethod, type Client, type ClientChannel } from 'ssh2';
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Prompter } from './prompter.ts';
 import { quoteForRemoteShell } from './remote-quoting.ts';
@@ -45,7 +45,7 @@ const HOST_KEYS: Readonly<Record<string, readonly string[]>> = {
 /** Connects, checks the host key and logs in. */
 export function openSshConnection(options: SshConnectionOptions): Promise<SshConnection> {
   const { target } = options;
-  const client = new Client();
+  const client = new ssh2.Client();
   const types = [...options.preferredTypes.filter((type) => type in HOST_KEYS), ...Object.keys(HOST_KEYS)];
   const serverHostKey = [...new Set(types)].flatMap((type) => HOST_KEYS[type] ?? []);
   const login = new Login(options);
@@ -65,6 +65,7 @@ export function openSshConnection(options: SshConnectionOptions): Promise<SshCon
       if (error.level !== 'agent') fail(connectFailure(target, error));
     });
     client.on('close', () => fail(problem('connect_failed', `${target.host} closed the connection before the login`)));
+    client.on('connect', () => client.setNoDelay(true)); // many small questions, each waiting for its answer
     client.on('ready', () => {
       clearTimeout(deadline);
       client.removeAllListeners('error').removeAllListeners('close');
@@ -188,11 +189,11 @@ class Login {
   }
 }
 
-type PrivateKey = Exclude<ReturnType<typeof utils.parseKey>, Error>;
+type PrivateKey = Exclude<ReturnType<typeof ssh2.utils.parseKey>, Error>;
 
 /** The key, `encrypted` when the passphrase is missing or wrong, or null when it is nothing we can use. */
 function parseKey(data: Buffer, passphrase?: string): PrivateKey | 'encrypted' | null {
-  const parsed = utils.parseKey(data, passphrase) as ReturnType<typeof utils.parseKey> | PrivateKey[];
+  const parsed = ssh2.utils.parseKey(data, passphrase) as ReturnType<typeof ssh2.utils.parseKey> | PrivateKey[];
   const key = Array.isArray(parsed) ? parsed[0] : parsed;
   if (key instanceof Error) return /encrypted|passphrase|integrity/i.test(key.message) ? 'encrypted' : null;
   return key?.isPrivateKey() ? key : null;
@@ -220,7 +221,7 @@ class Channels implements SshConnection {
   }
 
   readonly exec: Exec = async (argv, options) => {
-    const line = quoteForRemoteShell(argv);
+    const line = `exec ${quoteForRemoteShell(argv)}`; // no shell stays in between, so that a signal reaches the program
     if (this.#free === 0) await new Promise<void>((start) => this.#waiting.push(start));
     else this.#free--;
     try {

@@ -24,6 +24,10 @@ missing() { case $1 in *': No such file or directory'|*': Not a directory') exit
 enter() { problem=$(cd "$1" 2>&1) || { [ -e "$1" ] || [ -h "$1" ] || problem=$(stat -c %f "$1/." 2>&1) || missing "$problem"; exit 1; }; cd "$1" || exit 1; }
 there() { [ -e "$1" ] || [ -h "$1" ]; }
 durable() { sync "$@" 2>/dev/null || sync; }
+`;
+
+/** For scripts that move: whether mv and ln can be told not to move into a folder. Old busybox cannot. */
+const MOVES = `
 case $(mv -T 2>&1) in *'invalid option'*|*'unrecognized option'*) T=;; *) T=T;; esac
 `;
 
@@ -82,14 +86,14 @@ durable "./$3"
 `;
 
 /** $1 folder, $2 name, $3 temporary name, $4 length, $5 mode, $6 uid:gid; stdin the content. */
-export const WRITE = `${START}${TEMPORARY}
+export const WRITE = `${START}${MOVES}${TEMPORARY}
 [ ! -d "./$2" ] || exit 146
 mv -f$T "./$3" "./$2" || exit 1
 durable .
 `;
 
 /** The same; a hard link is the one way to give a complete file its name only when the name is free. */
-export const CREATE = `${START}${TEMPORARY}
+export const CREATE = `${START}${MOVES}${TEMPORARY}
 there "./$2" && exit 145
 ln \${T:+-T} "./$3" "./$2" 2>/dev/null || { there "./$2" && exit 145; exit 1; }
 durable .
@@ -110,7 +114,7 @@ durable "./$2" .
 `;
 
 /** $1 folder, $2 name, $3 temporary name, $4 mode, $5 uid:gid. */
-export const MAKE_DIRECTORY = `${START}
+export const MAKE_DIRECTORY = `${START}${MOVES}
 enter "$1"
 [ ! -h "./$2" ] && [ -d "./$2" ] && exit 145
 there "./$2" && exit 146
@@ -128,7 +132,7 @@ durable .
 `;
 
 /** $1 folder, $2 name, $3 folder, $4 name. */
-export const RENAME = `${START}
+export const RENAME = `${START}${MOVES}
 there "$1/$2" || exit 144
 enter "$3"
 there "./$4" && exit 145
@@ -172,7 +176,7 @@ done
 export const MANIFEST_NAME = '.latchkey-manifest';
 
 /** $1 folder, $2 name, $3 temporary name, $4 mode, $5 uid:gid; stdin: tar, its last file the hashes of all others. */
-export const UPLOAD_TREE = `${START}
+export const UPLOAD_TREE = `${START}${MOVES}
 enter "$1"
 there "./$2" && exit 145
 here=$(pwd -P)
