@@ -134,7 +134,10 @@ async function stop(child: ChildProcess): Promise<void> {
   await gone;
 }
 
-function residentMiB(child: ChildProcess): number {
-  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+/** Memory of the server that the launcher started. */
+function residentMiB(launcher: ChildProcess): number {
+  const { pid } = launcher;
+  const server = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  const status = readFileSync(`/proc/${server}/status`, 'utf8');
   return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024);
 }
