@@ -67,7 +67,8 @@ $outcomes = [
 				<th scope="row">Private keys</th>
 				<td>
 					<?php if ($report['keys'] === []) : ?>
-						on this disk
+						<?php p($report['localKeys'] === [] ? 'not found' : 'on this disk'); ?>
+
 					<?php else : ?>
 						on the key server:
 						<?php foreach ($report['keys'] as $key) : ?>

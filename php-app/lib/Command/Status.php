@@ -23,7 +23,7 @@ final class Status extends RemoteKeyCommand {
 		$age = $result['cache']['age'];
 		$lines = [
 			'enrolled     ' . ($result['enrolled'] ? 'yes, as ' . $result['clientId'] . ' at ' . implode(', ', $result['urls']) : 'no'),
-			'keys         ' . ($result['keys'] === [] ? 'on this disk' : 'on the key server: ' . implode(', ', $result['keys'])),
+			'keys         ' . $this->where($result['keys'], $result['localKeys']),
 			'hook         ' . $result['hook'] . ', version ' . $result['version'],
 			'cache        ' . $result['cache']['store'] . ($age === null ? ', empty' : ', filled ' . $age . ' s ago'),
 			'sessions     ' . ($result['sessionsKeyFree'] ? 'free of the key' : 'hold the key'),
@@ -39,5 +39,16 @@ final class Status extends RemoteKeyCommand {
 			array_push($lines, ...$this->problemLines($result['problems']));
 		}
 		return $lines;
+	}
+
+	/**
+	 * @param list<string> $moved
+	 * @param list<string> $local
+	 */
+	private function where(array $moved, array $local): string {
+		if ($moved === []) {
+			return $local === [] ? 'not found' : 'on this disk: ' . implode(', ', $local);
+		}
+		return 'on the key server: ' . implode(', ', $moved);
 	}
 }

@@ -10,7 +10,7 @@ namespace OCA\RemoteKeyStorage\Escrow;
 final class Diagnosis {
 	/**
 	 * @param array<string, mixed> $facts what Report::gather() collected
-	 * @param array{hookFailure: string|null, masterKeyEnabled: bool, failure: Failure|null, rollbackSuspectedAt: int|null} $trouble
+	 * @param array<string, mixed> $trouble hookFailure, masterKeyEnabled, encryptionEnabled, failure, rollbackSuspectedAt
 	 * @return list<array{code: string, message: string, hint: string, blocking: bool}>
 	 */
 	public static function problems(array $facts, array $trouble): array {
@@ -22,6 +22,16 @@ final class Diagnosis {
 			$add($trouble['failure']->reason(), true, $trouble['failure']->getMessage(), $trouble['failure']->hint());
 		} elseif (!$facts['enrolled']) {
 			$add('not_enrolled', false, 'this server is not enrolled at a key server', 'run `ncpatch enroll` or `occ remotekey:enroll`');
+		}
+		$master = $facts['masterKeyIdInDatabase'] . '.privateKey';
+		$wanted = $trouble['encryptionEnabled'] && $trouble['masterKeyEnabled'] && $facts['masterKeyIdInDatabase'] !== '';
+		if ($wanted && $trouble['failure'] === null && $facts['keys'] === [] && !in_array($master, $facts['localKeys'], true)) {
+			$add(
+				'keys_nowhere',
+				true,
+				$master . ' is neither on this disk nor known to be on the key server',
+				'if the keys were moved, run `keyserver client reset` and enrol again; otherwise restore the key files from a backup',
+			);
 		}
 		if ($facts['hook'] === 'off') {
 			$add(
@@ -101,8 +111,17 @@ final class Diagnosis {
 				'compare `keyserver audit tail` with what its owner knows; revoke again what was revoked',
 			);
 		}
-		if ($facts['keys'] === []) {
+		if ($facts['keys'] === [] && $facts['localKeys'] !== []) {
 			$add('keys_local', false, 'the private keys are still on this disk', 'run `ncpatch escrow`');
+		}
+		$left = array_intersect($facts['keys'], $facts['localKeys']);
+		if ($left !== []) {
+			$add(
+				'keys_left_here',
+				false,
+				'moved, but still on this disk too: ' . implode(', ', $left),
+				'run `occ remotekey:escrow --stage=remove` or, on the way back, `occ remotekey:restore --stage=finish`',
+			);
 		}
 	}
 

@@ -15,10 +15,12 @@ final class Report {
 	public const VERSION = '1.0.0';
 
 	private IConfig $config;
+	private KeysOnDisk $disk;
 	private ?Host $host;
 
-	public function __construct(IConfig $config, ?Host $host) {
+	public function __construct(IConfig $config, KeysOnDisk $disk, ?Host $host) {
 		$this->config = $config;
+		$this->disk = $disk;
 		$this->host = $host;
 	}
 
@@ -26,9 +28,9 @@ final class Report {
 	 * Never throws: what cannot be read becomes a problem.
 	 *
 	 * @return array{
-	 *     enrolled: bool, clientId: string|null, urls: list<string>, keys: list<string>, masterKeyId: string|null,
-	 *     masterKeyIdInDatabase: string, cache: array{apcu: bool, tmpfs: string|null, store: string, age: int|null},
-	 *     link: array{present: bool, time: int|null}, breaker: array{open: bool, failures: int, until: int|null, code: string|null},
+	 *     enrolled: bool, clientId: string|null, urls: list<string>, keys: list<string>, localKeys: list<string>,
+	 *     masterKeyId: string|null, masterKeyIdInDatabase: string, cache: array{apcu: bool, tmpfs: string|null, store: string, age: int|null},
+	 *     link: array{present: bool, time: int|null}, breaker: array<string, mixed>,
 	 *     lastReleases: list<array<string, mixed>>, sessionsKeyFree: bool, exceptionArgsIgnored: bool, hook: string,
 	 *     version: string, dir: string|null, problems: list<array{code: string, message: string, hint: string, blocking: bool}>
 	 * }
@@ -39,6 +41,7 @@ final class Report {
 			'clientId' => null,
 			'urls' => [],
 			'keys' => [],
+			'localKeys' => [],
 			'masterKeyId' => null,
 			'masterKeyIdInDatabase' => $this->config->getAppValue('encryption', 'masterKeyId', ''),
 			'cache' => ['apcu' => false, 'tmpfs' => null, 'store' => 'process', 'age' => null],
@@ -54,10 +57,12 @@ final class Report {
 		$trouble = [
 			'hookFailure' => HookState::failure(),
 			'masterKeyEnabled' => $this->config->getAppValue('encryption', 'useMasterKey', '1') === '1',
+			'encryptionEnabled' => $this->config->getAppValue('core', 'encryption_enabled', 'no') === 'yes',
 			'failure' => null,
 			'rollbackSuspectedAt' => null,
 		];
 		try {
+			$facts['localKeys'] = $this->disk->ids();
 			$facts = $this->host === null ? $facts : $this->read($this->host, $facts);
 			$trouble['rollbackSuspectedAt'] = $this->host === null ? null : $this->host->releases()->rollbackSuspectedAt();
 		} catch (\Throwable $error) {

@@ -132,6 +132,6 @@ class Workshop {
 	}
 
 	public function report(): Report {
-		return new Report($this->config, $this->host());
+		return new Report($this->config, $this->disk(), $this->host());
 	}
 }

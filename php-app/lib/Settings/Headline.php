@@ -18,9 +18,7 @@ final class Headline {
 			return [
 				'level' => 'bad',
 				'title' => 'Needs attention',
-				'text' => $report['keys'] === []
-					? 'The keys are still on this disk, and they cannot be moved or fetched as things are.'
-					: 'Encrypted files may answer "503 Encryption not ready". Nothing is lost: the keys are on the key server.',
+				'text' => self::trouble($report),
 			];
 		}
 		if ($report['keys'] === []) {
@@ -42,5 +40,15 @@ final class Headline {
 			'title' => 'Working',
 			'text' => 'The keys are fetched from the key server and held in memory only.',
 		];
+	}
+
+	/** @param array<string, mixed> $report */
+	private static function trouble(array $report): string {
+		if ($report['keys'] !== []) {
+			return 'Encrypted files may answer "503 Encryption not ready". Nothing is lost: the keys are on the key server.';
+		}
+		return $report['localKeys'] === []
+			? 'Encrypted files cannot be opened until this is put right.'
+			: 'The keys are still on this disk, and they cannot be moved as things are.';
 	}
 }

@@ -13,11 +13,13 @@ use PHPUnit\Framework\TestCase;
 
 final class DiagnosisTest extends TestCase {
 	private const FACTS = [
-		'enrolled' => true, 'keys' => ['master_1.privateKey'], 'masterKeyId' => 'master_1', 'masterKeyIdInDatabase' => 'master_1',
+		'enrolled' => true, 'keys' => ['master_1.privateKey'], 'localKeys' => [], 'masterKeyId' => 'master_1', 'masterKeyIdInDatabase' => 'master_1',
 		'link' => ['present' => true, 'time' => 1], 'breaker' => ['open' => false, 'failures' => 0, 'until' => null, 'code' => null],
 		'sessionsKeyFree' => true, 'exceptionArgsIgnored' => true, 'hook' => 'app',
 	];
-	private const CALM = ['hookFailure' => null, 'masterKeyEnabled' => true, 'failure' => null, 'rollbackSuspectedAt' => null];
+	private const CALM = [
+		'hookFailure' => null, 'masterKeyEnabled' => true, 'encryptionEnabled' => true, 'failure' => null, 'rollbackSuspectedAt' => null,
+	];
 
 	/** @return list<array{array<string, mixed>, array<string, mixed>, string, string}> */
 	public function facts(): array {
@@ -34,7 +36,9 @@ final class DiagnosisTest extends TestCase {
 			[[], ['rollbackSuspectedAt' => 1], 'server_rollback_suspected', 'bad'],
 			[['sessionsKeyFree' => false], [], 'sessions_hold_key', 'warn'],
 			[['exceptionArgsIgnored' => false], [], 'exception_args_logged', 'warn'],
-			[['keys' => []], [], 'keys_local', 'warn'],
+			[['keys' => [], 'localKeys' => ['master_1.privateKey']], [], 'keys_local', 'warn'],
+			[['keys' => []], [], 'keys_nowhere', 'bad'],
+			[['localKeys' => ['master_1.privateKey']], [], 'keys_left_here', 'warn'],
 		];
 	}
 
@@ -56,9 +60,16 @@ final class DiagnosisTest extends TestCase {
 	}
 
 	public function testAMissingHookIsHarmlessWhileTheKeysAreHere(): void {
-		$facts = ['enrolled' => false, 'keys' => [], 'masterKeyId' => null, 'hook' => 'off'] + self::FACTS;
+		$here = ['keys' => [], 'localKeys' => ['master_1.privateKey']];
+		$facts = $here + ['enrolled' => false, 'masterKeyId' => null, 'hook' => 'off'] + self::FACTS;
 		$facts['problems'] = Diagnosis::problems($facts, self::CALM);
 		$this->assertSame(['not_enrolled', 'hook_off'], array_column($facts['problems'], 'code'));
 		$this->assertSame('warn', Headline::of($facts)['level']);
+	}
+
+	public function testAServerWithoutEncryptionMissesNoKey(): void {
+		$facts = ['enrolled' => false, 'keys' => [], 'masterKeyId' => null] + self::FACTS;
+		$problems = Diagnosis::problems($facts, ['encryptionEnabled' => false] + self::CALM);
+		$this->assertSame(['not_enrolled'], array_column($problems, 'code'));
 	}
 }

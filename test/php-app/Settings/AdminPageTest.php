@@ -16,7 +16,7 @@ final class AdminPageTest extends TestCase {
 	private const HOSTILE = '"><script>alert(1)</script>';
 
 	private const REPORT = [
-		'enrolled' => true, 'clientId' => 'lk-1', 'urls' => ['https://10.0.0.1'], 'keys' => ['master_1.privateKey'],
+		'enrolled' => true, 'clientId' => 'lk-1', 'urls' => ['https://10.0.0.1'], 'keys' => ['master_1.privateKey'], 'localKeys' => [],
 		'masterKeyId' => 'master_1', 'masterKeyIdInDatabase' => 'master_1', 'link' => ['present' => true, 'time' => 1],
 		'breaker' => ['open' => false, 'failures' => 0, 'until' => null, 'code' => null],
 		'cache' => ['apcu' => true, 'tmpfs' => null, 'store' => 'apcu', 'age' => 3],
@@ -31,7 +31,9 @@ final class AdminPageTest extends TestCase {
 	private static function page(array $report, array $releases = [self::RELEASE]): string {
 		$report['problems'] = Diagnosis::problems(
 			$report,
-			['hookFailure' => null, 'masterKeyEnabled' => true, 'failure' => null, 'rollbackSuspectedAt' => null],
+			[
+				'hookFailure' => null, 'masterKeyEnabled' => true, 'encryptionEnabled' => true, 'failure' => null, 'rollbackSuspectedAt' => null,
+			],
 		);
 		$_ = ['report' => $report, 'headline' => Headline::of($report), 'releases' => $releases, 'until' => 'soon'];
 		ob_start();
@@ -57,7 +59,7 @@ final class AdminPageTest extends TestCase {
 	}
 
 	public function testShowsAHostThatIsNotEnrolled(): void {
-		$page = self::page(['enrolled' => false, 'keys' => [], 'urls' => [], 'masterKeyId' => null] + self::REPORT, []);
+		$page = self::page(['enrolled' => false, 'keys' => [], 'localKeys' => ['master_1.privateKey'], 'urls' => [], 'masterKeyId' => null] + self::REPORT, []);
 		$this->assertStringContainsString('Not set up yet', $page);
 		$this->assertStringNotContainsString('Last answers', $page);
 	}
