@@ -244,8 +244,8 @@ class Channels implements SshConnection {
         finish();
       };
       const stop = (error: LatchkeyError) => {
+        if (!this.#running.has(stop)) return;
         settle(() => reject(error));
-        channel?.removeAllListeners('exit').on('error', () => undefined);
         channel?.signal('KILL');
         channel?.close();
       };
