@@ -89,6 +89,7 @@ function configuration(folder: string, address: string, port: number, more: read
     `ListenAddress ${address}:${port}`,
     `HostKey ${folder}/host_key`,
     `AuthorizedKeysFile ${folder}/identity.pub`,
+    'SetEnv SHLVL=1', // keeps bash from reading the .bashrc of this machine's user for each command
     'PidFile none',
     'StrictModes no',
     'PermitRootLogin yes',
