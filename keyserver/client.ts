@@ -60,12 +60,25 @@ export function clientFromRow(row: Selectable<ClientTable>): Client {
     tokenHash: row.token_hash,
     totpSealed: row.totp_sealed,
     basic: row.basic === 1,
-    networks: JSON.parse(row.networks) as string[],
+    networks: networksOf(row.networks),
     rate: { perHour: row.rate_per_hour, burst: row.burst, lockout: row.lockout === 1 },
     policy: { ttl: row.ttl, staleIfError: row.stale_if_error },
     forkPolicy: row.fork_policy,
     killed: row.killed_at !== null,
   };
+}
+
+/** Parsed lists by their spelling; clients share a few, and every request reads its client's. */
+const lists = new Map<string, readonly string[]>();
+const listLimit = 1_000;
+
+function networksOf(text: string): readonly string[] {
+  const known = lists.get(text);
+  if (known !== undefined) return known;
+  if (lists.size >= listLimit) lists.clear();
+  const list = JSON.parse(text) as string[];
+  lists.set(text, list);
+  return list;
 }
 
 /** How the vault names a client's TOTP secret. */
