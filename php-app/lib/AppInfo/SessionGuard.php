@@ -71,6 +71,13 @@ class SessionGuard {
 		if ($id === null) {
 			throw Refusal::because('this host is no longer enrolled');
 		}
+		// with another id every file would look damaged instead of waiting for its key
+		if ($config->getAppValue('encryption', 'masterKeyId', '') !== $id) {
+			throw Refusal::because(
+				'the database names another master key than ' . $id,
+				'occ config:app:set encryption masterKeyId --value=' . $id
+			);
+		}
 		$blob = (string)$this->server->get(IStorage::class)->getSystemUserKey($id . '.privateKey', self::MODULE);
 		$key = $encryption->get(Crypt::class)->decryptPrivateKey($blob, (string)$config->getSystemValue('secret'), $id);
 		if (!is_string($key) || $key === '') {

@@ -91,6 +91,7 @@ class WireError extends \RuntimeException {
 
 	/** What an administrator can do about it, in one sentence. */
 	public function hint(): string {
-		return self::HINTS[$this->errorCode] ?? 'see the key server\'s log for the request of this time';
+		$code = $this->errorCode === 'locked' && $this->detail === 'killed' ? 'killed' : $this->errorCode;
+		return self::HINTS[$code] ?? 'see the key server\'s log for the request of this time';
 	}
 }
