@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { systemClock, systemRandom } from '../../platform/clock.ts';
 import { runProgram, type Terminal } from '../../platform/command-line.ts';
 import { nextSteps } from './next-steps.ts';
+import { nextcloudScene } from './nextcloud.ts';
 import { Stage } from './scene.ts';
 import { startThrowAwayServer } from './throw-away-server.ts';
 import { walkThrough } from './walk.ts';
@@ -9,6 +10,7 @@ import { walkThrough } from './walk.ts';
 interface DemoOptions {
   readonly json?: boolean;
   readonly once?: boolean;
+  readonly nextcloud: boolean;
 }
 
 async function demo(options: DemoOptions, terminal: Terminal, stop: AbortSignal): Promise<void> {
@@ -19,6 +21,18 @@ async function demo(options: DemoOptions, terminal: Terminal, stop: AbortSignal)
     for await (const scene of walkThrough({ server, clock: systemClock, random: systemRandom })) {
       stage.show(scene);
       if (stop.aborted) return;
+    }
+    if (options.nextcloud) {
+      const onWork = (what: string): void => stage.say(`    … ${what}`);
+      const scene = await nextcloudScene({
+        server,
+        clock: systemClock,
+        random: systemRandom,
+        env: terminal.env,
+        onWork,
+      });
+      if (stop.aborted) return;
+      stage.show(scene);
     }
     stage.show(nextSteps(server));
     if (options.once === true) return;
@@ -47,6 +61,7 @@ process.exitCode = await runProgram(
     program
       .description('walks one key through a real key server, then keeps serving')
       .option('--json', 'one JSON document a line, one for each step; serves on like the other form')
+      .option('--no-nextcloud', 'leave out the real Nextcloud, also where PHP and a release are there')
       .option('--once', 'end after the walk instead of serving on')
       .action((options: DemoOptions) => demo(options, terminal, stop.signal));
   },
