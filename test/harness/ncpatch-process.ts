@@ -37,7 +37,7 @@ export class Ncpatch {
     const result = await run(this.#place.inside(command as unknown as Argv), {
       timeoutMs: options.timeoutMs ?? 120_000,
       allowExit: 'any',
-      env: { HOME: this.#home, SSH_AUTH_SOCK: '' },
+      env: { HOME: this.#home, SSH_AUTH_SOCK: '', LATCHKEY_DEBUG: '1' },
       ...(options.input === undefined ? {} : { input: options.input }),
     });
     const stdout = result.stdout.toString('utf8');
