@@ -1,6 +1,10 @@
+import type { Occ } from './actions/action.ts';
 import type { LocalApp } from './app-files.ts';
+import type { Facts } from './facts.ts';
+import type { Journal } from './journal.ts';
 import { refuseObstacles } from './obstacles.ts';
 import { planFor } from './plan.ts';
+import type { Progress } from './progress.ts';
 import { actionsFor } from './steps.ts';
 import { type JournalDeps, transaction, withJournal } from './transaction.ts';
 import { type Verification, verify } from './verify.ts';
@@ -18,24 +22,34 @@ export interface ApplyReport {
  * action is done, and all of it is undone unless the app is shown to work at the end. A run that was cut off is
  * settled first. Where nothing is missing nothing is changed, and only the proof is made.
  */
-export async function apply(place: Workplace, app: LocalApp, deps: JournalDeps): Promise<ApplyReport> {
-  const { progress } = deps;
+export function apply(place: Workplace, app: LocalApp, deps: JournalDeps): Promise<ApplyReport> {
   return withJournal(place, deps, async (journal) => {
-    const facts = await place.facts();
-    const plan = planFor(facts, app);
-    refuseObstacles(plan.obstacles);
-    const { occ } = place.instance;
-    if (plan.steps.length === 0) {
-      return { changed: false, done: [], verification: await verify(occ, facts, progress) };
+    const { changed, done, proof } = await bringUp(place, journal, app, deps.progress, verify);
+    return { changed, done, verification: proof };
+  });
+}
+
+/** The same under a lock that is held already, with a proof of the caller's choice; `mends` are obstacles it came to end. */
+export async function bringUp<T>(
+  place: Workplace,
+  journal: Journal,
+  app: LocalApp,
+  progress: Progress,
+  prove: (occ: Occ, facts: Facts, progress: Progress) => Promise<T>,
+  mends: readonly string[] = [],
+): Promise<{ readonly changed: boolean; readonly done: readonly string[]; readonly proof: T }> {
+  const facts = await place.facts();
+  const plan = planFor(facts, app);
+  refuseObstacles(plan.obstacles.filter(({ code }) => !mends.includes(code)));
+  const { occ } = place.instance;
+  if (plan.steps.length === 0) return { changed: false, done: [], proof: await prove(occ, facts, progress) };
+  return transaction(journal, 'apply', progress, async () => {
+    const done: string[] = [];
+    for (const action of plan.steps.flatMap((step) => actionsFor(step, place.instance, app))) {
+      const what = action.describe();
+      progress.step(what);
+      if ((await journal.perform(action)) === 'done') done.push(what);
     }
-    return transaction(journal, 'apply', progress, async () => {
-      const done: string[] = [];
-      for (const action of plan.steps.flatMap((step) => actionsFor(step, place.instance, app))) {
-        const what = action.describe();
-        progress.step(what);
-        if ((await journal.perform(action)) === 'done') done.push(what);
-      }
-      return { changed: true, done, verification: await verify(occ, await place.facts(), progress) };
-    });
+    return { changed: true, done, proof: await prove(occ, await place.facts(), progress) };
   });
 }

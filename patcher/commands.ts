@@ -3,10 +3,10 @@ import type { RandomBytes } from '../platform/clock.ts';
 import { printJson, printTable, type Terminal } from '../platform/command-line.ts';
 import { LatchkeyError } from '../platform/errors.ts';
 import { readLocalApp } from './app-files.ts';
-import { apply } from './apply.ts';
+import { apply, bringUp } from './apply.ts';
 import { type EnrollOrder, enroll } from './enroll.ts';
 import { escrow, escrowPreflight } from './escrow.ts';
-import type { JournalWriter } from './journal.ts';
+import type { Journal, JournalWriter } from './journal.ts';
 import { obstaclesOf } from './obstacles.ts';
 import { planFor } from './plan.ts';
 import { describePlan, type PlannedChange } from './planned-changes.ts';
@@ -14,12 +14,12 @@ import { progressOn } from './progress.ts';
 import type { Prompter } from './prompter.ts';
 import { remove } from './remove.ts';
 import { factLines, printFields, printObstacles } from './report.ts';
-import { restore } from './restore.ts';
+import { refuseUnenrolled, restore } from './restore.ts';
 import { rollback } from './rollback.ts';
 import { readNewPassphrase, readPublicFile, readSecret } from './secret-input.ts';
 import { statusOf } from './status.ts';
 import { type JournalDeps, withJournal } from './transaction.ts';
-import { verify } from './verify.ts';
+import { verify, verifyLoaded } from './verify.ts';
 import { listInstances, openWorkplace, type WorkOptions, type Workplace } from './workplace.ts';
 
 /** All that the commands take from the process. */
@@ -202,8 +202,13 @@ function declareKeys(program: Command, deps: CommandDeps): void {
               path: options.fromCopy,
               passphrase: await readSecret(terminal, options.copyPassphraseFile, PASSPHRASE),
             };
-      await locked(options, deps, async (place) => {
+      await locked(options, deps, async (place, journal) => {
         const progress = progressOn(terminal.stderr);
+        if (copy === null) refuseUnenrolled(await place.facts());
+        // an upgrade may have taken the app, and the key server may be gone for good: the copy alone must do
+        await bringUp(place, journal, await readLocalApp(deps.appFolder), progress, verifyLoaded, [
+          'master_key_missing',
+        ]);
         const report = await restore(await place.facts(), { copy }, { occ: place.instance.occ, progress });
         if (options.json === true) return printJson(terminal, report);
         printFields(terminal, [
@@ -288,8 +293,14 @@ async function at(options: WorkOptions, deps: CommandDeps, work: (place: Workpla
 }
 
 /** The same under the lock of the journal, after whatever an earlier run left was settled. */
-function locked(options: CommonOptions, deps: CommandDeps, work: (place: Workplace) => Promise<void>): Promise<void> {
-  return at(options, deps, (place) => withJournal(place, journalDeps(options, deps), () => work(place)));
+function locked(
+  options: CommonOptions,
+  deps: CommandDeps,
+  work: (place: Workplace, journal: Journal) => Promise<void>,
+): Promise<void> {
+  return at(options, deps, (place) =>
+    withJournal(place, journalDeps(options, deps), (journal) => work(place, journal)),
+  );
 }
 
 function journalDeps(options: CommonOptions, deps: CommandDeps): JournalDeps {

@@ -8,7 +8,7 @@ export function removalFor(facts: Facts): RemovalStep[] {
   if (keys.length > 0) {
     throw new LatchkeyError(
       'keys_on_key_server',
-      `${keys.length} keys are on the key server only; without the app no file opens`,
+      `${keys.join(', ')} can only be had from the key server; without the app no file opens`,
       {
         exit: 3,
         hint: 'bring them back first: ncpatch restore',

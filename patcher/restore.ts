@@ -18,6 +18,15 @@ export interface RestoreReport {
   readonly files: number;
 }
 
+/** Throws `not_enrolled` (exit 3): there is no key server to ask. */
+export function refuseUnenrolled(facts: Facts): void {
+  if (facts.enrolment !== null) return;
+  throw new LatchkeyError('not_enrolled', 'the server is not enrolled at a key server', {
+    exit: 3,
+    hint: "keys come from the owner's copy then: ncpatch restore --from-copy FILE",
+  });
+}
+
 /**
  * Brings the private keys back to the server's disk, then lets Nextcloud use those. The key server keeps its own, so
  * this can be cut off anywhere and run again.

@@ -28,6 +28,12 @@ export function actionContext(place: Workplace): ActionContext {
 
 /** Takes the journal's lock. What an earlier run left is in its `state`, and not settled yet. */
 export async function openLocked(place: Workplace, deps: JournalDeps): Promise<Journal> {
+  if (place.transport.user.uid !== 0) {
+    throw new LatchkeyError('not_root', 'the account on the server is not root', {
+      exit: 3,
+      hint: 'connect as root, or add --sudo for an account with sudo',
+    });
+  }
   await ensureStateParent(place.transport);
   return openJournal({
     context: actionContext(place),

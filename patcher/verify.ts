@@ -2,7 +2,7 @@ import { LatchkeyError } from '../platform/errors.ts';
 import type { Occ } from './actions/action.ts';
 import type { Facts } from './facts.ts';
 import type { Progress } from './progress.ts';
-import { remoteKey } from './remote-key.ts';
+import { type AppStatus, remoteKey } from './remote-key.ts';
 
 /** What was shown to work, not what is believed to. */
 export interface Verification {
@@ -15,25 +15,36 @@ export interface Verification {
   readonly files: number | null;
 }
 
+/** Shows that the app is loaded and asked for keys. Throws `app_not_loaded` or `hook_off`. */
+export async function verifyLoaded(
+  occ: Occ,
+  facts: Facts,
+  progress: Progress,
+): Promise<AppStatus & { hook: 'app' | 'core' }> {
+  if (!facts.app.enabled || facts.app.files === null) {
+    throw new LatchkeyError('app_not_loaded', 'the app is not installed or switched off', {
+      hint: 'run: ncpatch apply',
+    });
+  }
+  progress.step('verify that the app is loaded');
+  const status = await remoteKey(occ).status();
+  const { hook } = status;
+  if (hook === 'off') {
+    throw new LatchkeyError('hook_off', 'the app is enabled, but nextcloud does not ask it for keys', {
+      hint: 'look for errors of "remotekeystorage" in nextcloud.log',
+    });
+  }
+  return { ...status, hook };
+}
+
 /**
  * Shows that the app is loaded and keys can be used: before the move with the keys on the disk, after it by a real
  * release and a real decryption. Throws what is wrong: `app_not_loaded`, `hook_off`, `decryption_failed`, or the code of
  * the refusal.
  */
 export async function verify(occ: Occ, facts: Facts, progress: Progress): Promise<Verification> {
-  if (!facts.app.enabled || facts.app.files === null) {
-    throw new LatchkeyError('app_not_loaded', 'the app is not installed or switched off', {
-      hint: 'run: ncpatch apply',
-    });
-  }
   const app = remoteKey(occ);
-  progress.step('verify that the app is loaded');
-  const status = await app.status();
-  if (status.hook === 'off') {
-    throw new LatchkeyError('hook_off', 'the app is enabled, but nextcloud does not ask it for keys', {
-      hint: 'look for errors of "remotekeystorage" in nextcloud.log',
-    });
-  }
+  const status = await verifyLoaded(occ, facts, progress);
   if (status.keys.length > 0) {
     progress.step('verify by a release from the key server and a decryption');
     const { release, decrypt, ms, verdict } = await app.verify();
