@@ -182,7 +182,7 @@ class Host {
 		if ($answer['state'] === 'purge') {
 			$this->drop();
 		} else {
-			$this->breaker()->reset();
+			$this->breaker()->heard();
 			$this->cache()->sweep();
 		}
 		return $answer;

@@ -27,6 +27,14 @@ class HookState {
 		return self::$failure;
 	}
 
+	/** Why a remote key must not be handed out in this process, or null. Only a web server keeps sessions anywhere but in RAM. */
+	public static function risk(string $sapi): ?string {
+		if (self::$failure === null && !self::$sessions && $sapi !== 'cli' && $sapi !== 'phpdbg') {
+			return 'sessions are not kept free of the key';
+		}
+		return self::$failure;
+	}
+
 	/** @internal @param 'app'|'core' $hook */
 	public static function storageInstalled(string $hook): void {
 		self::$hook = $hook;

@@ -18,6 +18,7 @@ class CircuitBreaker {
 	private const UNREACHABLE_SECONDS = [5, 60];
 	/** A refused client waits longer: the key server counts each failure against it. */
 	private const DENIED_SECONDS = [10, 300];
+	private const ABOUT_RELEASES = ['unauthorized', 'rate_limited', 'approval_pending', 'stale_message', 'not_found', 'invalid_request'];
 	private const MOST_SECONDS = 900;
 
 	private StateFolder $folder;
@@ -66,6 +67,14 @@ class CircuitBreaker {
 			$this->folder->write(self::FILE, json_encode($state, JSON_THROW_ON_ERROR) . "\n", false);
 		} catch (StateError $e) {
 			self::$unwritten[$this->folder->path()] = $state;
+		}
+	}
+
+	/** A heartbeat was answered well. That ends what a heartbeat would have met too, not what is about releases alone. */
+	public function heard(): void {
+		$state = $this->load();
+		if ($state !== null && !in_array($state['code'], self::ABOUT_RELEASES, true)) {
+			$this->reset();
 		}
 	}
 

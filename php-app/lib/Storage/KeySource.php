@@ -84,11 +84,12 @@ class KeySource {
 		if ($this->host->breaker()->refusal() !== null) {
 			return $old;
 		}
-		$lock = $this->host->folder()->tryLock();
-		if ($lock === null) {
-			return $old;
-		}
+		$lock = null;
 		try {
+			$lock = $this->host->folder()->tryLock();
+			if ($lock === null) {
+				return $old;
+			}
 			$entry = $this->host->cache()->read($keyId);
 			if ($entry !== null && $entry->isFresh(($this->clock)())) {
 				return $entry;
@@ -99,8 +100,13 @@ class KeySource {
 				throw $e;
 			}
 			return $old;
+		} catch (StateError $e) {
+			// a full disk is no reason to take away what is in RAM
+			return $old;
 		} finally {
-			$lock->release();
+			if ($lock !== null) {
+				$lock->release();
+			}
 		}
 	}
 

@@ -140,8 +140,9 @@ class RemoteKeyStorage extends Storage {
 	private function lazily(string $keyId): LazyKey {
 		return new LazyKey(function () use ($keyId): string {
 			try {
-				if (HookState::failure() !== null) {
-					throw Refusal::because('the hook is not complete, so the key could reach the disk: ' . HookState::failure());
+				$risk = HookState::risk(PHP_SAPI);
+				if ($risk !== null) {
+					throw Refusal::because('the hook is not complete, so the key could reach the disk: ' . $risk);
 				}
 				return $this->host()->keys()->get($keyId);
 			} catch (GenericEncryptionException $e) {

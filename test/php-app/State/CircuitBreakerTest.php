@@ -59,6 +59,15 @@ final class CircuitBreakerTest extends TestCase {
 		}
 	}
 
+	public function testAHeartbeatEndsOnlyWhatItWouldHaveMet(): void {
+		foreach (['unreachable' => false, 'sealed' => false, 'locked' => false, 'unauthorized' => true, 'rate_limited' => true] as $code => $stays) {
+			$this->breaker->reset();
+			$this->breaker->failed(new WireError($code, ''));
+			$this->breaker->heard();
+			$this->assertSame($stays, $this->breaker->refusal() !== null, $code);
+		}
+	}
+
 	public function testAClockSetBackDoesNotKeepItOpen(): void {
 		$this->breaker->failed(new WireError('unreachable', ''));
 		$this->now -= 86400000;

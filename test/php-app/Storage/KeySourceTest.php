@@ -80,6 +80,18 @@ final class KeySourceTest extends TestCase {
 		$this->assertSame('unavailable', $this->host->releases()->recent()[0]['outcome']);
 	}
 
+	public function testADiskThatCannotBeWrittenDoesNotTakeTheOldValueAway(): void {
+		$first = $this->keys->get(self::ID);
+		$this->ahead = 3600000;
+		unlink($this->dir . '/link.json');
+		$this->assertSame($first, $this->keys->get(self::ID));
+		unlink($this->dir . '/lock');
+		mkdir($this->dir . '/lock');
+		$this->assertSame($first, $this->keys->get(self::ID));
+		rmdir($this->dir . '/lock');
+		$this->assertCount(1, $this->releases());
+	}
+
 	/** @return array<string, array{int, string, bool}> */
 	public function verdicts(): array {
 		return [

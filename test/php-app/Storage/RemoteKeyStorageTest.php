@@ -152,6 +152,12 @@ final class RemoteKeyStorageTest extends TestCase {
 		}
 	}
 
+	public function testAWebServerNeedsTheSessionGuard(): void {
+		$this->assertNull(HookState::risk('cli'));
+		$this->assertNotNull(HookState::risk('fpm-fcgi'));
+		$this->assertNotNull(HookState::risk('cli-server'));
+	}
+
 	public function testEscrowAndRestoreReachTheDisk(): void {
 		$this->storage->writeLocalSystemUserKey(self::ID, 'back', self::MODULE);
 		$this->assertSame('back', $this->storage->localSystemUserKey(self::ID, self::MODULE));
