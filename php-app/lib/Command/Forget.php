@@ -40,6 +40,10 @@ final class Forget extends RemoteKeyCommand {
 		foreach (self::FILES as $file) {
 			$host->folder()->remove($file);
 		}
+		// what a killed process left of them, under StateFolder's temporary names
+		foreach (preg_grep('/\A\..+\.new\z/', scandir($host->folder()->path()) ?: []) ?: [] as $file) {
+			$host->folder()->remove($file);
+		}
 		$host->reload();
 		if ($keys === []) {
 			\OCP\Server::get(IConfig::class)->deleteSystemValue(Host::CONFIG_DIR);
