@@ -1,6 +1,7 @@
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { databaseFile } from '../../keyserver/data-directory.ts';
 import { call, type HonestClient, totpNow } from './honest-client.ts';
 import { masterKeyId } from './made-server.ts';
 import { RunningServer } from './running-server.ts';
@@ -113,6 +114,25 @@ describe('an exchange', () => {
     expect(
       (await post('/v1/release', mine.headers(), mine.releaseBody(String(open.body.session), [masterKeyId]))).status,
     ).toBe(200);
+  });
+});
+
+describe('a log that cannot be written', () => {
+  test('releases nothing: 503 degraded', async () => {
+    const client = server.client();
+    const open = await opened(client);
+    const database = databaseFile(server.made.data);
+    renameSync(database, `${database}.away`);
+    server.skew = 1000; // the files are looked at ten times a second
+    const refused = await post(
+      '/v1/release',
+      client.headers(),
+      client.releaseBody(String(open.body.session), [masterKeyId]),
+    );
+    expect([refused.status, refused.body.code]).toEqual([503, 'degraded']);
+    expect(refused.text).not.toContain(key.toString('base64'));
+    renameSync(`${database}.away`, database);
+    expect(await server.events()).not.toContain('key_released');
   });
 });
 
