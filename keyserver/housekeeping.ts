@@ -11,8 +11,8 @@ export interface Housekeeping {
 }
 
 /**
- * What a running server does by itself: counted refusals go to the audit log each minute, the log is signed each hour and
- * at the end, the certificate is looked at each hour. A failure is logged and tried again; it stops nothing.
+ * What a running server does by itself: counted refusals go to the audit log each minute, the log is signed at the
+ * start, each hour and at the end, the certificate is looked at each hour. A failure is logged and tried again; it stops nothing.
  */
 export function startHousekeeping(
   custody: Custody,
@@ -35,9 +35,11 @@ export function startHousekeeping(
     setInterval(() => void attempt('certificate was not renewed', renewCertificate), hour),
   ];
   for (const timer of timers) timer.unref();
+  const first = attempt('audit log was not signed', sign); // what commands wrote while no server ran
   return {
     stop: async () => {
       for (const timer of timers) clearInterval(timer);
+      await first;
       await attempt('refusals were not recorded', () => record(true));
       await attempt('audit log was not signed', sign);
     },

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { appendAudit } from '../platform/audit-chain.ts';
+import { appendAudit, signAudit } from '../platform/audit-chain.ts';
 import type { Clock, RandomBytes } from '../platform/clock.ts';
 import { LatchkeyError } from '../platform/errors.ts';
 import { createSecretFile, writeFileAtomic } from '../platform/files.ts';
@@ -15,7 +15,7 @@ import {
   openDataDirectory,
 } from './data-directory.ts';
 import { type Database, migrations } from './schema.ts';
-import { makeServerSecrets, storeServerSecrets } from './server-secrets.ts';
+import { auditPrivateKey, makeServerSecrets, storeServerSecrets } from './server-secrets.ts';
 import type { UnsealMethod } from './unseal.ts';
 import { makeVault, storeVault } from './vault-file.ts';
 
@@ -61,6 +61,7 @@ export async function createServerData(
         event: 'server_made',
         detail: { url: config.url, sealed_with: method.method },
       });
+      await signAudit(tx, now, auditPrivateKey(secrets));
     });
   } finally {
     await store.close();

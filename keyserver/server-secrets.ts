@@ -40,6 +40,11 @@ export async function makeServerSecrets(
   };
 }
 
+/** The new server's key for signing the audit log. */
+export function auditPrivateKey(secrets: ServerSecrets): KeyObject {
+  return createPrivateKey({ key: secrets.auditPrivateKey, format: 'der', type: 'pkcs8' });
+}
+
 /** Stores them, the private halves sealed. */
 export async function storeServerSecrets(
   tx: Kysely<Database>,

