@@ -10,6 +10,7 @@ import {
   nextRecord,
   signHead,
 } from '../../platform/audit-chain.ts';
+import { sha256 } from '../../platform/encoding.ts';
 import { isLatchkeyError } from '../../platform/errors.ts';
 
 const keys = generateKeyPairSync('ed25519');
@@ -86,7 +87,9 @@ describe('nextRecord()', () => {
     expect(record.body).toBe(
       '{"client":"lk-1","event":"key_released","keys":["master_1"],"seq":1,"time":1750000000000}',
     );
-    expect(record.hash.toString('hex')).toMatchInlineSnapshot(`"982e6b018292c6733fdc8c8085f184844310109ad176fd3a7715a0f0546878be"`);
+    expect(record.hash.toString('hex')).toMatchInlineSnapshot(
+      `"982e6b018292c6733fdc8c8085f184844310109ad176fd3a7715a0f0546878be"`,
+    );
   });
 });
 
@@ -138,10 +141,12 @@ describe('AuditVerifier', () => {
   });
 
   test('refuses a text that hashes right and is not canonical', () => {
-    const first = nextRecord({ seq: 0, hash: genesisHash }, { time: 1, event: 'a' });
-    const spaced = { ...first, body: first.body.replace(',', ', ') };
-    const { hash } = { hash: first.hash };
-    expect(verdict([{ ...spaced, hash }], [])).toBe(1);
+    const body = '{"event": "a","seq":1,"time":1}';
+    expect(verdict([{ seq: 1, body, hash: sha256(genesisHash, body) }], [])).toBe(1);
+  });
+
+  test('refuses a log that does not begin with record 1', () => {
+    expect(verdict([nextRecord({ seq: 1, hash: genesisHash }, { time: 1, event: 'a' })], [])).toBe(1);
   });
 
   test('any change to any stored row is found', () => {
