@@ -142,8 +142,8 @@ function declareChanging(program: Command, deps: CommandDeps): void {
       at(options, deps, async (place) => {
         const report = await remove(place, journalDeps(options, deps), options.dryRun === true);
         if (options.json === true) return printJson(terminal, report);
-        for (const { what } of report.changes) terminal.stdout.write(`${report.dryRun ? 'would ' : ''}${what}\n`);
         if (!report.dryRun) terminal.stdout.write('removed\n');
+        else for (const { what, diff } of report.changes) terminal.stdout.write(`[#] ${what}\n${diff}`);
       }),
     );
 }

@@ -45,12 +45,12 @@ export async function remove(place: Workplace, deps: JournalDeps, dryRun: boolea
   });
 }
 
-const jobsSchema = z.array(z.object({ id: z.union([z.string(), z.int()]), class: z.string() }));
+const JOB = 'OCA\\RemoteKeyStorage\\Escrow\\HeartbeatJob';
+const jobsSchema = z.array(z.object({ id: z.union([z.string(), z.int()]) }));
 
 /** Jobs of the app in Nextcloud's list; only an app that is still there can be asked for them. */
 async function deleteJobs(occ: Occ): Promise<void> {
-  const jobs = await occJson(occ, ['background-job:list', '--limit=10000'], jobsSchema);
-  for (const job of jobs.filter(({ class: name }) => name.startsWith('OCA\\RemoteKeyStorage\\'))) {
+  for (const job of await occJson(occ, ['background-job:list', `--class=${JOB}`], jobsSchema)) {
     await occText(occ, ['background-job:delete', String(job.id)], { input: 'y\n' });
   }
 }
