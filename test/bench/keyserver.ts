@@ -57,28 +57,34 @@ function say(text: string): void {
 
 async function exchanges(clients: number, warmUp: number, count: number) {
   const made = await makeServer({ clients, policy: unlimited });
-  const server = await startServer(made);
+  const { launcher, pid } = await startServer(made);
   try {
-    const before = residentMiB(server);
+    const before = residentMiB(pid);
     const order = { port: made.port, ca: made.ca, keyId: masterKeyId, clients: made.clients, warmUp, exchanges: count };
     const samples: number[] = [];
-    const timer = setInterval(() => samples.push(residentMiB(server)), 500);
+    const timer = setInterval(() => samples.push(residentMiB(pid)), 500);
     const figures = await load('exchange-load.ts', order);
     clearInterval(timer);
-    const after = residentMiB(server);
+    const after = residentMiB(pid);
     const half = samples[Math.floor(samples.length / 2)] ?? after;
-    await stop(server);
+    await stop(launcher);
     const data = await openServerData(made.data);
     const { records } = await data.store.read((tx) => verifyAudit(tx, data.auditKey));
     await data.store.close();
     return { ...figures, releases: warmUp + count, records, memory: { before, half, after } };
   } finally {
-    await stop(server);
+    await stop(launcher);
     rmSync(dirname(made.data), { recursive: true, force: true });
   }
 }
 
-async function startServer(made: MadeServer): Promise<ChildProcess> {
+/** A server process and, as the launcher stands between, its own process id. */
+interface Started {
+  readonly launcher: ChildProcess;
+  readonly pid: number;
+}
+
+async function startServer(made: MadeServer): Promise<Started> {
   const argv = [
     ...node,
     resolve(project, 'keyserver/main.ts'),
@@ -87,10 +93,11 @@ async function startServer(made: MadeServer): Promise<ChildProcess> {
     made.data,
     '--keyfile',
     made.keyfile,
+    '--json',
   ];
-  const server = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
-  await firstLine(server);
-  return server;
+  const launcher = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const { pid } = JSON.parse(await firstLine(launcher)) as { pid: number };
+  return { launcher, pid };
 }
 
 async function naiveDesign(connections: number, requests: number): Promise<Figures> {
@@ -130,14 +137,11 @@ function firstLine(child: ChildProcess): Promise<string> {
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise((done) => child.once('exit', done));
-  child.kill('SIGINT');
+  child.kill('SIGTERM');
   await gone;
 }
 
-/** Memory of the server that the launcher started. */
-function residentMiB(launcher: ChildProcess): number {
-  const { pid } = launcher;
-  const server = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-  const status = readFileSync(`/proc/${server}/status`, 'utf8');
+function residentMiB(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024);
 }
