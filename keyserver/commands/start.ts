@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { createLog } from '../../platform/log.ts';
 import { waitForPrivateAddress } from '../../wireguard/interface-address.ts';
 import type { Config } from '../config.ts';
@@ -18,7 +18,11 @@ interface StartOptions extends UnsealOptions {
 /** `start`: opens the vault, waits for its address and serves until it is told to stop. */
 export function addStartCommand(program: Command, io: CommandIo): void {
   withUnsealOptions(dataCommand(program, 'start', 'serve until interrupted'))
-    .option('--log-level <level>', 'what goes to stderr: error, warn, info, debug', 'warn')
+    .addOption(
+      new Option('--log-level <level>', 'what goes to stderr')
+        .choices(['error', 'warn', 'info', 'debug'])
+        .default('warn'),
+    )
     .action((options: StartOptions) => start(options, io));
 }
 
