@@ -24,19 +24,34 @@ export const upgrade: Step = async ({ nextcloud, tree, trees, memory }) => {
   return `to ${next.tree.version}`;
 };
 
-/** `apply` after whatever happened to the code must end with a real release and a real decryption. */
-export const applyAgain: Step = async ({ ncpatch, doors }) => {
-  await ncpatch.command(['apply']);
-  const verified = (await ncpatch.command(['verify'])).json() as {
-    readonly release?: unknown;
-    readonly decrypt?: unknown;
-  };
-  assert(verified.release !== null && verified.release !== undefined, 'verify made no release');
-  assert(verified.decrypt !== null && verified.decrypt !== undefined, 'verify decrypted nothing');
-  await doors.read('stock');
-  await doors.write('upgraded');
-  await doors.read('upgraded');
-  return undefined;
+/** What `apply --json` prints about its proof. */
+interface Applied {
+  readonly changed?: boolean;
+  readonly verification?: { readonly release?: unknown; readonly decrypt?: unknown };
+}
+
+/**
+ * `apply` after an upgrade must end with a real release and a real decryption. Where there was no upgrade, the app is
+ * switched off first, as Nextcloud does with apps that it thinks too old: encrypted files must be refused then and open
+ * again after.
+ */
+export const applyAgain: Step = async ({ ncpatch, doors, nextcloud, tree, trees }) => {
+  const upgraded = nextTree(tree, trees)?.allowed === true;
+  if (!upgraded) {
+    await nextcloud.occ(['app:disable', 'remotekeystorage']);
+    await nextcloud.restartServer();
+    const { dav } = await doors.refusals();
+    assert(dav >= 500, `with the app switched off WebDAV answered ${dav}`);
+    assert(privateKeyFiles(nextcloud.dataFolder).length === 0, 'with the app switched off a private key was made');
+  }
+  const { changed, verification } = (await ncpatch.command(['apply'])).json() as Applied;
+  assert(upgraded || changed === true, 'apply did not switch the app on again');
+  assert(typeof verification?.release === 'object' && verification.release !== null, 'apply made no release');
+  assert(verification.decrypt !== null && verification.decrypt !== undefined, 'apply decrypted nothing');
+  if (!upgraded) await nextcloud.restartServer();
+  await doors.write('later');
+  await doors.read('later');
+  return upgraded ? undefined : 'after the app had been switched off';
 };
 
 /** The way back. Where no upgrade stood between, the owner's copy alone must do, with the key server away. */

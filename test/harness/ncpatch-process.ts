@@ -35,7 +35,7 @@ export class Ncpatch {
   ): Promise<ProgramAnswer> {
     const command = [...projectProgram('patcher/main.ts'), ...argv, ...this.#target, '--json'];
     const result = await run(this.#place.inside(command as unknown as Argv), {
-      timeoutMs: options.timeoutMs ?? 120_000,
+      timeoutMs: options.timeoutMs ?? 240_000,
       allowExit: 'any',
       env: { HOME: this.#home, SSH_AUTH_SOCK: '', LATCHKEY_DEBUG: '1' },
       ...(options.input === undefined ? {} : { input: options.input }),

@@ -184,7 +184,6 @@ export class NextcloudInstance {
   async enableEncryption(): Promise<void> {
     await this.occ(['app:enable', 'encryption']);
     await this.occ(['encryption:enable']);
-    await this.occ(['encryption:status']);
   }
 
   async systemValue(name: string): Promise<string> {
