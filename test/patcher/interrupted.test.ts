@@ -1,0 +1,218 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type LocalApp, readLocalApp } from '../../patcher/app-files.ts';
+import { apply } from '../../patcher/apply.ts';
+import { timerPaths } from '../../patcher/heartbeat-timer.ts';
+import { openWorkplace } from '../../patcher/workplace.ts';
+import { Cleanup } from '../harness/cleanup.ts';
+import { KeyServer } from '../harness/keyserver-process.ts';
+import { isRoot } from '../harness/nextcloud-files.ts';
+import { instanceObstacle, NextcloudInstance } from '../harness/nextcloud-instance.ts';
+import { listTrees } from '../harness/nextcloud-tree.ts';
+import { freePort } from '../harness/sshd.ts';
+import { type NcpatchRun, runNcpatch } from './ncpatch-run.ts';
+
+// A real Nextcloud and a real key server; ncpatch is killed, or its app broken, at every step there is.
+const tree = listTrees().at(-1);
+const canRun = tree !== undefined && isRoot() && instanceObstacle() === null;
+const PHP_APP = new URL('../../php-app', import.meta.url).pathname;
+const silent = { step: () => undefined, note: () => undefined };
+
+describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () => {
+  const cleanup = new Cleanup();
+  const folder = mkdtempSync(join(tmpdir(), 'lk-interrupted-'));
+  let nextcloud: NextcloudInstance;
+  let keyServer: KeyServer;
+  let master: string;
+  let secrets: { code: string; grant: string; passphrase: string; ca: string; url: string };
+
+  beforeAll(async () => {
+    if (tree === undefined) throw new Error('no tree');
+    cleanup.add(folder, () => rmSync(folder, { recursive: true, force: true }));
+    nextcloud = await NextcloudInstance.install(tree, { cleanup });
+    await nextcloud.enableEncryption();
+    await nextcloud.occ(['encryption:status']);
+    const { instanceId } = nextcloud;
+    cleanup.add('traces', () => {
+      const state = [`/var/lib/latchkey/${instanceId}`, `/var/lib/latchkey/ncpatch/${instanceId}`];
+      for (const path of [...state, ...timerPaths(instanceId)]) rmSync(path, { recursive: true, force: true });
+    });
+    keyServer = await KeyServer.init({ data: join(folder, 'keys'), port: await freePort(), cleanup });
+    await keyServer.start();
+    const invitation = await keyServer.addClient('cloud');
+    const file = (name: string, text: string): string => {
+      writeFileSync(join(folder, name), text, { mode: 0o600 });
+      return join(folder, name);
+    };
+    secrets = {
+      code: file('code', invitation.code),
+      grant: file('grant', invitation.grant),
+      passphrase: file('passphrase', randomBytes(18).toString('base64url')),
+      ca: file('ca.pem', invitation.ca),
+      url: invitation.url,
+    };
+    master = `${await nextcloud.appValue('encryption', 'masterKeyId')}.privateKey`;
+  }, 300_000);
+  afterAll(async () => {
+    expect(await cleanup.run()).toEqual([]);
+  }, 120_000);
+
+  const ncpatch = (command: string, more: readonly string[] = [], kill: { killAt?: number; afterMs?: number } = {}) =>
+    runNcpatch([command, '--local', '--root', nextcloud.root, '--json', ...more], kill);
+  const json = (run: NcpatchRun): Record<string, unknown> => {
+    expect(run.stderr).not.toContain('error:');
+    expect(run.exit).toBe(0);
+    return JSON.parse(run.stdout) as Record<string, unknown>;
+  };
+  const appFolders = (): string[] =>
+    ['apps', 'custom_apps']
+      .map((name) => join(nextcloud.root, name))
+      .filter((path) => existsSync(path))
+      .flatMap((path) => readdirSync(path).filter((name) => name.includes('remotekeystorage')));
+  const deleteApp = (): void => {
+    for (const name of ['apps', 'custom_apps']) {
+      rmSync(join(nextcloud.root, name, 'remotekeystorage'), { recursive: true, force: true });
+    }
+  };
+  const onDisk = (): boolean => existsSync(join(nextcloud.dataFolder, 'files_encryption', 'OC_DEFAULT_MODULE', master));
+  const onKeyServer = async (): Promise<boolean> => (await keyServer.command(['key', 'list'])).stdout.includes(master);
+
+  async function applyInProcess(change: (app: LocalApp) => LocalApp): Promise<unknown> {
+    const place = await openWorkplace({ local: true, root: nextcloud.root }, { prompter: null, env: {} });
+    const by = { user: 'test', machine: 'test', pid: process.pid };
+    try {
+      const app = change(await readLocalApp(PHP_APP));
+      return await apply(place, app, { progress: silent, by, now: Date.now, random: randomBytes, takeOver: false });
+    } finally {
+      await place.close();
+    }
+  }
+  const withFile =
+    (path: string, edit: (text: string) => string, version?: string) =>
+    (app: LocalApp): LocalApp => ({
+      app: {
+        version: version ?? app.app.version,
+        content: { ...app.app.content, [path]: randomBytes(4).toString('hex') },
+      },
+      files: app.files.map((file) =>
+        file.path === path ? { ...file, data: Buffer.from(edit(file.data.toString('utf8'))) } : file,
+      ),
+    });
+
+  test.each([1, 2, 3, 4, 5])('apply killed in step %i: rollback leaves nothing of it', async (killAt) => {
+    const cut = await ncpatch('apply', [], { killAt, afterMs: killAt * 40 });
+    expect(cut.exit).toBeNull();
+    json(await ncpatch('rollback'));
+    expect(appFolders()).toEqual([]);
+    expect(timerPaths(nextcloud.instanceId).filter((path) => existsSync(path))).toEqual([]);
+    expect(existsSync(`/var/lib/latchkey/${nextcloud.instanceId}`)).toBe(false);
+    expect((await nextcloud.occ(['config:app:get', 'remotekeystorage', 'enabled'], { anyExit: true })).exit).toBe(1);
+  });
+
+  test('an app that does not load is taken away again at once', async () => {
+    const broken = withFile('lib/AppInfo/Application.php', (text) => `${text}\nthis is no PHP`);
+    await expect(applyInProcess(broken)).rejects.toThrow();
+    expect(appFolders()).toEqual([]);
+    expect((await nextcloud.occ(['status', '--output=json'])).stdout).toContain('"maintenance":false');
+  });
+
+  test('apply killed in the middle is ended by the next apply; after that there is nothing to do', async () => {
+    expect((await ncpatch('apply', [], { killAt: 3 })).exit).toBeNull();
+    expect(json(await ncpatch('apply'))).toMatchObject({ changed: true, verification: { hook: 'app' } });
+    expect(json(await ncpatch('apply'))).toMatchObject({ changed: false, done: [] });
+  });
+
+  test('another version of the app goes in with its upgrade, and the way back as well', async () => {
+    const newer = withFile('appinfo/info.xml', (text) => text.replace(/<version>[^<]+/, '<version>1.0.99'), '1.0.99');
+    await expect(applyInProcess(newer)).resolves.toMatchObject({ changed: true });
+    expect(await nextcloud.appValue('remotekeystorage', 'installed_version')).toBe('1.0.99');
+    expect(json(await ncpatch('apply'))).toMatchObject({ changed: true });
+    expect(await nextcloud.appValue('remotekeystorage', 'installed_version')).toBe('1.0.0');
+  });
+
+  test('escrow before enrolment is refused', async () => {
+    const refused = await ncpatch('escrow', ['--copy', join(folder, 'copy'), '--grant-file', secrets.grant]);
+    expect(refused.exit).toBe(3);
+    expect(JSON.parse(refused.stdout)).toMatchObject({ error: { code: 'not_enrolled' } });
+  });
+
+  test('enroll', async () => {
+    const report = json(
+      await ncpatch('enroll', ['--url', secrets.url, '--ca', secrets.ca, '--code-file', secrets.code]),
+    );
+    expect(report).toMatchObject({ keys: [] });
+  });
+
+  const escrow = (kill: { killAt?: number; afterMs?: number } = {}): Promise<NcpatchRun> =>
+    ncpatch(
+      'escrow',
+      ['--grant-file', secrets.grant, '--copy', join(folder, 'copy'), '--copy-passphrase-file', secrets.passphrase],
+      kill,
+    );
+
+  test.each([
+    [2, 0],
+    [2, 900],
+    [3, 300],
+    [4, 200],
+    [5, 0],
+    [5, 900],
+  ])('escrow killed in step %i after %i ms: the key is somewhere', async (killAt, afterMs) => {
+    await escrow({ killAt, afterMs });
+    expect(onDisk() || (await onKeyServer())).toBe(true);
+    if (!onDisk()) expect(existsSync(join(folder, 'copy'))).toBe(true);
+    expect((await nextcloud.occ(['encryption:status'])).exit).toBe(0);
+  });
+
+  test('escrow run to its end: the key is on the key server only, and apply and verify use it', async () => {
+    json(await escrow());
+    expect(onDisk()).toBe(false);
+    expect(json(await ncpatch('apply'))).toMatchObject({
+      changed: false,
+      verification: { release: { ms: expect.any(Number) } },
+    });
+  });
+
+  test('remove is refused then', async () => {
+    const refused = await ncpatch('remove');
+    expect(refused.exit).toBe(3);
+    expect(JSON.parse(refused.stdout)).toMatchObject({ error: { code: 'keys_on_key_server' } });
+    expect(appFolders()).toHaveLength(1);
+  });
+
+  test('apply brings the app back after it was switched off and deleted', async () => {
+    await nextcloud.occ(['app:disable', 'remotekeystorage']);
+    deleteApp();
+    expect(json(await ncpatch('status'))).toMatchObject({
+      state: 'absent',
+      keysAway: expect.arrayContaining([master]),
+    });
+    expect(json(await ncpatch('apply'))).toMatchObject({ changed: true, verification: { decrypt: true } });
+  });
+
+  test.each([
+    [1, 300],
+    [2, 0],
+    [2, 600],
+  ])('restore killed in step %i after %i ms: the key is somewhere', async (killAt, afterMs) => {
+    await ncpatch('restore', [], { killAt, afterMs });
+    expect(onDisk() || (await onKeyServer())).toBe(true);
+  });
+
+  test("restore with the owner's copy works without the key server and without the app; remove leaves nothing but the journal", async () => {
+    await keyServer.stop();
+    await nextcloud.occ(['app:disable', 'remotekeystorage']);
+    deleteApp();
+    json(await ncpatch('restore', ['--from-copy', join(folder, 'copy'), '--copy-passphrase-file', secrets.passphrase]));
+    expect(onDisk()).toBe(true);
+    json(await ncpatch('remove'));
+    expect(appFolders()).toEqual([]);
+    expect(timerPaths(nextcloud.instanceId).filter((path) => existsSync(path))).toEqual([]);
+    expect(existsSync(`/var/lib/latchkey/${nextcloud.instanceId}`)).toBe(false);
+    expect(await nextcloud.systemValue('remotekeystorage.dir')).toBe('');
+    expect((await nextcloud.occ(['background-job:list', '--output=json'])).stdout).not.toContain('RemoteKey');
+  });
+});
