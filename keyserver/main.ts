@@ -11,11 +11,19 @@ import { addStartCommand } from './commands/start.ts';
 import { addStatusCommand } from './commands/status.ts';
 
 process.umask(0o077);
-const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+let stop: AbortController | null = null;
+
+function stopSignal(): AbortSignal {
+  if (stop !== null) return stop.signal;
+  const controller = new AbortController();
+  stop = controller;
+  // not once: Ctrl-C reaches this process by its terminal and again through the launcher, and must not cut the stop short
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => controller.abort());
+  return controller.signal;
+}
 
 const terminal = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env };
-const io: CommandIo = { terminal, clock: systemClock, random: systemRandom, stop: stop.signal };
+const io: CommandIo = { terminal, clock: systemClock, random: systemRandom, stopSignal };
 
 process.exitCode = await runProgram(
   'keyserver',

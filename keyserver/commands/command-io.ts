@@ -7,8 +7,8 @@ export interface CommandIo {
   readonly terminal: Terminal;
   readonly clock: Clock;
   readonly random: RandomBytes;
-  /** Aborted when the process is asked to end. */
-  readonly stop: AbortSignal;
+  /** Aborted when the process is asked to end. From the first call on signals do nothing else; other commands just die. */
+  readonly stopSignal: () => AbortSignal;
 }
 
 /** A command that works on a data directory, with `--data` and `--json`. */

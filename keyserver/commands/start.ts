@@ -39,14 +39,15 @@ async function start(options: StartOptions, io: CommandIo): Promise<void> {
 }
 
 function waitForAddress({ listen, transport }: Config, io: CommandIo): Promise<unknown> {
+  const signal = io.stopSignal();
   const say = (text: string): void => void io.terminal.stderr.write(`keyserver: ${text}\n`);
   if (transport === 'plain-http') {
     say('warning: serving without TLS, the tunnel alone protects the keys');
   }
   return waitForPrivateAddress(listen.host, {
-    sleep: (ms) => delay(ms, undefined, { signal: io.stop }).catch(() => undefined),
+    sleep: (ms) => delay(ms, undefined, { signal }).catch(() => undefined),
     onWait: () => say(`waiting for ${listen.host} to appear on a WireGuard interface`),
-    signal: io.stop,
+    signal,
   });
 }
 
@@ -58,8 +59,9 @@ async function serve(data: ServerData, vault: Vault, options: StartOptions, io: 
   const line = options.json === true ? JSON.stringify({ serving: url, listen, pid: process.pid }) : `serving ${url}`;
   io.terminal.stdout.write(`${line}\n`);
   await new Promise<void>((resolve) => {
-    if (io.stop.aborted) resolve();
-    else io.stop.addEventListener('abort', () => resolve(), { once: true });
+    const stop = io.stopSignal();
+    if (stop.aborted) resolve();
+    else stop.addEventListener('abort', () => resolve(), { once: true });
   });
   await server.stop();
 }

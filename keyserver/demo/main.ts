@@ -51,7 +51,8 @@ async function demo(options: DemoOptions, terminal: Terminal, stop: AbortSignal)
 
 process.umask(0o077);
 const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort());
+// not once: Ctrl-C reaches this process by its terminal and again through the launcher, and must not cut the stop short
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort());
 process.stdout.on('error', () => stop.abort()); // nobody reads any more
 const terminal = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env };
 

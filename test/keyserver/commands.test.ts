@@ -8,10 +8,12 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../platform/run.ts';
+import { BackgroundProcess } from '../harness/background-process.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const main = join(root, 'keyserver/main.ts');
@@ -38,6 +40,15 @@ async function keyserver(...argv: string[]): Promise<Said> {
   const node = [process.execPath, '--disable-warning=ExperimentalWarning', main] as const;
   const { exit, stdout, stderr } = await run([...node, ...argv], { timeoutMs: 60_000, allowExit: 'any', env });
   return { exit, stdout: stdout.toString(), stderr };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as AddressInfo;
+      probe.close(() => resolve(port));
+    });
+  });
 }
 
 const json = (said: Said) => JSON.parse(said.stdout) as Record<string, unknown>;
@@ -170,6 +181,29 @@ describe('keyserver start', () => {
     const said = await keyserver('start', '--data', target, '--keyfile', keyfile);
     expect(said.exit).toBe(1);
     expect(existsSync(target)).toBe(false);
+  });
+});
+
+describe('keyserver start, when it serves', () => {
+  it('signs its audit log at the end, however often it is told to stop', async () => {
+    const target = join(folder, 'stopped');
+    await keyserver('init', '--data', target, '--listen', `127.0.0.1:${await freePort()}`, '--keyfile', keyfile);
+    const argv = [
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      main,
+      'start',
+      '--data',
+      target,
+      '--keyfile',
+      keyfile,
+    ] as const;
+    const server = await BackgroundProcess.start(argv, { env, readyWhen: /^serving https:\S+\n$/ });
+    await keyserver('client', 'add', 'late', '--data', target);
+    for (let count = 0; count < 3; count++) process.kill(server.pid, 'SIGINT');
+    await expect.poll(() => server.isRunning(), { timeout: 10_000 }).toBe(false);
+    const report = json(await keyserver('audit', 'verify', '--data', target, '--json'));
+    expect(report).toMatchObject({ ok: true, records: 2, signedTo: 2 });
   });
 });
 

@@ -60,6 +60,7 @@ describe('the walk-through', () => {
     const url = /serving (https:\S+) until/.exec(running.output())?.[1] ?? '';
     const curl = ['curl', '-s', '--cacert', join(data, 'ca.pem'), `${url}/health`] as const;
     expect((await run(curl, { timeoutMs: 10_000 })).stdout.toString()).toBe('{"status":"ok"}');
+    for (let count = 0; count < 3; count++) process.kill(running.pid, 'SIGINT');
     await running.stop(15_000);
     expect(existsSync(dirname(data))).toBe(false);
     expect(leftovers()).toEqual([]);
