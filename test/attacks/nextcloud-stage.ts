@@ -1,10 +1,113 @@
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from '../../platform/run.ts';
+import { Doors } from '../e2e/doors.ts';
+import { Browser } from '../harness/nextcloud-client.ts';
+import { NextcloudInstance } from '../harness/nextcloud-instance.ts';
 import type { NextcloudTree } from '../harness/nextcloud-tree.ts';
+import { damageFile, failToDecrypt, nextcloudLog } from './failing-decryption.ts';
+import { type Moved, moveIn } from './moving-in.ts';
 import type { Scene } from './scene.ts';
+import type { StolenDisk } from './thief.ts';
 
-export interface NextcloudStage {
-  readonly tree: NextcloudTree;
+/** One Nextcloud before and after its keys were moved, used by every door both times. */
+export interface NextcloudStage extends Moved {
+  readonly instance: NextcloudInstance;
+  readonly doors: Doors;
+  readonly startedAt: number;
+  /** A copy of all that its disk held while it was stock. */
+  readonly before: { readonly folder: string; readonly disk: StolenDisk };
+  /** Its disk now. */
+  readonly now: StolenDisk;
+  /** `oc_sessionPassphrase` of one user's browser: while stock, and after the move. */
+  readonly cookies: { readonly before: string; readonly after: string };
+  /** What the log said of a decryption that failed with arguments in traces. */
+  readonly logs: { readonly before: string; readonly after: string };
+  /** Doors by which the failing decryption was tried. */
+  readonly failedDoors: number;
 }
 
-export function stageNextcloud(_scene: Scene, tree: NextcloudTree): Promise<NextcloudStage> {
-  return Promise.resolve({ tree });
+const probe = join(import.meta.dirname, '..', 'e2e', 'probe-app');
+
+/** Folders of an instance that its server writes to; the release below its code is nobody's secret. */
+export function ownFolders(instance: NextcloudInstance): string[] {
+  return readdirSync(instance.base)
+    .filter(
+      (name) =>
+        !/^(?:html|work-[0-9]+)$/.test(name) || (name === 'html' && existsSync(join(instance.base, 'html', '.copied'))),
+    )
+    .map((name) => join(instance.base, name));
+}
+
+export async function stageNextcloud(scene: Scene, tree: NextcloudTree): Promise<NextcloudStage> {
+  const { cleanup } = scene;
+  const startedAt = Date.now() - 1_000;
+  scene.say(`setting up a Nextcloud ${tree.version}`);
+  const instance = await NextcloudInstance.install(tree, { cleanup });
+  await instance.files.addApp(probe, 'latchkeyprobe');
+  await instance.occ(['app:enable', 'latchkeyprobe']);
+  await instance.enableEncryption();
+  await instance.serve();
+  const doors = new Doors(instance);
+  await doors.write('stock');
+  await doors.share('stock-dav.txt');
+  await doors.read();
+  const userBefore = await signedIn(instance);
+  await damageFile(instance);
+  await failToDecrypt(instance);
+  const logBefore = nextcloudLog(instance);
+  const before = await copyDisk(scene, instance);
+
+  scene.say('moving its keys to a key server');
+  const moved = await moveIn(instance, scene.folder, cleanup);
+  await userBefore.page('/index.php/apps/files/'); // a session from before goes on
+  actOn(moved.findings);
+  scene.say('using it');
+  await doors.read();
+  await doors.write('moved');
+  await doors.read();
+  const userAfter = await signedIn(instance);
+  const failedDoors = await failToDecrypt(instance);
+  await instance.occ(['remotekey:heartbeat']);
+  await instance.occ(['remotekey:verify']);
+  return {
+    ...moved,
+    instance,
+    doors,
+    startedAt,
+    before,
+    now: { data: instance.dataFolder, config: join(instance.root, 'config', 'config.php') },
+    cookies: { before: passphraseOf(userBefore), after: passphraseOf(userAfter) },
+    logs: { before: logBefore, after: nextcloudLog(instance) },
+    failedDoors,
+  };
+}
+
+async function signedIn(instance: NextcloudInstance): Promise<Browser> {
+  const browser = new Browser(instance.address, instance.admin);
+  await browser.signIn();
+  return browser;
+}
+
+function passphraseOf(browser: Browser): string {
+  return decodeURIComponent(browser.cookies().get('oc_sessionPassphrase') ?? '');
+}
+
+/** The owner does what the move said was left to do, no more and no less. */
+function actOn(findings: Moved['findings']): void {
+  for (const { path, kind } of findings) {
+    if (kind === 'sessions') for (const name of readdirSync(path)) rmSync(join(path, name));
+    else rmSync(path);
+  }
+}
+
+async function copyDisk(scene: Scene, instance: NextcloudInstance): Promise<NextcloudStage['before']> {
+  const folder = join(scene.folder, 'stolen-before');
+  mkdirSync(folder, { mode: 0o700 });
+  for (const name of ['data', 'sessions', 'tmp', 'log']) {
+    const from = join(instance.base, name);
+    if (existsSync(from)) await run(['cp', '-a', from, join(folder, name)], { timeoutMs: 60_000 });
+  }
+  cpSync(join(instance.root, 'config', 'config.php'), join(folder, 'config.php'));
+  return { folder, disk: { data: join(folder, 'data'), config: join(folder, 'config.php') } };
 }

@@ -1,3 +1,4 @@
+import { isLatchkeyError } from '../../platform/errors.ts';
 import type { Attack, Outcome } from './attack.ts';
 import { Scene } from './scene.ts';
 
@@ -9,13 +10,18 @@ export interface AttackResult extends Outcome {
   readonly ms: number;
 }
 
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const said = isLatchkeyError(error) ? error.extra?.said : undefined;
+  return typeof said === 'string' ? `${error.message}: ${said}` : error.message;
+}
+
 /** Plays one attack. One that cannot be played to its end counts as fallen: it proved nothing. */
 export async function playAttack(attack: Attack, scene: Scene): Promise<AttackResult> {
   const { row, attackerHas, stock, latchkey } = attack;
   const began = performance.now();
   const outcome = await attack.run(scene).catch((error: unknown): Outcome => {
-    const words = error instanceof Error ? error.message : String(error);
-    return { outcome: 'fell', evidence: `could not be played: ${words}` };
+    return { outcome: 'fell', evidence: `could not be played: ${wordsOf(error)}` };
   });
   return { row, attackerHas, stock, latchkey, ...outcome, ms: Math.round(performance.now() - began) };
 }

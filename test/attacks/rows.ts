@@ -1,9 +1,27 @@
 import type { Attack } from './attack.ts';
+import { diskCopyRow } from './row-01-disk-copy.ts';
+import { sessionRow } from './row-02-session.ts';
+import { logRow } from './row-02b-log.ts';
 import { elsewhereRow } from './row-03-elsewhere.ts';
 import { recordingRow } from './row-06-recording.ts';
 import { guessingRow } from './row-07-guessing.ts';
+import { poweredOffRow } from './row-09-powered-off.ts';
+import { unsealedServerRow } from './row-10-unsealed-server.ts';
 import { auditLogRow } from './row-12-audit-log.ts';
 import { worstMomentRow } from './row-13-worst-moment.ts';
+import { rootRow } from './row-14-root.ts';
 
 /** In the order of the table in SECURITY.md. */
-export const attacks: readonly Attack[] = [elsewhereRow, recordingRow, guessingRow, auditLogRow, worstMomentRow];
+export const attacks: readonly Attack[] = [
+  diskCopyRow,
+  sessionRow,
+  logRow,
+  elsewhereRow,
+  recordingRow,
+  guessingRow,
+  poweredOffRow,
+  unsealedServerRow,
+  auditLogRow,
+  worstMomentRow,
+  rootRow,
+];
