@@ -1,25 +1,16 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { copyFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { readAudit, verifyAudit } from '../../platform/audit-chain.ts';
-import type { Clock, RandomBytes } from '../../platform/clock.ts';
-import { encodeBase64Url, sha256 } from '../../platform/encoding.ts';
+import { verifyAudit } from '../../platform/audit-chain.ts';
+import type { RandomBytes } from '../../platform/clock.ts';
+import { sha256 } from '../../platform/encoding.ts';
 import type { LatchkeyError } from '../../platform/errors.ts';
-import { addClient, findClient, type Invitation, resetClient } from '../client-admin.ts';
+import type { Invitation } from '../client-admin.ts';
 import { gates } from '../judgement.ts';
-import { networksFor } from '../networks.ts';
+import { cloneScene, recoveryScene, replayScene, wrongTokenScene } from './attack-scenes.ts';
 import type { Answer } from './call.ts';
-import { ChainedClient, type Host, type Sent } from './client.ts';
+import { ChainedClient, type Host } from './client.ts';
 import type { Line, Scene } from './scene.ts';
 import type { ThrowAwayServer } from './throw-away-server.ts';
-
-const clientName = 'cloud';
-
-interface Walk {
-  readonly server: ThrowAwayServer;
-  readonly clock: Clock;
-  readonly random: RandomBytes;
-}
+import { hostFor, invite, lastRecords, recordText, type Walk } from './walk-facts.ts';
 
 /** What each gate looked at, for the reader; a gate that is not named here shows its verdict alone. */
 const looksAt: Readonly<Record<string, string>> = {
@@ -31,17 +22,6 @@ const looksAt: Readonly<Record<string, string>> = {
   totp: 'the code of this half minute',
   chain: 'the one link that is good now',
 };
-
-/** A record of the audit log, as far as the walk-through shows it. */
-interface AuditLine {
-  readonly seq: number;
-  readonly event: string;
-  readonly source?: string;
-  readonly keys?: readonly string[];
-  readonly reason?: string;
-  readonly verdicts?: Readonly<Record<string, string>>;
-  readonly detail?: Readonly<Record<string, unknown>>;
-}
 
 /** Everything up to the serving server, scene by scene, each played when it is asked for. */
 export async function* walkThrough(walk: Walk): AsyncGenerator<Scene> {
@@ -165,125 +145,6 @@ async function auditScene(walk: Walk): Promise<Scene> {
   };
 }
 
-async function replayScene(walk: Walk, client: ChainedClient, recorded: Sent): Promise<Scene> {
-  const before = await chainState(walk);
-  const answer = await client.replay(recorded);
-  const moved = (await chainState(walk)) !== before;
-  return {
-    step: 'replay',
-    title: 'somebody plays a recorded request again',
-    lines: [
-      { label: 'answer', text: answerText(answer), tone: 'refused' },
-      { label: 'chain', text: moved ? 'moved' : 'not moved, and no false alarm', tone: 'good' },
-    ],
-    data: { ...answerData(answer), chainMoved: moved },
-  };
-}
-
-async function wrongTokenScene(walk: Walk, host: Host, client: ChainedClient, keyId: string): Promise<Scene> {
-  const token = encodeBase64Url(walk.random(32));
-  const linkFile = join(walk.server.folder, 'guess.json');
-  copyFileSync(host.linkFile, linkFile);
-  const guesser = new ChainedClient({ ...host, linkFile }, { ...client.credentials, token });
-  const { open } = await guesser.exchange([keyId], 'cold');
-  guesser.close();
-  const record = (await lastRecords(walk, 1))[0];
-  return {
-    step: 'wrong-token',
-    title: 'somebody asks with a wrong token',
-    lines: [
-      { label: 'answer', text: `${answerText(open)}, the same for anything wrong`, tone: 'refused' },
-      { label: 'audit', text: record === undefined ? '' : recordText(record) },
-    ],
-    data: { ...answerData(open), record },
-  };
-}
-
-/** The copy asks second, so its own link is spent; had it asked first, the real host's would be. */
-async function cloneScene(walk: Walk, client: ChainedClient, keyId: string): Promise<Scene> {
-  const copy = hostFor(walk, 'copied-link.json');
-  copyFileSync(hostFor(walk, 'link.json').linkFile, copy.linkFile);
-  const honest = await client.exchange([keyId], 'expired');
-  const thief = new ChainedClient(copy, client.credentials);
-  const stolen = await thief.exchange([keyId], 'cold');
-  thief.close();
-  const after = await client.heartbeat();
-  const record = (await findRecord(walk, 'fork_detected')) ?? null;
-  return {
-    step: 'clone',
-    title: 'the server is cloned: same disk, same credentials, same network',
-    lines: [
-      {
-        label: 'real host',
-        text: `released a key as usual (${honest.release?.status ?? honest.open.status})`,
-        tone: 'good',
-      },
-      {
-        label: 'its copy',
-        text: `${answerText(stolen.open)}: ${String(stolen.open.body.reason ?? '')}`,
-        tone: 'refused',
-      },
-      {
-        label: 'heartbeat',
-        text: `${String(after.body.state)}: cached keys are dropped, a person decides`,
-        tone: 'refused',
-      },
-      { label: 'audit', text: record === null ? '' : recordText(record) },
-      { label: 'otherwise', text: 'had the copy asked first, the real host would have shown it', tone: 'quiet' },
-    ],
-    data: {
-      honest: honest.release?.status ?? honest.open.status,
-      ...answerData(stolen.open),
-      heartbeat: after.body.state,
-      record,
-    },
-  };
-}
-
-async function recoveryScene(walk: Walk, keyId: string, key: Buffer): Promise<Scene> {
-  const { store } = walk.server.data;
-  const { code } = await store.transaction(async (tx) =>
-    resetClient(tx, await findClient(tx, clientName), false, walk.clock.now(), walk.random),
-  );
-  const client = await ChainedClient.enrol(hostFor(walk, 'link.json'), code);
-  const { open, release } = await client.exchange([keyId], 'cold');
-  const beat = await client.heartbeat();
-  client.close();
-  const got = Buffer.from((release?.body.keys as Record<string, string> | undefined)?.[keyId] ?? '', 'base64');
-  const same = got.equals(key);
-  return {
-    step: 'recovery',
-    title: 'its owner looks, and lets the real one in again',
-    lines: [
-      { label: 'command', text: `keyserver client reset ${clientName}` },
-      {
-        label: 'release',
-        text: `${release?.status ?? open.status}, ${same ? 'the same bytes' : 'other bytes'}`,
-        tone: 'good',
-      },
-      { label: 'heartbeat', text: String(beat.body.state), tone: 'good' },
-    ],
-    data: { release: release?.status ?? open.status, sameBytes: same, heartbeat: beat.body.state },
-  };
-}
-
-function invite({ server, clock, random }: Walk): Promise<Invitation> {
-  const networks = networksFor(undefined, server.data.config.listen.host);
-  const wanted = { name: clientName, networks, basic: false, escrow: true };
-  return server.data.store.transaction((tx) => addClient(tx, wanted, clock.now(), random));
-}
-
-function hostFor({ server, clock }: Walk, file: string): Host {
-  return {
-    url: server.url,
-    ca: server.data.ca,
-    linkFile: join(server.folder, file),
-    fingerprint: sha256('latchkey walk-through').toString('hex'),
-    bootId: '5f0c1f5e-0000-4000-8000-000000000001',
-    clock,
-  };
-}
-
 /** What Nextcloud's key storage holds is a private key that the instance has encrypted; so is this one. */
 function newKey(random: RandomBytes): Buffer {
   const { privateKey } = generateKeyPairSync('rsa', {
@@ -292,38 +153,4 @@ function newKey(random: RandomBytes): Buffer {
     privateKeyEncoding: { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: random(24).toString('hex') },
   });
   return Buffer.from(privateKey);
-}
-
-async function lastRecords({ server }: Walk, count: number): Promise<AuditLine[]> {
-  const rows = await server.data.store.read(async (tx) => readAudit(tx, 0, 1000));
-  return rows.slice(-count).map((row) => JSON.parse(row.body) as AuditLine);
-}
-
-async function findRecord(walk: Walk, event: string): Promise<AuditLine | undefined> {
-  return (await lastRecords(walk, 1000)).find((record) => record.event === event);
-}
-
-/** Everything that moves with a client's messages, for telling whether anything did. */
-function chainState({ server }: Walk): Promise<string> {
-  return server.data.store.read(async (tx) =>
-    JSON.stringify([
-      await tx.selectFrom('link').selectAll().execute(),
-      await tx.selectFrom('pulse').selectAll().execute(),
-    ]),
-  );
-}
-
-function recordText({ event, reason, detail, keys, source }: AuditLine): string {
-  const gate = detail?.gate === undefined ? '' : ` by gate ${String(detail.gate)}`;
-  const why = reason === undefined ? '' : ` (${reason})`;
-  const what = keys === undefined ? '' : ` ${keys.join(', ')}`;
-  return `${event}${gate}${why}${what}${source === undefined ? '' : ` from ${source}`}`;
-}
-
-function answerText({ status, body }: Answer): string {
-  return `${status} ${String(body.code ?? '')}`.trimEnd();
-}
-
-function answerData({ status, body }: Answer): Record<string, unknown> {
-  return { status, code: body.code ?? null, ...(body.reason !== undefined && { reason: body.reason }) };
 }
