@@ -108,6 +108,7 @@ final class Restore {
 			throw new Failure('master_key_missing', 'there is no private master key on this disk', 'run the stage `write` first');
 		}
 		if ($moved !== []) {
+			$this->moved->dropCaches(); // by their ids, which are not known any more after the next line
 			$this->moved->replace([], null);
 		}
 		$this->moved->dropCaches();

@@ -116,6 +116,16 @@ final class RestoreTest extends TestCase {
 		$this->assertRefused('keys_missing', fn () => $this->restore()->finish());
 	}
 
+	public function testFinishDropsTheCachesWhileItStillKnowsWhichKeysAreInThem(): void {
+		$this->restore()->write(null);
+		$this->world->steps = [];
+		$this->restore()->finish();
+		$list = array_search('replace 0', $this->world->steps, true);
+		$this->assertIsInt($list);
+		$this->assertLessThan($list, array_search('drop caches', $this->world->steps, true));
+		$this->assertContains('drop caches', array_slice($this->world->steps, $list));
+	}
+
 	public function testFinishAgainFindsTheKeysInUse(): void {
 		$this->restore()->write(null);
 		$this->restore()->finish();
