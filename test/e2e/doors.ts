@@ -136,7 +136,13 @@ export class Doors {
     // the public half alone is enough to write with: a new file may be taken, but must be readable later
     const put = (await this.#dav().put('away-new.txt', awayText)).status;
     if (put === 201) this.#written.set('away-new.txt', awayText);
-    const link = (await downloadShared(this.#instance.address, this.#shared?.token ?? '')).status;
+    const shared = await downloadShared(this.#instance.address, this.#shared?.token ?? '');
+    // Nextcloud 28 answers its error page for a public link with status 200 (OC_Files::get)
+    const isPage = shared.headers['content-type']?.startsWith('text/html') === true;
+    const given = shared.body.length === 0 || shared.text.includes(this.#content(this.#shared?.path ?? '').trim());
+    if (shared.status === 200 && (!isPage || given))
+      throw new Error('public link: something was given out without a key');
+    const link = shared.status;
     const path = `${this.#instance.admin.user}/files/${first}`;
     const occ = (await this.#instance.occ(['files:get', path, '-'], { anyExit: true })).exit;
     return { dav, link, occ, put };
