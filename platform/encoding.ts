@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import { LatchkeyError } from './errors.ts';
 
 /**
@@ -26,9 +26,13 @@ export function decodeBase64(text: string, limit: { readonly max: number }): Buf
 
 /** SHA-256 over the parts, one after the other. */
 export function sha256(...parts: readonly (Uint8Array | string)[]): Buffer {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  return hash.digest();
+  const [first = ''] = parts;
+  if (parts.length < 2) return hash('sha256', first, 'buffer');
+  return hash(
+    'sha256',
+    Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part))),
+    'buffer',
+  );
 }
 
 /** Compares without telling by its time where two values differ; unequal lengths are unequal, and their length is no secret here. */

@@ -148,7 +148,9 @@ function collect(request: IncomingMessage, limit: number): Promise<Buffer> {
       resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),
     );
     request.on('error', () => reject(malformed('body', 'did not arrive whole')));
-    request.on('close', () => reject(malformed('body', 'did not arrive whole')));
+    request.on('close', () => {
+      if (!request.complete) reject(malformed('body', 'did not arrive whole'));
+    });
   });
 }
 

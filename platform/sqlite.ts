@@ -40,7 +40,9 @@ export async function openSqlite<DB>(path: string, options: SqliteOptions): Prom
   let reader: SqliteConnection;
   try {
     writer = connect(path, false);
-    writer.database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 2000');
+    writer.database.exec(
+      'pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 2000; pragma cache_size = -1024',
+    );
     reader = connect(path, true);
   } catch (cause) {
     throw new LatchkeyError('store_not_opened', `the database at ${path} could not be opened`, { cause });

@@ -86,8 +86,8 @@ interface Started {
 
 async function startServer(made: MadeServer): Promise<Started> {
   const argv = [
-    ...node,
-    resolve(project, 'keyserver/main.ts'),
+    resolve(project, 'platform/launch.mjs'),
+    'keyserver/main.ts',
     'start',
     '--data',
     made.data,
