@@ -9,6 +9,7 @@ namespace OCA\RemoteKeyStorage\Escrow;
 use OC\Encryption\Keys\Storage;
 use OC\Encryption\Util;
 use OC\Files\View;
+use OCA\RemoteKeyStorage\Storage\KeyFolder;
 use OCP\IConfig;
 use OCP\IGroupManager;
 use OCP\IUserManager;
@@ -21,7 +22,6 @@ use OCP\Security\ICrypto;
  * Nextcloud does not know, synced, and renamed; the stored form does not depend on the name.
  */
 final class StockKeys implements KeysOnDisk {
-	private const MODULE = 'OC_DEFAULT_MODULE';
 	private const UNFINISHED = '.restoring';
 
 	private IConfig $config;
@@ -37,7 +37,7 @@ final class StockKeys implements KeysOnDisk {
 	}
 
 	public function ids(): array {
-		$ids = array_values(array_filter($this->names(), [KeyId::class, 'isPrivate']));
+		$ids = array_values(array_filter($this->keyFolder()->names(), [KeyId::class, 'isPrivate']));
 		sort($ids);
 		return $ids;
 	}
@@ -47,7 +47,7 @@ final class StockKeys implements KeysOnDisk {
 			return null;
 		}
 		try {
-			$blob = $this->storage()->getSystemUserKey($id, self::MODULE);
+			$blob = $this->storage()->getSystemUserKey($id, KeyFolder::MODULE);
 		} catch (\Throwable $error) {
 			$blob = '';
 		}
@@ -66,9 +66,9 @@ final class StockKeys implements KeysOnDisk {
 		$unfinished = $id . self::UNFINISHED;
 		$done = false;
 		try {
-			$done = $this->storage()->setSystemUserKey($unfinished, $blob, self::MODULE)
+			$done = $this->storage()->setSystemUserKey($unfinished, $blob, KeyFolder::MODULE)
 				&& $this->sync($this->path($unfinished))
-				&& $this->storage()->getSystemUserKey($unfinished, self::MODULE) === $blob
+				&& $this->storage()->getSystemUserKey($unfinished, KeyFolder::MODULE) === $blob
 				&& $this->view()->rename($this->path($unfinished), $this->path($id));
 		} catch (\Throwable $error) {
 			$done = false;
@@ -102,7 +102,7 @@ final class StockKeys implements KeysOnDisk {
 
 	public function publicHalf(string $id): ?string {
 		try {
-			$pem = $this->storage()->getSystemUserKey(KeyId::publicHalf($id), self::MODULE);
+			$pem = $this->storage()->getSystemUserKey(KeyId::publicHalf($id), KeyFolder::MODULE);
 		} catch (\Throwable $error) {
 			return null;
 		}
@@ -113,24 +113,6 @@ final class StockKeys implements KeysOnDisk {
 	public function localFolder(): ?string {
 		$local = $this->view()->is_dir($this->folder()) ? $this->view()->getLocalFile($this->folder()) : false;
 		return is_string($local) && is_dir($local) ? rtrim($local, '/') : null;
-	}
-
-	/** @return list<string> every name in the key folder */
-	private function names(): array {
-		$view = $this->view();
-		if (!$view->is_dir($this->folder())) {
-			return [];
-		}
-		$handle = $view->opendir($this->folder());
-		if ($handle === false) {
-			throw new Failure('local_key_unreadable', 'the key folder files_encryption cannot be listed');
-		}
-		$names = [];
-		while (($name = readdir($handle)) !== false) {
-			$names[] = (string)$name;
-		}
-		closedir($handle);
-		return $names;
 	}
 
 	/** True when the path is on stable storage, or on one that has no notion of it (object stores). */
@@ -149,7 +131,11 @@ final class StockKeys implements KeysOnDisk {
 	}
 
 	private function folder(): string {
-		return rtrim($this->util()->getKeyStorageRoot(), '/') . '/files_encryption/' . self::MODULE;
+		return $this->keyFolder()->path();
+	}
+
+	private function keyFolder(): KeyFolder {
+		return new KeyFolder($this->view(), $this->util());
 	}
 
 	private function path(string $name): string {

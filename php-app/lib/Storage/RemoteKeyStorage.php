@@ -15,6 +15,7 @@ use OCA\RemoteKeyStorage\State\Credentials;
 use OCA\RemoteKeyStorage\State\StateError;
 use OCP\Encryption\Exceptions\GenericEncryptionException;
 use OCP\IConfig;
+use OCP\IDBConnection;
 use OCP\IGroupManager;
 use OCP\IUserManager;
 use OCP\Security\ICrypto;
@@ -29,6 +30,7 @@ class RemoteKeyStorage extends Storage {
 	private const PRIVATE_SUFFIX = '.privateKey';
 
 	private IConfig $ownConfig;
+	private MasterKeyGuard $guard;
 	private ?Host $host;
 	private ?LoggerInterface $logger;
 
@@ -37,11 +39,13 @@ class RemoteKeyStorage extends Storage {
 		Util $util,
 		ICrypto $crypto,
 		IConfig $config,
+		MasterKeyGuard $guard,
 		?Host $host = null,
 		?LoggerInterface $logger = null
 	) {
 		parent::__construct($view, $util, $crypto, $config);
 		$this->ownConfig = $config;
+		$this->guard = $guard;
 		$this->host = $host;
 		$this->logger = $logger;
 	}
@@ -51,7 +55,11 @@ class RemoteKeyStorage extends Storage {
 		$view = new View();
 		$config = $container->get(IConfig::class);
 		$util = new Util($view, $container->get(IUserManager::class), $container->get(IGroupManager::class), $config);
-		return new self($view, $util, $container->get(ICrypto::class), $config, null, $container->get(LoggerInterface::class));
+		$guard = new MasterKeyGuard(
+			static fn (): array => (new KeyFolder($view, $util))->names(),
+			static fn (): bool => self::hasEncryptedFiles($container->get(IDBConnection::class))
+		);
+		return new self($view, $util, $container->get(ICrypto::class), $config, $guard, null, $container->get(LoggerInterface::class));
 	}
 
 	/**
@@ -92,6 +100,13 @@ class RemoteKeyStorage extends Storage {
 	 */
 	public function setSystemUserKey($keyId, #[\SensitiveParameter] $key, $encryptionModuleId) {
 		$this->refuseToTouch($keyId);
+		if ($encryptionModuleId === KeyFolder::MODULE) {
+			try {
+				$this->guard->assertMayWrite($keyId, $this->host() !== null);
+			} catch (StateError $e) {
+				throw $this->logged(Refusal::from($e));
+			}
+		}
 		return parent::setSystemUserKey($keyId, $key, $encryptionModuleId);
 	}
 
@@ -173,6 +188,10 @@ class RemoteKeyStorage extends Storage {
 		if ($base === $keyId) {
 			return;
 		}
+		if ($this->host() !== null) {
+			// another process may have moved the keys away meanwhile
+			$this->host()->reload();
+		}
 		$credentials = $this->credentials();
 		if ($credentials === null) {
 			return;
@@ -185,7 +204,25 @@ class RemoteKeyStorage extends Storage {
 
 	private static function pinnedMaster(Credentials $credentials): ?string {
 		$id = $credentials->masterKeyId();
-		return $id !== null && $credentials->isRemote($id . self::PRIVATE_SUFFIX) ? $id : null;
+		if ($id !== null && $credentials->isRemote($id . self::PRIVATE_SUFFIX)) {
+			return $id;
+		}
+		// a master key that has moved is pinned by that alone
+		foreach ($credentials->keys() as $keyId) {
+			if (strncmp($keyId, 'master_', 7) === 0) {
+				return substr($keyId, 0, -strlen(self::PRIVATE_SUFFIX));
+			}
+		}
+		return null;
+	}
+
+	private static function hasEncryptedFiles(IDBConnection $database): bool {
+		$query = $database->getQueryBuilder();
+		$query->select('fileid')->from('filecache')->where($query->expr()->gt('encrypted', $query->expr()->literal(0)))->setMaxResults(1);
+		$result = $query->executeQuery();
+		$found = $result->fetch() !== false;
+		$result->closeCursor();
+		return $found;
 	}
 
 	private function credentials(): ?Credentials {

@@ -14,6 +14,7 @@ use OCA\RemoteKeyStorage\AppInfo\HookState;
 use OCA\RemoteKeyStorage\Cache\ProcessStore;
 use OCA\RemoteKeyStorage\Host;
 use OCA\RemoteKeyStorage\Storage\LazyKey;
+use OCA\RemoteKeyStorage\Storage\MasterKeyGuard;
 use OCA\RemoteKeyStorage\Storage\Refusal;
 use OCA\RemoteKeyStorage\Storage\RemoteKeyStorage;
 use OCP\Encryption\Exceptions\GenericEncryptionException;
@@ -27,6 +28,7 @@ final class RemoteKeyStorageTest extends TestCase {
 	private KeyServer $server;
 	private string $dir;
 	private RemoteKeyStorage $storage;
+	private bool $hasEncryptedFiles = false;
 
 	protected function setUp(): void {
 		$this->server = new KeyServer();
@@ -165,12 +167,124 @@ final class RemoteKeyStorageTest extends TestCase {
 		$this->assertSame('', $this->storage->localSystemUserKey(self::ID, self::MODULE));
 	}
 
+	/** @return array<string, array{array<string, string>, string}> the disk before, the id Nextcloud makes up */
+	public function losses(): array {
+		$orphan = ['master_1.publicKey' => 'public'];
+		return [
+			'the database value is lost' => [$orphan, 'master_9'],
+			'the public half reads as nothing' => [['master_1.publicKey' => ''], 'master_1'],
+			'and there was another before' => [$orphan + ['master_0.publicKey' => 'x', 'master_0.privateKey' => 'x'], 'master_9'],
+		];
+	}
+
+	/**
+	 * @dataProvider losses
+	 * @param array<string, string> $disk
+	 */
+	public function testWithTheStateFolderLostNoSecondMasterKeyIsMade(array $disk, string $id): void {
+		$this->assertNoMasterKeyIsMade(Host::at($this->dir . '-gone'), $disk, $id);
+	}
+
+	/**
+	 * @dataProvider losses
+	 * @param array<string, string> $disk
+	 */
+	public function testWithAnOlderConfigPhpNoSecondMasterKeyIsMade(array $disk, string $id): void {
+		$this->assertNoMasterKeyIsMade(null, $disk, $id);
+	}
+
+	public function testAHostWithAStateFolderMakesNoSecondMasterKeyBesideAWholeOne(): void {
+		$this->assertNoMasterKeyIsMade(
+			Host::at($this->dir . '-gone'),
+			['master_1.publicKey' => 'public', self::ID => 'private'],
+			'master_9'
+		);
+	}
+
+	public function testAHostWithAStateFolderMakesNoMasterKeyWhereFilesAreEncrypted(): void {
+		$this->hasEncryptedFiles = true;
+		$this->assertNoMasterKeyIsMade(Host::at($this->dir . '-gone'), [], 'master_9');
+	}
+
+	public function testAMovedMasterKeyIsPinnedWithoutBeingNamed(): void {
+		$host = Host::at($this->dir, 'secret', 'instance', new ProcessStore());
+		$host->credentials()->withMasterKeyId(null)->save($host->folder());
+		$this->assertNoMasterKeyIsMade($host, [], 'master_9');
+	}
+
+	public function testKeysMovedAwayMeanwhileAreNotWritten(): void {
+		$host = Host::at($this->dir, 'secret', 'instance', new ProcessStore());
+		$host->credentials()->withKeys([])->save($host->folder());
+		$host->reload();
+		$storage = $this->storageOn($host);
+		$this->assertSame('', $storage->getSystemUserKey(self::ID, self::MODULE));
+		$other = Host::at($this->dir);
+		$other->credentials()->withKeys([self::ID])->save($other->folder());
+		$this->expectException(GenericEncryptionException::class);
+		$storage->setSystemUserKey(self::ID, 'x', self::MODULE);
+	}
+
+	/** @return array<string, array{bool, array<string, string>}> is a state folder named, the disk before */
+	public function beginnings(): array {
+		$reinstalled = ['master_1.publicKey' => 'public', self::ID => 'private', 'pubShare_1.publicKey' => 'x'];
+		return [
+			'a new server' => [false, []],
+			'a new server over an old key folder' => [false, $reinstalled],
+			'a new server whose enrolment has begun' => [true, ['pubShare_1.publicKey' => 'x']],
+		];
+	}
+
+	/**
+	 * @dataProvider beginnings
+	 * @param array<string, string> $disk
+	 */
+	public function testAFirstMasterKeyIsMade(bool $isKnown, array $disk): void {
+		// files from before master-key mode
+		$this->hasEncryptedFiles = !$isKnown;
+		$storage = $this->storageOn($isKnown ? Host::at($this->dir . '-gone') : null);
+		$storage->disk = $disk;
+		$this->generate($storage, 'master_9');
+		$this->assertSame($disk + ['master_9.publicKey' => 'new', 'master_9.privateKey' => 'new'], $storage->disk);
+	}
+
+	/** @param array<string, string> $disk */
+	private function assertNoMasterKeyIsMade(?Host $host, array $disk, string $id): void {
+		$storage = $this->storageOn($host);
+		$storage->disk = $disk;
+		try {
+			$this->generate($storage, $id);
+			$this->fail('it was made');
+		} catch (GenericEncryptionException $e) {
+			$this->assertSame($disk, $storage->disk);
+			$this->assertStringContainsString('[refused]', $e->getMessage());
+		}
+	}
+
+	/** As KeyManager::validateMasterKey() does. */
+	private function generate(RemoteKeyStorage $storage, string $id): void {
+		$halves = [];
+		foreach (['publicKey', 'privateKey'] as $half) {
+			$halves[] = $storage->getSystemUserKey($id . '.' . $half, self::MODULE);
+		}
+		$this->assertSame(['', ''], $halves);
+		$storage->setSystemUserKey($id . '.publicKey', 'new', self::MODULE);
+		$storage->setSystemUserKey($id . '.privateKey', 'new', self::MODULE);
+	}
+
 	private function storageOn(?Host $host): RemoteKeyStorage {
-		return new RemoteKeyStorage(
+		$storage = null;
+		$guard = new MasterKeyGuard(
+			static function () use (&$storage): array {
+				return array_keys($storage->disk);
+			},
+			fn (): bool => $this->hasEncryptedFiles
+		);
+		return $storage = new RemoteKeyStorage(
 			$this->createStub(View::class),
 			$this->createStub(Util::class),
 			$this->createStub(ICrypto::class),
 			$this->createStub(IConfig::class),
+			$guard,
 			$host
 		);
 	}
