@@ -37,11 +37,7 @@ final class Forget extends RemoteKeyCommand {
 			);
 		}
 		$this->workshop->moved()->dropCaches();
-		foreach (self::FILES as $file) {
-			$host->folder()->remove($file);
-		}
-		// what a killed process left of them, under StateFolder's temporary names
-		foreach (preg_grep('/\A\..+\.new\z/', scandir($host->folder()->path()) ?: []) ?: [] as $file) {
+		foreach (array_merge(self::FILES, $host->folder()->leftovers()) as $file) {
 			$host->folder()->remove($file);
 		}
 		$host->reload();

@@ -12,6 +12,9 @@ namespace OCA\RemoteKeyStorage\State;
  */
 class StateFolder {
 	private const LOCK_POLL_MICROSECONDS = 10000;
+	private const TEMPORARY = '/\A\..+\.new\z/';
+	/** Far longer than a write takes. Process ids tell nothing: web server and cron may be in containers of their own. */
+	private const TEMPORARY_SECONDS = 60;
 
 	private string $path;
 
@@ -74,6 +77,7 @@ class StateFolder {
 	 * @throws StateError state_write
 	 */
 	public function write(string $name, #[\SensitiveParameter] string $bytes, bool $durable = true): void {
+		$this->sweep();
 		$temporary = $this->file('.' . $name . '.' . getmypid() . '.new');
 		if (is_link($temporary) || file_exists($temporary)) {
 			@unlink($temporary);
@@ -93,6 +97,11 @@ class StateFolder {
 				'look for a full disk, a read-only mount, or files of another user in it'
 			);
 		}
+	}
+
+	/** Temporary names that killed processes left behind; they may hold credentials. @return list<string> */
+	public function leftovers(): array {
+		return array_values(preg_grep(self::TEMPORARY, @scandir($this->path) ?: []) ?: []);
 	}
 
 	/** Durable; a file that is not there is no error. @throws StateError state_write */
@@ -155,6 +164,15 @@ class StateFolder {
 				$what . ' must belong to the user this runs as (uid ' . posix_geteuid() . '), it belongs to uid ' . fileowner($path),
 				'run occ and the heartbeat as the owner of config.php'
 			);
+		}
+	}
+
+	private function sweep(): void {
+		foreach ($this->leftovers() as $name) {
+			$time = @filemtime($this->file($name));
+			if ($time !== false && abs(time() - $time) > self::TEMPORARY_SECONDS) {
+				@unlink($this->file($name));
+			}
 		}
 	}
 

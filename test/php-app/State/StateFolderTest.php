@@ -80,6 +80,17 @@ final class StateFolderTest extends TestCase {
 		$this->assertSame(['.', '..', 'link.json'], scandir($this->dir));
 	}
 
+	public function testAWriteSweepsWhatKilledProcessesLeft(): void {
+		$now = time();
+		$left = ['.client.json.7.new' => $now - 61, '.link.json.1.new' => $now + 61, '.client.json.8.new' => $now - 50, 'my.new' => $now - 61];
+		foreach ($left as $name => $time) {
+			touch($this->dir . '/' . $name, $time);
+		}
+		$this->assertSame(['.client.json.7.new', '.client.json.8.new', '.link.json.1.new'], $this->folder->leftovers());
+		$this->folder->write('link.json', 'x');
+		$this->assertSame(['.', '..', '.client.json.8.new', 'link.json', 'my.new'], scandir($this->dir));
+	}
+
 	public function testWaitingForTheLockEnds(): void {
 		$held = $this->folder->lock(0);
 		$this->assertNull($this->folder->tryLock());
