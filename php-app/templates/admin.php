@@ -17,6 +17,7 @@ $outcomes = [
 	'released' => 'released',
 	'denied' => 'denied',
 	'held' => 'waits for approval',
+	'not_found' => 'not known there',
 	'unavailable' => 'not reached',
 ];
 ?>

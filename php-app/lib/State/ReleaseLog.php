@@ -20,7 +20,7 @@ class ReleaseLog {
 	/**
 	 * Never throws: a full disk must not cost a release that has already happened.
 	 *
-	 * @param string $outcome released | denied | held | unavailable
+	 * @param string $outcome released | denied | held | not_found | unavailable
 	 * @param string $code "" or the error code
 	 */
 	public function add(string $reason, string $outcome, string $code, int $milliseconds): void {

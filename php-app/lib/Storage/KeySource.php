@@ -15,6 +15,8 @@ use OCA\RemoteKeyStorage\Wire\WireError;
 
 /** Answers "the bytes of this remote key, please" from RAM, or by one exchange per host at a time. */
 class KeySource {
+	private const OUTCOMES = ['approval_pending' => 'held', 'not_found' => 'not_found'];
+
 	private Host $host;
 	/** @var callable(): int */
 	private $clock;
@@ -143,7 +145,7 @@ class KeySource {
 			return $answer;
 		} catch (WireError $e) {
 			$code = $e->code();
-			$outcome = $e->isDenial() ? 'denied' : ($code === 'approval_pending' ? 'held' : 'unavailable');
+			$outcome = $e->isDenial() ? 'denied' : (self::OUTCOMES[$code] ?? 'unavailable');
 			$this->host->refused($e);
 			throw $e;
 		} catch (StateError $e) {

@@ -121,6 +121,24 @@ final class KeySourceTest extends TestCase {
 		}
 	}
 
+	/** @return array<string, array{int, string, string}> */
+	public function outcomes(): array {
+		return [
+			'refused' => [423, 'locked', 'denied'],
+			'waiting for a person' => [202, 'approval_pending', 'held'],
+			'a key the server does not hold' => [404, 'not_found', 'not_found'],
+			'closed' => [503, 'sealed', 'unavailable'],
+		];
+	}
+
+	/** @dataProvider outcomes */
+	public function testTheLogTellsOneRefusalFromAnother(int $status, string $code, string $outcome): void {
+		$this->server->behave(['/v1/open' => [$status, ['code' => $code]]]);
+		$this->refused();
+		$newest = $this->host->releases()->recent()[0];
+		$this->assertSame([$outcome, $code], [$newest['outcome'], $newest['code']]);
+	}
+
 	public function testAPurgeMeansANewRelease(): void {
 		$this->keys->get(self::ID);
 		$this->host->purgeMarker()->raise();
