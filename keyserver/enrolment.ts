@@ -5,13 +5,13 @@ import type { Clock, RandomBytes } from '../platform/clock.ts';
 import { encodeBase64Url, sha256 } from '../platform/encoding.ts';
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Store } from '../platform/store.ts';
-import { encodeBase32 } from './base32.ts';
 import { totpItem } from './client.ts';
 import type { IssuedCertificate } from './identity.ts';
 import { linkText } from './link.ts';
 import { startChain } from './link-store.ts';
 import type { Database } from './schema.ts';
 
+import { totpSecretText } from './totp.ts';
 import type { Vault } from './vault.ts';
 
 /** How long an enrolment code waits for its use. */
@@ -141,7 +141,7 @@ export async function enrol(request: EnrolRequest, source: string, deps: Enrolme
   return {
     clientId: client,
     token: encodeBase64Url(token),
-    totpSecret: encodeBase32(totp),
+    totpSecret: totpSecretText(totp),
     link: encodeBase64Url(link),
     ...(certificate !== null && { certificate: certificate.pem }),
     ca: deps.ca,

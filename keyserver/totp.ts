@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { generateSync, ScureBase32Plugin } from 'otplib';
 import { constantTimeEqual } from '../platform/encoding.ts';
 
 /** RFC 6238 with SHA-1, 6 digits and steps of 30 s. */
@@ -9,14 +9,21 @@ export function totpStep(now: number): number {
   return Math.floor(now / stepMillis);
 }
 
-/** The code of one step (RFC 4226, section 5.3). */
+/** The code of one step: a TOTP code is the HOTP code whose counter is the step (RFC 6238, section 4.2). */
 export function totpCode(secret: Uint8Array, step: number): string {
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(step));
-  const mac = createHmac('sha1', secret).update(counter).digest();
-  const offset = mac.readUInt8(19) & 0xf;
-  const value = mac.readUInt32BE(offset) & 0x7fff_ffff;
-  return String(value % 10 ** digits).padStart(digits, '0');
+  return generateSync({ strategy: 'hotp', secret, counter: step, digits, algorithm: 'sha1' });
+}
+
+const base32 = new ScureBase32Plugin();
+
+/** The form in which a secret travels: base32 without padding (RFC 4648, section 6). */
+export function totpSecretText(secret: Uint8Array): string {
+  return base32.encode(secret, { padding: false });
+}
+
+/** The bytes of a secret's text; throws for anything that is no base32. */
+export function totpSecretBytes(text: string): Buffer {
+  return Buffer.from(base32.decode(text));
 }
 
 /**

@@ -2,8 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { Clock } from '../../platform/clock.ts';
 import { sha256 } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { decodeBase32 } from '../base32.ts';
-import { totpCode, totpStep } from '../totp.ts';
+import { totpCode, totpSecretBytes, totpStep } from '../totp.ts';
 import { type Answer, Line } from './call.ts';
 import { type LinkState, readLinkState, writeLinkState } from './link-state.ts';
 
@@ -86,7 +85,7 @@ export class ChainedClient {
     const time = this.#nextTime(state);
     const { fingerprint, bootId, clock } = this.#host;
     const body = { link, time, fingerprint, bootId, reason, seen: state.seen };
-    const totp = totpCode(decodeBase32(this.credentials.totpSecret), totpStep(clock.now()));
+    const totp = totpCode(totpSecretBytes(this.credentials.totpSecret), totpStep(clock.now()));
     const answer = await this.#call('POST', '/v1/open', body, { 'X-TOTP': totp });
     if (answer.status === 200) this.#keep({ current: link, next: answer.body.next as string, time });
     return answer;

@@ -18,6 +18,7 @@ const mayImport: Record<Room, readonly (Room | `${Room}/${string}`)[]> = {
 const wrappers: Record<string, readonly string[]> = {
   ssh2: ['patcher/ssh-connection.ts', 'patcher/ssh-transport.ts', 'patcher/known-hosts.ts'],
   '@peculiar/x509': ['keyserver/certificates.ts'],
+  otplib: ['keyserver/totp.ts'],
   'node-forge': ['patcher/vendor-signature.ts'],
   'node:sqlite': ['platform/sqlite.ts', 'platform/sqlite-dialect.ts'],
   'node:child_process': ['platform/run.ts', 'platform/launch.mjs'],

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { decodeBase32 } from '../../keyserver/base32.ts';
 import { totpItem } from '../../keyserver/client.ts';
 import { findClient, resetClient, revokeClient } from '../../keyserver/client-admin.ts';
 import { codeLifetimeMs, enrol, enrolRequest } from '../../keyserver/enrolment.ts';
 import { isWithin } from '../../keyserver/network.ts';
+import { totpSecretBytes } from '../../keyserver/totp.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { sha256 } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
@@ -108,7 +108,7 @@ describe('enrol()', () => {
     expect(row?.state).toBe('enrolled');
     expect(Buffer.from(row?.token_hash ?? [])).toEqual(sha256(Buffer.from(told.token, 'base64url')));
     const sealed = row?.totp_sealed ?? new Uint8Array();
-    expect(test.vault.open(totpItem(client), sealed)).toEqual(decodeBase32(told.totpSecret));
+    expect(test.vault.open(totpItem(client), sealed)).toEqual(totpSecretBytes(told.totpSecret));
     expect(Buffer.from(links[0]?.hash ?? [])).toEqual(sha256(Buffer.from(told.link, 'base64url')));
     const everything = JSON.stringify(await state(), (_, value) =>
       value instanceof Uint8Array ? Buffer.from(value).toString('base64url') : value,
