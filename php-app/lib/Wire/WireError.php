@@ -79,9 +79,16 @@ class WireError extends \RuntimeException {
 		return $this->serverTime;
 	}
 
-	/** The server was reached and refuses this client: caches must go. */
+	/**
+	 * The server was reached and refuses this client: caches must go. By status, so that a gate this version has not heard
+	 * of counts too; by code for a refusal the breaker repeats.
+	 */
 	public function isDenial(): bool {
-		return in_array($this->errorCode, ['unauthorized', 'source_refused', 'locked', 'killed'], true);
+		if (in_array($this->errorCode, ['bad_answer', 'grant_refused'], true)) {
+			return false;
+		}
+		return in_array($this->status, [401, 403, 423], true)
+			|| in_array($this->errorCode, ['unauthorized', 'source_refused', 'locked', 'killed'], true);
 	}
 
 	/** Another key server of the list may do better: this one was not reached or cannot serve anybody now. */

@@ -97,11 +97,15 @@ final class KeySourceTest extends TestCase {
 		return [
 			'unauthorized' => [401, 'unauthorized', true],
 			'source refused' => [403, 'source_refused', true],
+			'refused by a gate of a later version' => [403, 'certificate_refused', true],
 			'locked' => [423, 'locked', true],
 			'killed' => [503, 'killed', true],
 			'sealed' => [503, 'sealed', false],
 			'degraded' => [503, 'degraded', false],
 			'too often' => [429, 'rate_limited', false],
+			'stale, although said twice' => [409, 'stale_message', false],
+			'held for approval' => [202, 'approval_pending', false],
+			'no such key' => [404, 'not_found', false],
 			'a proxy in between' => [502, 'nothing_known', false],
 		];
 	}

@@ -19,6 +19,8 @@ final class AnswerTest extends TestCase {
 		$this->assertSame(['rate_limited', 429, 17, false], [$error->code(), $error->status(), $error->retryAfter(), $error->isDenial()]);
 		$error = $this->refusalOf(423, self::PROBLEM, '{"code":"locked","reason":"fork"}');
 		$this->assertSame(['locked', 'fork', true], [$error->code(), $error->detail(), $error->isDenial()]);
+		$error = $this->refusalOf(403, self::PROBLEM, '{"code":"grant_refused"}');
+		$this->assertFalse($error->isDenial(), 'it is the grant that is refused, not the client');
 		$error = $this->refusalOf(409, self::PROBLEM, '{"code":"stale_message","serverTime":1700000000000}');
 		$this->assertSame([1700000000000, false], [$error->serverTime(), $error->isDenial()]);
 		$error = $this->refusalOf(202, self::JSON, '{"approval":"ab12","retryAfter":5}');
