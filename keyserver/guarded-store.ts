@@ -37,14 +37,17 @@ export function guardStore(store: Store<Database>, databasePath: string, clock: 
   };
 }
 
-/** Whether a transaction can be put on disk now; really writes (a page that says the same as before). */
+/** More than an exchange writes: on a full disk a single page may still find room where an exchange does not. */
+const probeFilling = Buffer.alloc(32_768);
+
+/** Whether a transaction as large as an exchange's can be put on disk now; really writes. */
 export async function isWritable(store: Store<Database>): Promise<boolean> {
   try {
     await store.transaction((tx) =>
       tx
-        .updateTable('server_secret')
-        .set((eb) => ({ created_at: eb.ref('created_at') }))
-        .where('name', '=', 'audit-key')
+        .insertInto('write_probe')
+        .values({ id: 1, filling: probeFilling })
+        .onConflict((conflict) => conflict.column('id').doUpdateSet({ filling: probeFilling }))
         .execute(),
     );
     return true;

@@ -15,6 +15,7 @@ export interface Database extends AuditTables {
   certificate: CertificateTable;
   server_secret: ServerSecretTable;
   switch: SwitchTable;
+  write_probe: WriteProbeTable;
 }
 
 /** One enrolled host and what its owner decided about it; changed by commands, hardly ever by requests. */
@@ -134,6 +135,12 @@ export interface SwitchTable {
   reason: string | null;
 }
 
+/** One row that is written to see whether the disk takes as much as an exchange needs. */
+export interface WriteProbeTable {
+  id: 1;
+  filling: Uint8Array;
+}
+
 const tables: Migration = {
   async up(db: Kysely<unknown>) {
     await db.schema
@@ -223,6 +230,11 @@ const tables: Migration = {
       .addColumn('name', 'text', (c) => c.primaryKey())
       .addColumn('since', 'integer', (c) => c.notNull())
       .addColumn('reason', 'text')
+      .execute();
+    await db.schema
+      .createTable('write_probe')
+      .addColumn('id', 'integer', (c) => c.primaryKey())
+      .addColumn('filling', 'blob', (c) => c.notNull())
       .execute();
     await db.schema
       .createTable('audit')
