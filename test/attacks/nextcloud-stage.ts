@@ -1,13 +1,15 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { run } from '../../platform/run.ts';
 import { Doors } from '../e2e/doors.ts';
 import { Browser } from '../harness/nextcloud-client.ts';
+import { isRoot } from '../harness/nextcloud-files.ts';
 import { NextcloudInstance } from '../harness/nextcloud-instance.ts';
 import type { NextcloudTree } from '../harness/nextcloud-tree.ts';
 import { damageFile, failToDecrypt, nextcloudLog } from './failing-decryption.ts';
 import { type Moved, moveIn } from './moving-in.ts';
 import type { Scene } from './scene.ts';
+import { filesBelow } from './stolen-disk.ts';
 import type { StolenDisk } from './thief.ts';
 
 /** One Nextcloud before and after its keys were moved, used by every door both times. */
@@ -29,14 +31,23 @@ export interface NextcloudStage extends Moved {
 
 const probe = join(import.meta.dirname, '..', 'e2e', 'probe-app');
 
-/** Folders of an instance that its server writes to; the release below its code is nobody's secret. */
-export function ownFolders(instance: NextcloudInstance): string[] {
-  return readdirSync(instance.base)
-    .filter(
-      (name) =>
-        !/^(?:html|work-[0-9]+)$/.test(name) || (name === 'html' && existsSync(join(instance.base, 'html', '.copied'))),
-    )
-    .map((name) => join(instance.base, name));
+/** Every file of an instance but those that are as the release brought them, which are nobody's secret. */
+export function* ownFiles({ instance }: NextcloudStage): Generator<string> {
+  // as root its code is an overlay: what was changed lies in the upper folder
+  const aside = isRoot() ? /^(?:html|work-[0-9]+)$/ : /^work-[0-9]+$/;
+  const folders = readdirSync(instance.base).filter((name) => !aside.test(name));
+  for (const name of folders) {
+    const folder = join(instance.base, name);
+    const released = /^(?:html|upper-[0-9]+)$/.test(name);
+    const skip = (path: string): boolean =>
+      released && isSame(path, join(instance.tree.folder, relative(folder, path)));
+    yield* filesBelow([folder], { skip });
+  }
+}
+
+function isSame(path: string, original: string): boolean {
+  if (!existsSync(original) || statSync(original).size !== statSync(path).size) return false;
+  return readFileSync(original).equals(readFileSync(path));
 }
 
 export async function stageNextcloud(scene: Scene, tree: NextcloudTree): Promise<NextcloudStage> {

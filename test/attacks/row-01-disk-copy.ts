@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { relative } from 'node:path';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { isRoot, webUser } from '../harness/nextcloud-files.ts';
 import { type Attack, control, Findings, skipped } from './attack.ts';
 import { keyNeedles, needlesOf } from './key-needles.ts';
@@ -7,7 +8,7 @@ import type { Thief } from './key-search.ts';
 import { isInRam } from './mount-table.ts';
 import { NeedleIndex } from './needle-index.ts';
 import { openKeyBlob } from './nextcloud-crypto.ts';
-import { type NextcloudStage, ownFolders } from './nextcloud-stage.ts';
+import { type NextcloudStage, ownFiles } from './nextcloud-stage.ts';
 import { filesBelow, placesOf, searchFiles } from './stolen-disk.ts';
 import { readStolenFile, secretOf } from './thief.ts';
 
@@ -39,6 +40,13 @@ function* writtenElsewhere(stage: NextcloudStage, without: readonly string[]): G
   yield* filesBelow(elsewhere, { without, skip });
 }
 
+/** Nextclouds and key servers of tests that run beside this one stand for other machines. */
+function otherTests(): string[] {
+  return readdirSync(tmpdir())
+    .filter((name) => /^latchkey-/.test(name))
+    .map((name) => join(tmpdir(), name));
+}
+
 export const diskCopyRow: Attack = {
   row: '1',
   attackerHas: "a copy of the server's disk, or an old backup; key server unreachable for the copy",
@@ -52,6 +60,7 @@ export const diskCopyRow: Attack = {
     const { user } = instance.admin;
     const thief = thiefWith(stage);
 
+    scene.say('searching the disk as it was, and as it is');
     const stolen = searchFiles(filesBelow([before.folder]), thief, scene.folder);
     control(stolen.hits.length > 0, 'the search finds no key on the disk of a stock instance');
     const masters = new Set(stolen.hits.map((hit) => hit.secret)).size;
@@ -63,10 +72,10 @@ export const diskCopyRow: Attack = {
     }
 
     const found = new Findings();
-    const own = searchFiles(filesBelow(ownFolders(instance)), thief, scene.folder);
+    const own = searchFiles(ownFiles(stage), thief, scene.folder);
     control(own.files > 100, `only ${own.files} files were looked at`);
     found.expect(own.hits.length === 0, `found in ${placesOf(own.hits, instance.base)}`);
-    const strewn = [...writtenElsewhere(stage, [instance.base, scene.folder])];
+    const strewn = [...writtenElsewhere(stage, [instance.base, scene.folder, ...otherTests()])];
     const onDisk = searchFiles(
       strewn.filter((path) => !isInRam(path)),
       thief,
