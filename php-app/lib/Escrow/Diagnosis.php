@@ -10,7 +10,8 @@ namespace OCA\RemoteKeyStorage\Escrow;
 final class Diagnosis {
 	/**
 	 * @param array<string, mixed> $facts what Report::gather() collected
-	 * @param array<string, mixed> $trouble hookFailure, masterKeyEnabled, encryptionEnabled, failure, rollbackSuspectedAt
+	 * @param array<string, mixed> $trouble hookFailure, masterKeyEnabled, encryptionEnabled, failure, rollbackSuspectedAt,
+	 *     clockBehind (ms)
 	 * @return list<array{code: string, message: string, hint: string, blocking: bool}>
 	 */
 	public static function problems(array $facts, array $trouble): array {
@@ -101,6 +102,16 @@ final class Diagnosis {
 				true,
 				'the key server could not be used lately (' . ($facts['breaker']['code'] ?? 'unknown') . ')',
 				'see that it runs and is unsealed and the tunnel is up, then run `occ remotekey:verify`',
+			);
+		}
+		if ($trouble['clockBehind'] !== null) {
+			$seconds = intdiv(abs($trouble['clockBehind']) + 500, 1000);
+			$add(
+				'clock_skew',
+				true,
+				'the clock of this server is ' . $seconds . ' s ' . ($trouble['clockBehind'] > 0 ? 'behind' : 'ahead of')
+					. ' that of the key server, which therefore refuses what it says',
+				'set time synchronisation right on both (`timedatectl`), then run `occ remotekey:verify`',
 			);
 		}
 		if ($trouble['rollbackSuspectedAt'] !== null) {

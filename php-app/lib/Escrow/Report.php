@@ -29,7 +29,8 @@ final class Report {
 	 *
 	 * @return array{
 	 *     enrolled: bool, clientId: string|null, urls: list<string>, keys: list<string>, localKeys: list<string>,
-	 *     masterKeyId: string|null, masterKeyIdInDatabase: string, cache: array{apcu: bool, tmpfs: string|null, store: string, age: int|null},
+	 *     masterKeyId: string|null, masterKeyIdInDatabase: string,
+	 *     cache: array{apcu: bool, tmpfs: string|null, store: string, age: int|null},
 	 *     link: array{present: bool, time: int|null}, breaker: array<string, mixed>,
 	 *     lastReleases: list<array<string, mixed>>, sessionsKeyFree: bool, exceptionArgsIgnored: bool, hook: string,
 	 *     version: string, dir: string|null, problems: list<array{code: string, message: string, hint: string, blocking: bool}>
@@ -60,11 +61,15 @@ final class Report {
 			'encryptionEnabled' => $this->config->getAppValue('core', 'encryption_enabled', 'no') === 'yes',
 			'failure' => null,
 			'rollbackSuspectedAt' => null,
+			'clockBehind' => null,
 		];
 		try {
 			$facts['localKeys'] = $this->disk->ids();
 			$facts = $this->host === null ? $facts : $this->read($this->host, $facts);
-			$trouble['rollbackSuspectedAt'] = $this->host === null ? null : $this->host->releases()->rollbackSuspectedAt();
+			if ($this->host !== null) {
+				$trouble['rollbackSuspectedAt'] = $this->host->releases()->rollbackSuspectedAt();
+				$trouble['clockBehind'] = $this->host->releases()->clockBehind();
+			}
 		} catch (\Throwable $error) {
 			$trouble['failure'] = Failure::from($error);
 		}

@@ -10,6 +10,8 @@ namespace OCA\RemoteKeyStorage\State;
 class ReleaseLog {
 	private const FILE = 'releases.json';
 	private const KEPT = 20;
+	/** What a one-time code forgives; a message's time may be 60 s off. */
+	private const CLOCK_MS = 30000;
 
 	private StateFolder $folder;
 
@@ -45,6 +47,25 @@ class ReleaseLog {
 	}
 
 	/**
+	 * Never throws.
+	 *
+	 * @param int $behind ms this host's clock was behind the key server's when that refused it; 0 when it did not refuse
+	 */
+	public function noteClock(int $behind): void {
+		$behind = abs($behind) > self::CLOCK_MS ? $behind : null;
+		$log = $this->load();
+		if ($log['clock'] !== $behind) {
+			$log['clock'] = $behind;
+			$this->store($log);
+		}
+	}
+
+	/** ms this host's clock is behind the key server's (ahead: negative) if that may be why it is refused, else null. */
+	public function clockBehind(): ?int {
+		return $this->load()['clock'];
+	}
+
+	/**
 	 * Newest first.
 	 *
 	 * @return list<array{time: int, reason: string, outcome: string, code: string, ms: int, sapi: string}> time in ms
@@ -58,7 +79,7 @@ class ReleaseLog {
 		return $this->load()['rollback'];
 	}
 
-	/** @return array{releases: list<array<string, mixed>>, rollback: int|null} */
+	/** @return array{releases: list<array<string, mixed>>, rollback: int|null, clock: int|null} */
 	private function load(): array {
 		try {
 			$log = json_decode($this->folder->read(self::FILE) ?? '', true, 4);
@@ -67,10 +88,11 @@ class ReleaseLog {
 		}
 		$releases = is_array($log) && is_array($log['releases'] ?? null) ? $log['releases'] : [];
 		$rollback = is_array($log) && is_int($log['rollback'] ?? null) ? $log['rollback'] : null;
-		return ['releases' => array_values(array_filter($releases, 'is_array')), 'rollback' => $rollback];
+		$clock = is_array($log) && is_int($log['clock'] ?? null) ? $log['clock'] : null;
+		return ['releases' => array_values(array_filter($releases, 'is_array')), 'rollback' => $rollback, 'clock' => $clock];
 	}
 
-	/** @param array{releases: list<array<string, mixed>>, rollback: int|null} $log */
+	/** @param array{releases: list<array<string, mixed>>, rollback: int|null, clock: int|null} $log */
 	private function store(array $log): void {
 		try {
 			$this->folder->write(self::FILE, json_encode($log, JSON_THROW_ON_ERROR) . "\n", false);

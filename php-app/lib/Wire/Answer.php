@@ -19,9 +19,18 @@ class Answer {
 	}
 
 	/**
+	 * @param int|null $retryAfter seconds, from the headers
+	 * @param int|null $date ms, from the headers
 	 * @throws WireError for every status but 200 and 201, with the server's problem code
 	 */
-	public static function parse(int $status, string $type, #[\SensitiveParameter] string $body, ?int $retryAfter): self {
+	public static function parse(
+		int $status,
+		string $type,
+		#[\SensitiveParameter]
+		string $body,
+		?int $retryAfter,
+		?int $date = null
+	): self {
 		$isProblem = $status !== 200 && $status !== 201 && $status !== 202;
 		$expected = $isProblem ? 'application/problem+json' : 'application/json';
 		$fields = strtolower(trim(explode(';', $type)[0])) === $expected ? json_decode($body, true, 16) : null;
@@ -29,7 +38,7 @@ class Answer {
 			throw new WireError('bad_answer', 'the key server answered ' . $status . ' without a JSON object', $status);
 		}
 		if ($isProblem || $status === 202) {
-			throw self::problem($status, $fields, $retryAfter);
+			throw self::problem($status, $fields, $retryAfter, $date);
 		}
 		return new self($status, $fields);
 	}
@@ -123,7 +132,7 @@ class Answer {
 	}
 
 	/** @param array<string, mixed> $fields */
-	private static function problem(int $status, array $fields, ?int $retryAfter): WireError {
+	private static function problem(int $status, array $fields, ?int $retryAfter, ?int $date): WireError {
 		$code = $status === 202 ? 'approval_pending' : $fields['code'] ?? null;
 		if (!is_string($code) || preg_match('/\A[a-z][a-z0-9_]{1,63}\z/', $code) !== 1) {
 			return new WireError('bad_answer', 'the key server answered ' . $status . ' without a problem code', $status);
@@ -131,7 +140,7 @@ class Answer {
 		$detail = $fields['reason'] ?? $fields['approval'] ?? $fields['field'] ?? '';
 		$detail = is_string($detail) && preg_match('/\A[A-Za-z0-9._:-]{1,128}\z/', $detail) === 1 ? $detail : '';
 		$wait = $fields['retryAfter'] ?? $retryAfter;
-		$time = $fields['serverTime'] ?? null;
+		$time = $fields['serverTime'] ?? $date;
 		return new WireError(
 			$code,
 			'the key server answered ' . $status . ' ' . $code . ($detail === '' ? '' : ' (' . $detail . ')'),

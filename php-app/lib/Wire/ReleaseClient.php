@@ -202,21 +202,31 @@ class ReleaseClient {
 	}
 
 	/**
-	 * A stale message was ignored by the server, so saying it again with a newer time is safe; once.
+	 * A stale message was ignored by the server, so saying it again with a newer time is safe; once. And if clocks are the
+	 * reason of a refusal, the administrator shall know by how much they differ.
 	 *
 	 * @param callable(): array<string, mixed> $attempt
 	 * @return array<string, mixed>
 	 */
 	private function freshly(callable $attempt): array {
 		try {
-			return $attempt();
-		} catch (WireError $e) {
-			if ($e->code() !== 'stale_message' || $e->serverTime() === null) {
-				throw $e;
+			try {
+				$result = $attempt();
+			} catch (WireError $e) {
+				if ($e->code() !== 'stale_message' || $e->serverTime() === null) {
+					throw $e;
+				}
+				$this->links->rebase($e->serverTime());
+				$result = $attempt();
 			}
-			$this->links->rebase($e->serverTime());
-			return $attempt();
+		} catch (WireError $e) {
+			if ($e->serverTime() !== null) {
+				$this->log->noteClock($e->serverTime() - ($this->clock)());
+			}
+			throw $e;
 		}
+		$this->log->noteClock(0);
+		return $result;
 	}
 
 	/**

@@ -18,6 +18,7 @@ class Transport {
 	private float $deadline;
 	private string $body = '';
 	private ?int $retryAfter = null;
+	private ?int $date = null;
 
 	/**
 	 * @param string $caFile PEM file; nothing else is trusted
@@ -48,6 +49,9 @@ class Transport {
 			CURLOPT_HEADERFUNCTION => function ($curl, string $line): int {
 				if (preg_match('/\Aretry-after: *([0-9]{1,6})\s*\z/i', $line, $match) === 1) {
 					$this->retryAfter = (int)$match[1];
+				} elseif (preg_match('/\Adate: *([\x21-\x7e][\x20-\x7e]{0,63}?)\s*\z/i', $line, $match) === 1) {
+					$date = \DateTimeImmutable::createFromFormat(DATE_RFC7231, $match[1], new \DateTimeZone('UTC'));
+					$this->date = $date === false ? null : $date->getTimestamp() * 1000;
 				}
 				return strlen($line);
 			},
@@ -74,6 +78,7 @@ class Transport {
 		}
 		$this->body = '';
 		$this->retryAfter = null;
+		$this->date = null;
 		$this->set([
 			CURLOPT_URL => $this->endpoint->at($path),
 			CURLOPT_CUSTOMREQUEST => $method,
@@ -94,7 +99,8 @@ class Transport {
 			curl_getinfo($this->curl, CURLINFO_RESPONSE_CODE),
 			(string)curl_getinfo($this->curl, CURLINFO_CONTENT_TYPE),
 			$body,
-			$this->retryAfter
+			$this->retryAfter,
+			$this->date
 		);
 	}
 

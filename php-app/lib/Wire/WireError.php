@@ -41,7 +41,7 @@ class WireError extends \RuntimeException {
 	 * @param int $status HTTP status, 0 when there was no answer
 	 * @param int|null $retryAfter seconds
 	 * @param string $detail "reason" of a 423, "approval" of a 202, else ''
-	 * @param int|null $serverTime ms, with stale_message
+	 * @param int|null $serverTime ms; to the second where only the answer's header told it, null without an answer
 	 */
 	public function __construct(
 		string $errorCode,

@@ -19,6 +19,7 @@ final class DiagnosisTest extends TestCase {
 	];
 	private const CALM = [
 		'hookFailure' => null, 'masterKeyEnabled' => true, 'encryptionEnabled' => true, 'failure' => null, 'rollbackSuspectedAt' => null,
+		'clockBehind' => null,
 	];
 
 	/** @return list<array{array<string, mixed>, array<string, mixed>, string, string}> */
@@ -34,6 +35,7 @@ final class DiagnosisTest extends TestCase {
 			[['masterKeyIdInDatabase' => ''], [], 'master_key_id_changed', 'bad'],
 			[['breaker' => $broken], [], 'breaker_open', 'bad'],
 			[[], ['rollbackSuspectedAt' => 1], 'server_rollback_suspected', 'bad'],
+			[[], ['clockBehind' => 183000], 'clock_skew', 'bad'],
 			[['sessionsKeyFree' => false], [], 'sessions_hold_key', 'warn'],
 			[['exceptionArgsIgnored' => false], [], 'exception_args_logged', 'warn'],
 			[['keys' => [], 'localKeys' => ['master_1.privateKey']], [], 'keys_local', 'warn'],
@@ -52,6 +54,13 @@ final class DiagnosisTest extends TestCase {
 		$facts['problems'] = Diagnosis::problems($facts, $trouble + self::CALM);
 		$this->assertSame([$code], array_column($facts['problems'], 'code'));
 		$this->assertSame($level, Headline::of($facts)['level']);
+	}
+
+	public function testClockSkewTellsHowMuchAndWhichWay(): void {
+		foreach ([183400 => '183 s behind that', -61500 => '62 s ahead of that'] as $behind => $words) {
+			$problems = Diagnosis::problems(self::FACTS, ['clockBehind' => $behind] + self::CALM);
+			$this->assertStringContainsString($words, $problems[0]['message']);
+		}
 	}
 
 	public function testAHealthyHostIsWorking(): void {

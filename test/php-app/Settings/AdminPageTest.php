@@ -33,6 +33,7 @@ final class AdminPageTest extends TestCase {
 			$report,
 			[
 				'hookFailure' => null, 'masterKeyEnabled' => true, 'encryptionEnabled' => true, 'failure' => null, 'rollbackSuspectedAt' => null,
+				'clockBehind' => null,
 			],
 		);
 		$_ = ['report' => $report, 'headline' => Headline::of($report), 'releases' => $releases, 'until' => 'soon'];

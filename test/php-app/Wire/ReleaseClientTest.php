@@ -112,6 +112,40 @@ final class ReleaseClientTest extends TestCase {
 		$this->assertCount(2, $this->server->requests('POST /v1/open'));
 	}
 
+	/** @return array<string, array{int, int|null}> seconds this clock is behind, ms told */
+	public function clocks(): array {
+		return ['much behind' => [183, 183000], 'much ahead' => [-183, -183000], 'as much as is forgiven' => [29, null]];
+	}
+
+	/** @dataProvider clocks */
+	public function testAStaleMessageTellsHowFarTheClocksAreApart(int $behind, ?int $told): void {
+		$now = 1700000000000;
+		file_put_contents($this->dir . '/link.json', json_encode(['time' => 0] + $this->link()));
+		$this->server->behave(['/v1/heartbeat' => [409, ['code' => 'stale_message', 'serverTime' => $now + $behind * 1000]]]);
+		try {
+			$this->clientAt($now)->heartbeat();
+			$this->fail('it was heard');
+		} catch (WireError $e) {
+			$this->assertSame('stale_message', $e->code());
+		}
+		$this->assertSame($told, $this->host->releases()->clockBehind());
+	}
+
+	public function testARefusedOneTimeCodeTellsHowFarTheClocksAreApart(): void {
+		$this->server->behave(['/v1/open' => [401, ['code' => 'unauthorized']], 'clockSeconds' => 90]);
+		$zone = date_default_timezone_get();
+		date_default_timezone_set('Asia/Tokyo');
+		$this->fails('unauthorized');
+		date_default_timezone_set($zone);
+		$this->assertEqualsWithDelta(90000, $this->host->releases()->clockBehind(), 3000);
+		$this->server->behave(['/v1/open' => 'lose-answer']);
+		$this->fails('unreachable');
+		$this->assertNotNull($this->host->releases()->clockBehind(), 'no answer tells nothing new');
+		$this->server->behave([]);
+		$this->release();
+		$this->assertNull($this->host->releases()->clockBehind());
+	}
+
 	public function testHeartbeatProvesTheNewestLink(): void {
 		$this->server->behave(['/v1/release' => 'lose-request']);
 		$this->fails('unreachable');
@@ -191,6 +225,16 @@ final class ReleaseClientTest extends TestCase {
 	/** @return array<string, mixed> */
 	private function release(): array {
 		return $this->host->client()->release([self::ID], 'cold');
+	}
+
+	private function clientAt(int $nowMs): ReleaseClient {
+		return new ReleaseClient(
+			$this->host->folder(),
+			$this->host->credentials(),
+			$this->host->links(),
+			$this->host->releases(),
+			static fn (): int => $nowMs
+		);
 	}
 
 	private function fails(string $code): void {

@@ -51,7 +51,7 @@ class KeyServer {
 		return 'https://127.0.0.1:' . $this->port;
 	}
 
-	/** @param array<string, mixed> $behaviour by path: "hang", "lose-request", "lose-answer" or [status, body]; policy; delayMs */
+	/** @param array<string, mixed> $behaviour by path: "hang", "lose-request", "lose-answer" or [status, body]; policy; delayMs; clockSeconds of the Date header */
 	public function behave(array $behaviour): void {
 		file_put_contents($this->folder . '/behaviour.json', json_encode($behaviour));
 	}

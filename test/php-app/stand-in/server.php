@@ -178,6 +178,7 @@ while (true) {
 		}
 		$bytes = is_string($answer) ? $answer : json_encode($answer);
 		$type = is_string($answer) ? 'text/html' : ($status >= 300 ? 'application/problem+json' : 'application/json');
-		fwrite($socket, 'HTTP/1.1 ' . $status . " X\r\nContent-Type: " . $type . "\r\nContent-Length: " . strlen($bytes) . "\r\n\r\n" . $bytes);
+		fwrite($socket, 'HTTP/1.1 ' . $status . " X\r\nContent-Type: " . $type . "\r\nContent-Length: " . strlen($bytes)
+			. "\r\nDate: " . gmdate(DATE_RFC7231, time() + (int)($behaviour['clockSeconds'] ?? 0)) . "\r\n\r\n" . $bytes);
 	}
 }
