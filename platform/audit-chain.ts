@@ -178,9 +178,9 @@ export interface AuditReport {
   readonly records: number;
   readonly head: AuditHead;
   readonly signatures: number;
-  /** Up to which record a signature vouches; 0 when there is none. */
+  /** Up to which record a signature vouches. */
   readonly signedTo: number;
-  readonly signedAt: number | null;
+  readonly signedAt: number;
 }
 
 interface SignatureRow {
@@ -192,7 +192,7 @@ interface SignatureRow {
 
 /**
  * Follows the chain record by record. Throws `audit_broken` naming the first record that was edited, removed or moved,
- * or the signature that vouches for records which are gone.
+ * or the signature that vouches for records which are gone. The first record must be signed.
  */
 export class AuditVerifier {
   readonly #signatures: Map<number, SignatureRow>;
@@ -235,12 +235,15 @@ export class AuditVerifier {
     if (last !== undefined && last.seq > this.#seq) {
       throw broken(this.#seq + 1, `records up to ${last.seq} were signed and are gone`);
     }
+    // whoever makes a log signs its first record: without that, a log rewritten from the start could pass as a young one
+    if (last === undefined || !this.#signatures.has(1))
+      throw broken(1, 'it is not signed, as the first record of every log is');
     return {
       records: this.#seq,
       head: { seq: this.#seq, hash: Buffer.from(this.#hash).toString('hex') },
       signatures: this.#signatures.size,
-      signedTo: last?.seq ?? 0,
-      signedAt: last?.time ?? null,
+      signedTo: last.seq,
+      signedAt: last.time,
     };
   }
 }

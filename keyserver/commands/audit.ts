@@ -26,10 +26,7 @@ function verify(options: AuditOptions, io: CommandIo): Promise<void> {
   return withServerData(options.data, async ({ store, auditKey }) => {
     const report = await store.read((tx) => verifyAudit(tx, auditKey));
     if (options.json === true) return printJson(io.terminal, { ok: true, ...report });
-    const signed =
-      report.signedAt === null
-        ? 'none signed yet'
-        : `${report.signedTo} signed, the last at ${showTime(report.signedAt)}`;
+    const signed = `${report.signedTo} signed, the last at ${showTime(report.signedAt)}`;
     io.terminal.stdout.write(
       `ok: ${report.records} records follow each other, ${signed}\nhead ${report.head.seq} ${report.head.hash}\n`,
     );

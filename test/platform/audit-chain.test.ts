@@ -95,12 +95,13 @@ describe('nextRecord()', () => {
 
 describe('AuditVerifier', () => {
   const rows = chainOf(9);
-  const signatures = [signatureAt(rows, 3), signatureAt(rows, 7)];
+  const first = signatureAt(rows, 1);
+  const signatures = [first, signatureAt(rows, 3), signatureAt(rows, 7)];
 
   test('passes an untouched log and tells how far it is signed', () => {
     const verifier = new AuditVerifier(signatures, keys.publicKey);
     for (const row of rows) verifier.add(row);
-    expect(verifier.finish()).toMatchObject({ records: 9, signatures: 2, signedTo: 7, signedAt: 77, head: { seq: 9 } });
+    expect(verifier.finish()).toMatchObject({ records: 9, signatures: 3, signedTo: 7, signedAt: 77, head: { seq: 9 } });
   });
 
   test('names a record whose text was edited', () => {
@@ -115,7 +116,7 @@ describe('AuditVerifier', () => {
       const head = fitted[index - 1] ?? { seq: 0, hash: genesisHash };
       fitted[index] = nextRecord(head, index === 4 ? { ...entry, client: 'lk-forged' } : entry);
     }
-    expect(verdict(fitted, [])).toBe('ok'); // nobody vouched for it yet
+    expect(verdict(fitted, [first])).toBe('ok'); // nobody vouched for it yet
     expect(verdict(fitted, signatures)).toBe(7);
   });
 
@@ -132,6 +133,12 @@ describe('AuditVerifier', () => {
     expect(verdict(rows.slice(0, 6), signatures)).toBe(7);
     expect(verdict([], signatures)).toBe(1);
     expect(verdict(rows.slice(0, 7), signatures)).toBe('ok');
+  });
+
+  test('refuses a log that was rewritten or emptied together with its signatures', () => {
+    expect(verdict(rows, [])).toBe(1);
+    expect(verdict([], [])).toBe(1);
+    expect(verdict(chainOf(9).slice(0, 2), [])).toBe(1);
   });
 
   test('refuses a signature by another key, and one that was moved to another record', () => {
