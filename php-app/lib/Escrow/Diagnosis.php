@@ -47,23 +47,7 @@ final class Diagnosis {
 		if ($facts['enrolled']) {
 			self::enrolled($facts, $trouble, $add);
 		}
-		if ($facts['hook'] !== 'off' && !$facts['sessionsKeyFree']) {
-			$add(
-				'sessions_hold_key',
-				false,
-				'the opened master key still reaches PHP sessions',
-				'keep sessions in memory (session.save_path on tmpfs) until the hook supports this version',
-			);
-		}
-		if (!$facts['exceptionArgsIgnored']) {
-			$add(
-				'exception_args_logged',
-				false,
-				'this PHP writes arguments of failed calls to the log',
-				'set zend.exception_ignore_args = On for the web server and for the command line',
-			);
-		}
-		return $problems;
+		return array_merge($problems, Leaks::problems($facts));
 	}
 
 	/**

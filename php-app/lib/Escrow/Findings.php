@@ -15,7 +15,8 @@ final class Findings {
 	 *     encryptionEnabled: bool, mode: string, masterKeyId: string, migrated: bool, enrolled: bool, hook: string,
 	 *     privateKeys: list<array{id: string, bytes: int, sha256: string, local: bool, remote: bool, opens: bool|null}>,
 	 *     foreignShareKeys: int, unreadableSamples: list<string>, sessionsKeyFree: bool, exceptionArgsIgnored: bool,
-	 *     copies: list<array{path: string, kind: string}>, integrity: list<string>, unsynced: bool
+	 *     apcuOnDisk: bool, swapInClear: list<string>, copies: list<array{path: string, kind: string}>,
+	 *     integrity: list<string>, unsynced: bool
 	 * } $facts
 	 * @return list<array{code: string, message: string, hint: string, blocking: bool}>
 	 */
@@ -52,7 +53,7 @@ final class Findings {
 			);
 		}
 		self::surroundings($facts, $add);
-		return $problems;
+		return array_merge($problems, Leaks::problems($facts));
 	}
 
 	public static function userKeyMode(): Failure {
@@ -110,22 +111,6 @@ final class Findings {
 		}
 		foreach ($facts['unreadableSamples'] as $path) {
 			$add('sample_unreadable', false, 'Nextcloud cannot decrypt ' . $path, 'older damage: moving makes it no better and no worse');
-		}
-		if (!$facts['sessionsKeyFree']) {
-			$add(
-				'sessions_hold_key',
-				false,
-				'PHP sessions of this server get the opened master key',
-				'the hook keeps it out once it is loaded',
-			);
-		}
-		if (!$facts['exceptionArgsIgnored']) {
-			$add(
-				'exception_args_logged',
-				false,
-				'PHP writes arguments of failed calls to the log, keys among them',
-				'set zend.exception_ignore_args = On for the web server and for the command line',
-			);
 		}
 		if ($facts['unsynced']) {
 			$add('no_fsync', false, 'this PHP cannot force a key to the disk', 'PHP 8.1 or newer can');

@@ -6,7 +6,6 @@ declare(strict_types=1);
 
 namespace OCA\RemoteKeyStorage\Escrow;
 
-use OCA\RemoteKeyStorage\AppInfo\HookState;
 use OCA\RemoteKeyStorage\Host;
 use OCP\App\IAppManager;
 use OCP\IConfig;
@@ -64,16 +63,13 @@ final class Preflight {
 			'masterKeyId' => $masterKeyId,
 			'migrated' => $this->config->getSystemValueBool('encryption.key_storage_migrated', true),
 			'enrolled' => $this->enrolled(),
-			'hook' => HookState::hook(),
 			'privateKeys' => $keys,
 			'foreignShareKeys' => $this->surroundings->foreignShareKeys(),
 			'unreadableSamples' => $unreadable,
-			'sessionsKeyFree' => HookState::sessionsKeyFree(),
-			'exceptionArgsIgnored' => (bool)ini_get('zend.exception_ignore_args'),
 			'copies' => $this->surroundings->copies(),
 			'integrity' => $this->surroundings->integrity(),
 			'unsynced' => !function_exists('fsync'),
-		];
+		] + Leaks::facts();
 		return [
 			'mode' => $facts['mode'],
 			'masterKeyId' => $masterKeyId,

@@ -33,7 +33,8 @@ final class Report {
 	 *     cache: array{apcu: bool, tmpfs: string|null, store: string, age: int|null},
 	 *     link: array{present: bool, time: int|null}, breaker: array<string, mixed>,
 	 *     lastReleases: list<array<string, mixed>>, sessionsKeyFree: bool, exceptionArgsIgnored: bool, hook: string,
-	 *     version: string, dir: string|null, problems: list<array{code: string, message: string, hint: string, blocking: bool}>
+	 *     apcuOnDisk: bool, swapInClear: list<string>, version: string, dir: string|null,
+	 *     problems: list<array{code: string, message: string, hint: string, blocking: bool}>
 	 * }
 	 */
 	public function gather(): array {
@@ -49,12 +50,9 @@ final class Report {
 			'link' => ['present' => false, 'time' => null],
 			'breaker' => ['open' => false, 'failures' => 0, 'until' => null, 'code' => null],
 			'lastReleases' => [],
-			'sessionsKeyFree' => HookState::sessionsKeyFree(),
-			'exceptionArgsIgnored' => (bool)ini_get('zend.exception_ignore_args'),
-			'hook' => HookState::hook(),
 			'version' => self::VERSION,
 			'dir' => null,
-		];
+		] + Leaks::facts();
 		$trouble = [
 			'hookFailure' => HookState::failure(),
 			'masterKeyEnabled' => $this->config->getAppValue('encryption', 'useMasterKey', '1') === '1',

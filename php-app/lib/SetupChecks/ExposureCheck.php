@@ -6,14 +6,13 @@ declare(strict_types=1);
 
 namespace OCA\RemoteKeyStorage\SetupChecks;
 
+use OCA\RemoteKeyStorage\Escrow\Leaks;
 use OCA\RemoteKeyStorage\Escrow\Workshop;
 use OCP\SetupCheck\ISetupCheck;
 use OCP\SetupCheck\SetupResult;
 
 /** In the admin overview: ways in which the key could reach this server's disk after all. */
 final class ExposureCheck implements ISetupCheck {
-	private const CODES = ['sessions_hold_key', 'exception_args_logged', 'hook_incomplete'];
-
 	private Workshop $workshop;
 
 	public function __construct(Workshop $workshop) {
@@ -35,10 +34,10 @@ final class ExposureCheck implements ISetupCheck {
 		}
 		$problems = array_values(array_filter(
 			$report['problems'],
-			static fn (array $problem): bool => in_array($problem['code'], self::CODES, true),
+			static fn (array $problem): bool => in_array($problem['code'], [...Leaks::CODES, 'hook_incomplete'], true),
 		));
 		return $problems === []
-			? SetupResult::success('Sessions and logs of this PHP are free of the key.')
+			? SetupResult::success('Sessions, logs and swap of this server stay free of the key.')
 			: SetupResult::warning(KeyServerCheck::text($problems));
 	}
 }

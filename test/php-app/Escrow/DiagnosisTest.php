@@ -15,7 +15,7 @@ final class DiagnosisTest extends TestCase {
 	private const FACTS = [
 		'enrolled' => true, 'keys' => ['master_1.privateKey'], 'localKeys' => [], 'masterKeyId' => 'master_1', 'masterKeyIdInDatabase' => 'master_1',
 		'link' => ['present' => true, 'time' => 1], 'breaker' => ['open' => false, 'failures' => 0, 'until' => null, 'code' => null],
-		'sessionsKeyFree' => true, 'exceptionArgsIgnored' => true, 'hook' => 'app',
+		'sessionsKeyFree' => true, 'exceptionArgsIgnored' => true, 'apcuOnDisk' => false, 'swapInClear' => [], 'hook' => 'app',
 	];
 	private const CALM = [
 		'hookFailure' => null, 'masterKeyEnabled' => true, 'encryptionEnabled' => true, 'failure' => null, 'rollbackSuspectedAt' => null,
@@ -38,6 +38,8 @@ final class DiagnosisTest extends TestCase {
 			[[], ['clockBehind' => 183000], 'clock_skew', 'bad'],
 			[['sessionsKeyFree' => false], [], 'sessions_hold_key', 'warn'],
 			[['exceptionArgsIgnored' => false], [], 'exception_args_logged', 'warn'],
+			[['apcuOnDisk' => true], [], 'apcu_on_disk', 'warn'],
+			[['swapInClear' => ['/dev/sda2']], [], 'swap_on', 'warn'],
 			[['keys' => [], 'localKeys' => ['master_1.privateKey']], [], 'keys_local', 'warn'],
 			[['keys' => []], [], 'keys_nowhere', 'bad'],
 			[['localKeys' => ['master_1.privateKey']], [], 'keys_left_here', 'warn'],

@@ -16,7 +16,7 @@ final class FindingsTest extends TestCase {
 	private const HEALTHY = [
 		'encryptionEnabled' => true, 'mode' => 'master', 'masterKeyId' => 'master_1', 'migrated' => true, 'enrolled' => true,
 		'hook' => 'app', 'privateKeys' => [self::MASTER], 'foreignShareKeys' => 0, 'unreadableSamples' => [],
-		'sessionsKeyFree' => true, 'exceptionArgsIgnored' => true, 'copies' => [], 'integrity' => [], 'unsynced' => false,
+		'sessionsKeyFree' => true, 'exceptionArgsIgnored' => true, 'apcuOnDisk' => false, 'swapInClear' => [], 'copies' => [], 'integrity' => [], 'unsynced' => false,
 	];
 
 	/** @return list<array{array<string, mixed>, string, bool}> what is different, code, blocking */
@@ -38,6 +38,8 @@ final class FindingsTest extends TestCase {
 			[['unreadableSamples' => ['/a/files/b']], 'sample_unreadable', false],
 			[['sessionsKeyFree' => false], 'sessions_hold_key', false],
 			[['exceptionArgsIgnored' => false], 'exception_args_logged', false],
+			[['apcuOnDisk' => true], 'apcu_on_disk', false],
+			[['swapInClear' => ['/dev/sda2']], 'swap_on', false],
 			[['integrity' => ['core']], 'integrity_problems', false],
 			[['unsynced' => true], 'no_fsync', false],
 			[$copy('private_key'), 'key_copy', false],

@@ -20,7 +20,7 @@ final class AdminPageTest extends TestCase {
 		'masterKeyId' => 'master_1', 'masterKeyIdInDatabase' => 'master_1', 'link' => ['present' => true, 'time' => 1],
 		'breaker' => ['open' => false, 'failures' => 0, 'until' => null, 'code' => null],
 		'cache' => ['apcu' => true, 'tmpfs' => null, 'store' => 'apcu', 'age' => 3],
-		'sessionsKeyFree' => true, 'exceptionArgsIgnored' => true, 'hook' => 'app', 'version' => '1.0.0',
+		'sessionsKeyFree' => true, 'exceptionArgsIgnored' => true, 'apcuOnDisk' => false, 'swapInClear' => [], 'hook' => 'app', 'version' => '1.0.0',
 	];
 	private const RELEASE = ['when' => 'today', 'reason' => 'cold', 'outcome' => 'released', 'code' => '', 'ms' => 12];
 
