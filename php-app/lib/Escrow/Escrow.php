@@ -12,16 +12,12 @@ namespace OCA\RemoteKeyStorage\Escrow;
  * of moved keys is durable, so there is no moment without a copy that Nextcloud knows how to reach.
  */
 final class Escrow {
-	private KeysOnDisk $disk;
-	private Custody $custody;
-	private MovedKeys $moved;
-	private Proof $proof;
-
-	public function __construct(KeysOnDisk $disk, Custody $custody, MovedKeys $moved, Proof $proof) {
-		$this->disk = $disk;
-		$this->custody = $custody;
-		$this->moved = $moved;
-		$this->proof = $proof;
+	public function __construct(
+		private KeysOnDisk $disk,
+		private Custody $custody,
+		private MovedKeys $moved,
+		private Proof $proof,
+	) {
 	}
 
 	/**

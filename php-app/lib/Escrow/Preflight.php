@@ -14,33 +14,16 @@ use OCP\IConfig;
 final class Preflight {
 	private const SAMPLES = 5;
 
-	private IConfig $config;
-	private IAppManager $apps;
-	private KeysOnDisk $disk;
-	private MovedKeys $moved;
-	private Proof $proof;
-	private SampleFiles $samples;
-	private Surroundings $surroundings;
-	private ?Host $host;
-
 	public function __construct(
-		IConfig $config,
-		IAppManager $apps,
-		KeysOnDisk $disk,
-		MovedKeys $moved,
-		Proof $proof,
-		SampleFiles $samples,
-		Surroundings $surroundings,
-		?Host $host,
+		private IConfig $config,
+		private IAppManager $apps,
+		private KeysOnDisk $disk,
+		private MovedKeys $moved,
+		private Proof $proof,
+		private SampleFiles $samples,
+		private Surroundings $surroundings,
+		private ?Host $host,
 	) {
-		$this->config = $config;
-		$this->apps = $apps;
-		$this->disk = $disk;
-		$this->moved = $moved;
-		$this->proof = $proof;
-		$this->samples = $samples;
-		$this->surroundings = $surroundings;
-		$this->host = $host;
 	}
 
 	/**

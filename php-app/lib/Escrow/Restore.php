@@ -11,16 +11,12 @@ namespace OCA\RemoteKeyStorage\Escrow;
  * the key server is asked only when no copy is given.
  */
 final class Restore {
-	private KeysOnDisk $disk;
-	private Custody $custody;
-	private MovedKeys $moved;
-	private Proof $proof;
-
-	public function __construct(KeysOnDisk $disk, Custody $custody, MovedKeys $moved, Proof $proof) {
-		$this->disk = $disk;
-		$this->custody = $custody;
-		$this->moved = $moved;
-		$this->proof = $proof;
+	public function __construct(
+		private KeysOnDisk $disk,
+		private Custody $custody,
+		private MovedKeys $moved,
+		private Proof $proof,
+	) {
 	}
 
 	/**

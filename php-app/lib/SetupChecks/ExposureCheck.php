@@ -13,10 +13,7 @@ use OCP\SetupCheck\SetupResult;
 
 /** In the admin overview: ways in which the key could reach this server's disk after all. */
 final class ExposureCheck implements ISetupCheck {
-	private Workshop $workshop;
-
-	public function __construct(Workshop $workshop) {
-		$this->workshop = $workshop;
+	public function __construct(private Workshop $workshop) {
 	}
 
 	public function getCategory(): string {

@@ -12,10 +12,7 @@ use OCP\SetupCheck\SetupResult;
 
 /** In the admin overview: does this server get its keys, and is anything about to stop that? */
 final class KeyServerCheck implements ISetupCheck {
-	private Workshop $workshop;
-
-	public function __construct(Workshop $workshop) {
-		$this->workshop = $workshop;
+	public function __construct(private Workshop $workshop) {
 	}
 
 	public function getCategory(): string {
