@@ -8,6 +8,7 @@ namespace OCA\RemoteKeyStorage\AppInfo;
 
 use OCA\RemoteKeyStorage\Host;
 use OCA\RemoteKeyStorage\Storage\RemoteKeyStorage;
+use OCA\RemoteKeyStorage\Storage\WriteGuard;
 use OCP\AppFramework\App;
 use OCP\AppFramework\Bootstrap\IBootContext;
 use OCP\AppFramework\Bootstrap\IBootstrap;
@@ -48,6 +49,9 @@ class Application extends App implements IBootstrap {
 			);
 			HookState::storageInstalled('app');
 		});
+		$this->step('files are not guarded from being emptied while there is no key', static function () use ($server): void {
+			WriteGuard::install($server);
+		}, false);
 		foreach (['KeyServerCheck', 'ExposureCheck'] as $check) {
 			$class = 'OCA\\RemoteKeyStorage\\SetupChecks\\' . $check;
 			$this->step('a setup check is missing', static function () use ($context, $class): void {
