@@ -132,6 +132,15 @@ export class Doors {
     expectSame('cron', path, await instance.appValue('latchkeyprobe', 'found'), wanted);
   }
 
+  /** Overwrites a file by WebDAV and another by occ, which must be refused and leave them as they are. */
+  async refuseOverwriting(tag: string): Promise<void> {
+    const status = (await this.#dav().put(`${tag}-dav.txt`, 'overwritten')).status;
+    expectStatus('dav', `${tag}-dav.txt, overwritten`, status, [503]);
+    const path = `${this.#instance.admin.user}/files/${tag}-occ.txt`;
+    const put = await this.#instance.occ(['files:put', '-', path], { input: 'overwritten', anyExit: true });
+    if (put.exit === 0) throw new Error(`occ: ${tag}-occ.txt was overwritten without a key`);
+  }
+
   /** The statuses with which each door refuses while there is no key. */
   async refusals(): Promise<{ dav: number; link: number; occ: number; put: number }> {
     const first = this.#first();

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { WebDav } from '../harness/nextcloud-client.ts';
 import { nextTree } from '../harness/nextcloud-tree.ts';
 import { keyFiles, privateKeyFiles } from './key-files.ts';
 import { ramFiles } from './ram-files.ts';
@@ -40,8 +41,8 @@ export const applyAgain: Step = async ({ ncpatch, doors, nextcloud, tree, trees 
   if (!upgraded) {
     await nextcloud.occ(['app:disable', 'remotekeystorage']);
     await nextcloud.restartServer();
-    const { dav } = await doors.refusals();
-    assert(dav >= 500, `with the app switched off WebDAV answered ${dav}`);
+    const { status } = await new WebDav(nextcloud.address, nextcloud.admin, { session: false }).get('stock-dav.txt');
+    assert(status >= 500, `with the app switched off WebDAV answered ${status}`);
     assert(privateKeyFiles(nextcloud.dataFolder).length === 0, 'with the app switched off a private key was made');
   }
   const { changed, verification } = (await ncpatch.command(['apply'])).json() as Applied;

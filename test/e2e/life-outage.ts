@@ -46,6 +46,7 @@ export const noKey: Step = async (story) => {
   assert(dav === 503, `WebDAV answered ${dav}, not 503`);
   assert(put === 503 || put === 201, `writing over WebDAV answered ${put}`);
   assert(occ !== 0, 'occ files:get said that all was well');
+  await doors.refuseOverwriting('moved');
   const cron = await nextcloud.cron();
   assert(cron.exit === 0, `cron ended with exit code ${cron.exit}`);
   assert(isSame(before, keyFiles(nextcloud.dataFolder)), 'the files of keys have changed');
@@ -68,6 +69,7 @@ export const back: Step = async ({ keyServer, doors, nextcloud }) => {
   }
   assert(status === 200, `WebDAV still answers ${status} a minute after the key server came back`);
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  await doors.read('away');
+  await doors.read('moved'); // also those that were to be overwritten meanwhile
+  await doors.readByDav('away');
   return `served again ${seconds} s after`;
 };
