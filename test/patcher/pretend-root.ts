@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 /** A program, a text or a link at an absolute path of the pretended machine. */
 export type Placed =
@@ -20,14 +20,19 @@ const CLEARED = [
   '/etc/cron.d',
 ];
 
+/** Shown there at its own place, wherever it lies: on another file system, or below /tmp. */
+const project = resolve(import.meta.dirname, '..', '..');
+
 const SCRIPT = `set -e
-root=$1; upper=$2; shift 2
+root=$1; upper=$2; project=$3; shift 3
 mount --make-rprivate /
 mount -t overlay overlay -o lowerdir=/,upperdir=$upper/up,workdir=$upper/work $root
 mkdir -p $root/proc $root/dev $root/tmp
 mount --bind /proc $root/proc
 mount --bind /dev $root/dev
 mount -t tmpfs tmpfs $root/tmp
+mkdir -p "$root$project"
+mount --bind "$project" "$root$project"
 exec chroot $root "$@"
 `;
 
@@ -58,7 +63,8 @@ export class PretendRoot {
 
   run(argv: readonly [string, ...string[]]): { exit: number; stdout: string; stderr: string } {
     const { root, layer } = { root: join(this.#folder, 'root'), layer: join(this.#folder, 'layer') };
-    const done = spawnSync('unshare', ['-m', 'sh', '-c', SCRIPT, 'sh', root, layer, ...argv], { encoding: 'utf8' });
+    const command = ['-m', 'sh', '-c', SCRIPT, 'sh', root, layer, project, ...argv];
+    const done = spawnSync('unshare', command, { encoding: 'utf8' });
     return { exit: done.status ?? 128, stdout: done.stdout, stderr: done.stderr };
   }
 
