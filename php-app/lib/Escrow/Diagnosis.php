@@ -63,6 +63,15 @@ final class Diagnosis {
 				'run `occ encryption:enable-master-key`',
 			);
 		}
+		if (!$trouble['encryptionEnabled'] && $facts['keys'] !== []) {
+			$add(
+				'encryption_off',
+				false,
+				'server-side encryption is switched off, so new files are stored in clear',
+				'run `occ encryption:enable`; if Nextcloud 33 refuses it after a decrypt-all, first `occ config:app:delete core'
+					. ' encryption_enabled`',
+			);
+		}
 		if (!$facts['link']['present']) {
 			$add(
 				'link_missing',

@@ -32,7 +32,7 @@ final class Headline {
 			return [
 				'level' => 'warn',
 				'title' => 'Working, with remarks',
-				'text' => 'The keys are fetched from the key server. Something below could still bring them to this disk.',
+				'text' => 'The keys are fetched from the key server. What is said below wants a look.',
 			];
 		}
 		return [

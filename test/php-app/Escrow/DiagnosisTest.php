@@ -30,6 +30,7 @@ final class DiagnosisTest extends TestCase {
 			[[], ['hookFailure' => 'no session guard'], 'hook_incomplete', 'warn'],
 			[[], ['failure' => new Failure('state_mode', 'too open', 'chmod 0700')], 'state_mode', 'bad'],
 			[[], ['masterKeyEnabled' => false], 'user_key_mode', 'bad'],
+			[[], ['encryptionEnabled' => false], 'encryption_off', 'warn'],
 			[['link' => ['present' => false, 'time' => null]], [], 'link_missing', 'bad'],
 			[['masterKeyIdInDatabase' => 'master_2'], [], 'master_key_id_changed', 'bad'],
 			[['masterKeyIdInDatabase' => ''], [], 'master_key_id_changed', 'bad'],
