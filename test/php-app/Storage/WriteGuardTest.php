@@ -10,8 +10,6 @@ use OCA\RemoteKeyStorage\Storage\WriteGuard;
 use OCP\Encryption\Exceptions\GenericEncryptionException;
 use PHPUnit\Framework\TestCase;
 
-require_once dirname(__DIR__) . '/stubs/storage-wrapper.php';
-
 class WriteGuardTest extends TestCase {
 	private object $inner;
 	private int $asked = 0;
