@@ -68,6 +68,7 @@ export async function installNextcloud(
 
 /** A new key server, serving, and an sshd on the Nextcloud's side that ncpatch can log in to. */
 export async function openShop(world: World, nextcloud: NextcloudInstance, cleanup: Cleanup): Promise<Cast> {
+  cleanup.add('programs still running', () => world.tunnel?.endProcesses());
   const missing = sshdMissing();
   if (missing !== null) throw new Error(missing);
   const port = world.tunnel === null ? await freePort() : 8443;

@@ -16,6 +16,8 @@ export interface Tunnel {
   readonly nextcloud: Place;
   /** Bytes that have come out of the tunnel on the key server's side. */
   receivedBytes(): Promise<number>;
+  /** Ends whatever still runs inside, by process id: programs that a test was waiting for when it was interrupted. */
+  endProcesses(): Promise<void>;
 }
 
 interface End extends Place {
@@ -91,6 +93,14 @@ async function bringUp(own: End, other: End, cleanup: Cleanup): Promise<void> {
   await quietly([...ip, 'link', 'set', own.wireguard, 'up']);
 }
 
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // it has ended by itself meanwhile
+  }
+}
+
 let built = 0;
 
 /** Builds both namespaces and waits for the first handshake; `cleanup` takes all of it away again. */
@@ -128,5 +138,11 @@ export async function buildTunnel(cleanup: Cleanup): Promise<Tunnel> {
     if (tries === 200) throw new Error('the WireGuard tunnel made no handshake within 10 s');
     await sleep(50);
   }
-  return { keyServer, nextcloud, receivedBytes: () => show('transfer') };
+  const endProcesses = async (): Promise<void> => {
+    for (const { namespace } of [nextcloud, keyServer]) {
+      const inside = (await quietly(['ip', 'netns', 'pids', namespace])).split('\n').filter((line) => line !== '');
+      for (const pid of inside.map(Number)) endProcess(pid);
+    }
+  };
+  return { keyServer, nextcloud, receivedBytes: () => show('transfer'), endProcesses };
 }

@@ -79,7 +79,9 @@ export class NextcloudFiles {
 
   async #unmount(): Promise<void> {
     if (!this.#mounted) return;
-    await run(['umount', this.root], { timeoutMs: 10_000 });
+    const done = await run(['umount', this.root], { timeoutMs: 10_000, allowExit: 'any' });
+    // somebody still looks at a file in there: detached now, gone when they end
+    if (done.exit !== 0) await run(['umount', '-l', this.root], { timeoutMs: 10_000 });
     this.#mounted = false;
   }
 
