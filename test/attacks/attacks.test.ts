@@ -12,7 +12,7 @@ afterAll(async () => {
 
 /** Each row tells by itself why it cannot be played here. */
 describe('an attacker does not get the key', () => {
-  it.for(attacks)('row $row: $attackerHas', { timeout: 300_000 }, async (attack, { skip }) => {
+  it.for(attacks)('row $row: $attackerHas', { timeout: 600_000 }, async (attack, { skip }) => {
     const { outcome, evidence } = await playAttack(attack, scene);
     if (outcome === 'skipped') skip(evidence);
     expect(`${outcome}: ${evidence}`).toMatch(/^(?:withstood|gets-the-key): /);

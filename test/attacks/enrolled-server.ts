@@ -34,7 +34,7 @@ export interface Wanted {
 }
 
 export async function startEnrolledServer(scene: Scene, wanted: Wanted = {}): Promise<EnrolledServer> {
-  const { cleanup } = scene;
+  const cleanup = scene.row;
   const folder = wanted.folder ?? mkdtempSync(join(scene.folder, 'keyserver-'));
   const data = join(folder, 'data');
   const port = await freePort();

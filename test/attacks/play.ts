@@ -23,6 +23,7 @@ export async function playAttack(attack: Attack, scene: Scene): Promise<AttackRe
   const outcome = await attack.run(scene).catch((error: unknown): Outcome => {
     return { outcome: 'fell', evidence: `could not be played: ${wordsOf(error)}` };
   });
+  await scene.endRow();
   return { row, attackerHas, stock, latchkey, ...outcome, ms: Math.round(performance.now() - began) };
 }
 

@@ -111,7 +111,7 @@ export const recordingRow: Attack = {
     const made = await startEnrolledServer(scene, { policy: ['--rate', '6000/h', '--burst', '600'] });
     const { host, key, server } = made;
     const tap = await LineTap.start(made.port);
-    scene.cleanup.add('tap', () => tap.stop());
+    scene.row.add('tap', () => tap.stop());
     const line = { port: tap.port, agent: made.agent() };
 
     const real = await host.exchange(line, [keyId]);

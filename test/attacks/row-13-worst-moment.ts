@@ -30,7 +30,7 @@ async function smallDisk(scene: Scene): Promise<string | null> {
     allowExit: 'any',
   });
   if (mounted.exit !== 0) return null;
-  scene.cleanup.add(folder, async () => void (await run(['umount', folder], { timeoutMs: 10_000 })));
+  scene.row.add(folder, async () => void (await run(['umount', folder], { timeoutMs: 10_000 })));
   return folder;
 }
 

@@ -37,7 +37,7 @@ export const rootRow: Attack = {
     const thief = new HonestClient({ ...client, link: links.current, grant: '' });
     Object.assign(thief.state, { next: links.next, time: links.time });
     const agent = new Agent({ ca: invitation.ca, keepAlive: true });
-    scene.cleanup.add('connections', () => agent.destroy());
+    scene.row.add('connections', () => agent.destroy());
     const line = { port: Number(new URL(invitation.url).port), agent };
     const before = (await auditTail(keyServer, 2000)).at(-1)?.seq ?? 0;
     const ids = [...doors.written.keys()].length > 0 ? (read('client.json') as { keys: string[] }).keys : [];

@@ -9,15 +9,19 @@ import { type NextcloudStage, stageNextcloud } from './nextcloud-stage.ts';
 /** Where attacks are played: a folder of the attacker's own, and a Nextcloud that is set up once, when first asked for. */
 export class Scene {
   readonly cleanup: Cleanup = new Cleanup();
+  /** For what one row alone needs; undone when that row is over. */
+  readonly row: Cleanup = new Cleanup();
   /** The attacker's machine: nothing below it counts as found on a server's disk. */
   readonly folder: string;
   readonly #say: (line: string) => void;
+  readonly #left: string[] = [];
   #nextcloud: Promise<NextcloudStage> | null = null;
 
   constructor(say: (line: string) => void = () => undefined) {
     this.#say = say;
     this.folder = mkdtempSync(join(tmpdir(), `latchkey-life-${process.pid}-`));
     this.cleanup.add(this.folder, () => rmSync(this.folder, { recursive: true, force: true }));
+    this.cleanup.add('row', () => this.endRow());
   }
 
   say(line: string): void {
@@ -41,8 +45,14 @@ export class Scene {
     return this.#nextcloud;
   }
 
+  /** Undoes what the row that was played had set up. */
+  async endRow(): Promise<void> {
+    this.#left.push(...(await this.row.run()));
+  }
+
   /** Answers what could not be cleaned up. */
-  close(): Promise<string[]> {
-    return this.cleanup.run();
+  async close(): Promise<readonly string[]> {
+    const left = await this.cleanup.run();
+    return [...this.#left, ...left];
   }
 }
