@@ -4,8 +4,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { sha256 } from '../../platform/encoding.ts';
 import { run } from '../../platform/run.ts';
 import { projectProgram } from '../harness/keyserver-process.ts';
+import { call } from '../keyserver/honest-client.ts';
 import { type Attack, control, Findings } from './attack.ts';
-import { holdsKey, keyId, startEnrolledServer } from './enrolled-server.ts';
+import { auditTail, type EnrolledServer, holdsKey, keyId, startEnrolledServer } from './enrolled-server.ts';
 import type { Scene } from './scene.ts';
 
 interface Row {
@@ -135,6 +136,28 @@ function copyOf(scene: Scene, data: string): string {
   return copy;
 }
 
+interface Head {
+  readonly seq: number;
+  readonly hash: string;
+}
+
+/**
+ * What no local check can see: the log as it was before the release, signatures and all, and a made-up end. The hosts have
+ * been shown the real head, and say so.
+ */
+async function takeSignaturesBack(made: EnrolledServer, target: number, head: Head): Promise<boolean> {
+  const log = new Log(made.data);
+  log.rewrite(log.rows().map((row) => (row.seq === target ? row.body.replace('127.0.0.1', '127.0.0.9') : row.body)));
+  log.run('delete from audit_signature where seq >= ?', target);
+  log.close();
+  await made.server.start();
+  const line = { port: made.port, agent: made.agent() };
+  const seen = { seq: head.seq, head: head.hash };
+  const { host } = made;
+  await call(line, 'POST', '/v1/open', host.openHeaders(), { ...host.openBody(), seen });
+  return (await auditTail(made.server)).some((record) => record.event === 'server_rollback_suspected');
+}
+
 export const auditLogRow: Attack = {
   row: '12',
   attackerHas: 'the audit log, to hide a release',
@@ -143,8 +166,11 @@ export const auditLogRow: Attack = {
   run: async (scene) => {
     const made = await startEnrolledServer(scene);
     const line = { port: made.port, agent: made.agent() };
+    let head: unknown = null;
     for (let turn = 0; turn < 4; turn++) {
-      control(holdsKey(await made.host.exchange(line, [keyId]), made.key), 'there is no release to hide');
+      const answer = await made.host.exchange(line, [keyId]);
+      control(holdsKey(answer, made.key), 'there is no release to hide');
+      head = answer.body.head;
     }
     await made.server.stop(); // signs
     const log = new Log(made.data);
@@ -165,6 +191,11 @@ export const auditLogRow: Attack = {
       found.expect(exit !== 0, `${name}: verify noticed nothing`);
       found.expect(exit === 0 || /record [0-9]+/.test(words), `${name}: verify names no record: ${words}`);
     }
-    return found.outcome(`${forgeries.length} forgeries of record ${target}, each found and the record named`);
+    const noticed = await takeSignaturesBack(made, target, head as Head);
+    found.expect(noticed, 'the host does not notice that the log it was shown is gone');
+    return found.outcome(
+      `${forgeries.length} forgeries of record ${target}, each found and the record named; with all signatures from there on ` +
+        "taken away too, the next message of a host that remembers the log's head is put on record as a rollback",
+    );
   },
 };
