@@ -19,6 +19,31 @@ import { type NcpatchRun, runNcpatch } from './ncpatch-run.ts';
 const tree = listTrees().at(-1);
 const canRun = tree !== undefined && isRoot() && instanceObstacle() === null;
 const PHP_APP = new URL('../../php-app', import.meta.url).pathname;
+// the steps at which most has happened and least is settled; LATCHKEY_THOROUGH=1 kills at all of them
+const thorough = process.env.LATCHKEY_THOROUGH === '1';
+const killedAt = {
+  apply: thorough ? [1, 2, 3, 4, 5] : [2, 5],
+  escrow: (thorough
+    ? [
+        [2, 0],
+        [2, 900],
+        [3, 300],
+        [4, 200],
+        [5, 0],
+        [5, 900],
+      ]
+    : [
+        [3, 300],
+        [5, 900],
+      ]) as [number, number][],
+  restore: (thorough
+    ? [
+        [1, 300],
+        [2, 0],
+        [2, 600],
+      ]
+    : [[2, 0]]) as [number, number][],
+};
 const silent = { step: () => undefined, note: () => undefined };
 
 describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () => {
@@ -102,7 +127,7 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
       ),
     });
 
-  test.each([1, 2, 3, 4, 5])('apply killed in step %i: rollback leaves nothing of it', async (killAt) => {
+  test.each(killedAt.apply)('apply killed in step %i: rollback leaves nothing of it', async (killAt) => {
     const cut = await ncpatch('apply', [], { killAt, afterMs: killAt * 40 });
     expect(cut.exit).toBeNull();
     json(await ncpatch('rollback'));
@@ -153,14 +178,7 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
       kill,
     );
 
-  test.each([
-    [2, 0],
-    [2, 900],
-    [3, 300],
-    [4, 200],
-    [5, 0],
-    [5, 900],
-  ])('escrow killed in step %i after %i ms: the key is somewhere', async (killAt, afterMs) => {
+  test.each(killedAt.escrow)('escrow killed in step %i after %i ms: the key is somewhere', async (killAt, afterMs) => {
     await escrow({ killAt, afterMs });
     expect(onDisk() || (await onKeyServer())).toBe(true);
     if (!onDisk()) expect(existsSync(join(folder, 'copy'))).toBe(true);
@@ -193,14 +211,13 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
     expect(json(await ncpatch('apply'))).toMatchObject({ changed: true, verification: { decrypt: true } });
   });
 
-  test.each([
-    [1, 300],
-    [2, 0],
-    [2, 600],
-  ])('restore killed in step %i after %i ms: the key is somewhere', async (killAt, afterMs) => {
-    await ncpatch('restore', [], { killAt, afterMs });
-    expect(onDisk() || (await onKeyServer())).toBe(true);
-  });
+  test.each(killedAt.restore)(
+    'restore killed in step %i after %i ms: the key is somewhere',
+    async (killAt, afterMs) => {
+      await ncpatch('restore', [], { killAt, afterMs });
+      expect(onDisk() || (await onKeyServer())).toBe(true);
+    },
+  );
 
   test("restore with the owner's copy works without the key server and without the app; remove leaves nothing but the journal", async () => {
     await keyServer.stop();
