@@ -77,13 +77,13 @@ export class Doors {
     await this.readByCron(this.#first());
   }
 
-  /** In turns with a session and without. */
+  /** One file in six without a session, where stock Nextcloud stretches its secret twice (a second each), the others with. */
   async readByDav(tag?: string): Promise<void> {
     const dav = this.#dav();
     const session = this.#dav(true);
     const chosen = [...this.#written].filter(([path]) => tag === undefined || path.startsWith(`${tag}-`));
     for (const [turn, [path, content]] of chosen.entries()) {
-      const [door, client] = turn % 2 === 0 ? (['dav', dav] as const) : (['dav with session', session] as const);
+      const [door, client] = turn % 6 === 0 ? (['dav', dav] as const) : (['dav with session', session] as const);
       const answer = await client.get(path);
       expectStatus(door, path, answer.status, [200]);
       expectSame(door, path, answer.text, content);
