@@ -40,13 +40,14 @@ export function* ownFiles({ instance }: NextcloudStage): Generator<string> {
     const folder = join(instance.base, name);
     const released = /^(?:html|upper-[0-9]+)$/.test(name);
     const skip = (path: string): boolean =>
-      released && isSame(path, join(instance.tree.folder, relative(folder, path)));
+      released &&
+      isSame(join(instance.root, relative(folder, path)), join(instance.tree.folder, relative(folder, path)));
     yield* filesBelow([folder], { skip });
   }
 }
 
 function isSame(path: string, original: string): boolean {
-  if (!existsSync(original) || statSync(original).size !== statSync(path).size) return false;
+  if (!existsSync(original) || !existsSync(path) || statSync(original).size !== statSync(path).size) return false;
   return readFileSync(original).equals(readFileSync(path));
 }
 

@@ -9,12 +9,11 @@ import { type NextcloudStage, stageNextcloud } from './nextcloud-stage.ts';
 /** Where attacks are played: a folder of the attacker's own, and a Nextcloud that is set up once, when first asked for. */
 export class Scene {
   readonly cleanup: Cleanup = new Cleanup();
-  /** For what one row alone needs; undone when that row is over. */
-  readonly row: Cleanup = new Cleanup();
   /** The attacker's machine: nothing below it counts as found on a server's disk. */
   readonly folder: string;
   readonly #say: (line: string) => void;
   readonly #left: string[] = [];
+  #row: Cleanup = new Cleanup();
   #nextcloud: Promise<NextcloudStage> | null = null;
 
   constructor(say: (line: string) => void = () => undefined) {
@@ -22,6 +21,11 @@ export class Scene {
     this.folder = mkdtempSync(join(tmpdir(), `latchkey-life-${process.pid}-`));
     this.cleanup.add(this.folder, () => rmSync(this.folder, { recursive: true, force: true }));
     this.cleanup.add('row', () => this.endRow());
+  }
+
+  /** For what one row alone needs; undone when that row is over. */
+  get row(): Cleanup {
+    return this.#row;
   }
 
   say(line: string): void {
@@ -47,7 +51,9 @@ export class Scene {
 
   /** Undoes what the row that was played had set up. */
   async endRow(): Promise<void> {
-    this.#left.push(...(await this.row.run()));
+    const row = this.#row;
+    this.#row = new Cleanup();
+    this.#left.push(...(await row.run()));
   }
 
   /** Answers what could not be cleaned up. */
