@@ -32,4 +32,15 @@ describe('Cleanup', () => {
     unguard();
     expect(signals.eventNames()).toEqual([]);
   });
+
+  it('undoes what was added after a run that had nothing to do', async () => {
+    const cleanup = new Cleanup();
+    await cleanup.run();
+    let undone = 0;
+    cleanup.add('late', () => {
+      undone += 1;
+    });
+    await cleanup.run();
+    expect(undone).toBe(1);
+  });
 });

@@ -9,7 +9,9 @@ export class Cleanup {
 
   /** Answers what could not be undone, as `name: reason`. */
   run(): Promise<string[]> {
-    this.#running ??= this.#undoAll();
+    this.#running ??= this.#undoAll().finally(() => {
+      this.#running = null;
+    });
     return this.#running;
   }
 
@@ -22,7 +24,6 @@ export class Cleanup {
         failures.push(`${step.name}: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
-    this.#running = null;
     return failures;
   }
 
