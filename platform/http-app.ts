@@ -1,4 +1,5 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { IncomingMessage, type RequestListener, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import express from 'express';
 import helmet from 'helmet';
 import { isLatchkeyError, LatchkeyError } from './errors.ts';
@@ -53,7 +54,6 @@ export function createHttpApp(options: AppOptions): RequestListener {
   app.set('query parser', false);
   app.set('case sensitive routing', true);
   app.set('strict routing', true);
-  app.use(helmet({ contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } } }));
 
   const byPath = new Map<string, Route[]>();
   for (const route of options.routes) byPath.set(route.path, [...(byPath.get(route.path) ?? []), route]);
@@ -71,6 +71,15 @@ export function createHttpApp(options: AppOptions): RequestListener {
   });
   return app as unknown as RequestListener;
 }
+
+/** Helmet's headers are the same for every answer, so it is asked once. */
+const protectiveHeaders: readonly string[] = (() => {
+  const request = new IncomingMessage(new Socket());
+  const response = new ServerResponse(request);
+  const directives = { defaultSrc: ["'none'"], frameAncestors: ["'none'"] };
+  helmet({ contentSecurityPolicy: { directives } })(request, response, () => undefined);
+  return Object.entries(response.getHeaders()).flatMap(([name, value]) => [name, String(value)]);
+})();
 
 async function serve(
   request: IncomingMessage,
@@ -178,20 +187,18 @@ function notFound(_request: IncomingMessage): LatchkeyError {
 
 function send(response: ServerResponse, result: AppResponse, type?: string): void {
   if (response.headersSent || response.destroyed) return;
-  response.statusCode = result.status;
-  response.setHeader('Cache-Control', 'no-store');
-  for (const [name, value] of Object.entries(result.headers ?? {})) response.setHeader(name, value);
+  const headers = [...protectiveHeaders, 'cache-control', 'no-store', ...Object.entries(result.headers ?? {}).flat()];
   if (result.body === undefined) {
-    response.end();
+    response.writeHead(result.status, headers).end();
     return;
   }
   const isText = typeof result.body === 'string';
   const body = Buffer.from(isText ? (result.body as string) : JSON.stringify(result.body));
-  if (!response.hasHeader('Content-Type')) {
-    response.setHeader('Content-Type', type ?? (isText ? 'text/plain; charset=utf-8' : 'application/json'));
+  if (result.headers?.['Content-Type'] === undefined) {
+    headers.push('content-type', type ?? (isText ? 'text/plain; charset=utf-8' : 'application/json'));
   }
-  response.setHeader('Content-Length', body.length);
-  response.end(body);
+  headers.push('content-length', String(body.length));
+  response.writeHead(result.status, headers).end(body);
 }
 
 /** What the caller may know of an error; an error that is not ours is told as `internal_error` and nothing more. */
