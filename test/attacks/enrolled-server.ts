@@ -2,8 +2,8 @@ import { mkdtempSync } from 'node:fs';
 import { Agent } from 'node:https';
 import { join } from 'node:path';
 import { systemRandom } from '../../platform/clock.ts';
+import { freePort } from '../harness/free-port.ts';
 import { type Invitation, KeyServer } from '../harness/keyserver-process.ts';
-import { freePort } from '../harness/sshd.ts';
 import { type Answer, type Credentials, call, HonestClient } from '../keyserver/honest-client.ts';
 import type { Scene } from './scene.ts';
 

@@ -1,10 +1,10 @@
 import { chownSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Cleanup } from '../harness/cleanup.ts';
+import { freePort } from '../harness/free-port.ts';
 import { type Invitation, KeyServer } from '../harness/keyserver-process.ts';
 import { isRoot, webUser } from '../harness/nextcloud-files.ts';
 import type { NextcloudInstance } from '../harness/nextcloud-instance.ts';
-import { freePort } from '../harness/sshd.ts';
 
 const app = resolve(import.meta.dirname, '..', '..', 'php-app');
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { timerPaths, timerUnit } from '../../patcher/heartbeat-timer.ts';
 import { run } from '../../platform/run.ts';
 import type { Cleanup } from '../harness/cleanup.ts';
+import { freePort } from '../harness/free-port.ts';
 import { KeyServer } from '../harness/keyserver-process.ts';
 import { buildTunnel, type Tunnel, tunnelObstacle } from '../harness/namespaces.ts';
 import { Ncpatch } from '../harness/ncpatch-process.ts';
@@ -11,7 +12,7 @@ import { NextcloudInstance } from '../harness/nextcloud-instance.ts';
 import type { NextcloudTree } from '../harness/nextcloud-tree.ts';
 import { loopback, type Place } from '../harness/place.ts';
 import { hasProgram } from '../harness/programs.ts';
-import { freePort, sshdMissing, startSshd } from '../harness/sshd.ts';
+import { sshdMissing, startSshd } from '../harness/sshd.ts';
 
 /** The two machines of a life, and what joins them. */
 export interface World {

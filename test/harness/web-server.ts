@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { BackgroundProcess } from './background-process.ts';
 import type { Cleanup } from './cleanup.ts';
+import { freePort } from './free-port.ts';
 import type { HttpAddress } from './http-client.ts';
 import { isRoot, webUser } from './nextcloud-files.ts';
 import type { Place } from './place.ts';
@@ -147,17 +148,6 @@ async function startFpm(options: WebServerOptions, fpm: string, nginx: string): 
       await php.stop();
     },
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }
 
 async function startBuiltIn(

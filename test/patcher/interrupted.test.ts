@@ -8,11 +8,11 @@ import { apply } from '../../patcher/apply.ts';
 import { timerPaths } from '../../patcher/heartbeat-timer.ts';
 import { openWorkplace } from '../../patcher/workplace.ts';
 import { Cleanup } from '../harness/cleanup.ts';
+import { freePort } from '../harness/free-port.ts';
 import { KeyServer } from '../harness/keyserver-process.ts';
 import { isRoot } from '../harness/nextcloud-files.ts';
 import { instanceObstacle, NextcloudInstance } from '../harness/nextcloud-instance.ts';
 import { listTrees } from '../harness/nextcloud-tree.ts';
-import { freePort } from '../harness/sshd.ts';
 import { type NcpatchRun, runNcpatch } from './ncpatch-run.ts';
 
 // A real Nextcloud and a real key server; ncpatch is killed, or its app broken, at every step there is.

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Prompter } from '../../patcher/prompter.ts';
 import { openSshTransport, type SshOptions } from '../../patcher/ssh-transport.ts';
+import { freePort } from '../harness/free-port.ts';
 import {
-  freePort,
   makeKey,
   makeUser,
   sshdMissing,
