@@ -63,7 +63,7 @@ export function createHttpApp(options: AppOptions): RequestListener {
       void serve(request, response, params, routes, options);
     });
   }
-  app.use((request, response) => refuse(response, notFound(request), options));
+  app.use((_request, response) => refuse(response, notFound(), options));
   // Express hands errors of its own here: a path that cannot be decoded
   app.use((error: unknown, _request: IncomingMessage, response: ServerResponse, _next: express.NextFunction) => {
     const status = (error as { status?: unknown }).status;
@@ -181,7 +181,7 @@ function tooLarge(limit: number): LatchkeyError {
   return new LatchkeyError('body_too_large', `the body must be at most ${limit} bytes`, { status: 413, field: 'body' });
 }
 
-function notFound(_request: IncomingMessage): LatchkeyError {
+function notFound(): LatchkeyError {
   return new LatchkeyError('not_found', 'there is nothing here', { status: 404 });
 }
 
@@ -226,7 +226,10 @@ function refuse(response: ServerResponse, error: unknown, options: AppOptions): 
   if (problem.status >= 500) {
     const cause = isLatchkeyError(error) ? (error.cause ?? error) : error;
     const { name, code, stack } = cause as { name?: string; code?: string; stack?: string };
-    options.log.error({ request: options.requestId(), status: problem.status, name, code, stack }, 'request failed');
+    options.log.error(
+      { request: options.requestId(), status: problem.status, name, errorCode: code, stack },
+      'request failed',
+    );
   }
   // whoever sent a body that was not read to its end must not have the rest taken for a next request
   if (!response.req.complete) response.setHeader('Connection', 'close');

@@ -20,7 +20,7 @@ const routes: Route[] = [
     path: '/broken',
     bodyLimit: 0,
     handler: async () => {
-      throw new Error('canary: a foreign error text');
+      throw Object.assign(new Error('canary: a foreign error text'), { code: 'E_FOREIGN' });
     },
   },
   {
@@ -166,7 +166,9 @@ describe('createHttpApp() answers', () => {
     const text = JSON.stringify(await problem(response));
     expect([response.status, JSON.parse(text).code]).toEqual([500, 'internal_error']);
     expect(text).not.toContain('canary');
-    expect(logged.read().toString()).toContain('"request":"request-1"');
+    const line = logged.read().toString();
+    expect(line).toContain('"request":"request-1"');
+    expect(line).toContain('"errorCode":"E_FOREIGN"');
   });
 
   it('with decoded path parts and headers that let nothing be embedded or cached', async () => {
