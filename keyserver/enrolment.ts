@@ -121,7 +121,7 @@ export async function enrol(request: EnrolRequest, source: string, deps: Enrolme
       .where('state', '=', 'new')
       .executeTakeFirst();
     if (enrolled.numUpdatedRows !== 1n) throw codeRefused();
-    await startChain(tx, client, link, now);
+    await startChain(tx, client, link);
     if (certificate !== null) await recordCertificate(tx, client, certificate);
     await appendAudit(tx, {
       time: now,

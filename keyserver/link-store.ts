@@ -63,7 +63,7 @@ export async function fileLink(tx: Kysely<Database>, client: string, link: Link,
  * Gives a client its first link, confirmed; whatever links it had become spent. Call it inside the transaction that
  * enrols the client: `link` is the 32 bytes the answer will carry.
  */
-export async function startChain(tx: Kysely<Database>, client: string, link: Uint8Array, _now: number): Promise<void> {
+export async function startChain(tx: Kysely<Database>, client: string, link: Uint8Array): Promise<void> {
   const row = await tx
     .selectFrom('pulse')
     .select(['issued', 'confirmed', 'spent_to'])

@@ -9,7 +9,7 @@ import { auditHashAt, readAudit, verifyAudit } from '../../platform/audit-chain.
 import { type Answer, HonestClient } from './honest-client.ts';
 import { type MadeServer, makeServer, masterKeyId } from './made-server.ts';
 
-/** Kills in one run; LATCHKEY_CRASHES asks for more (300 take about four minutes). */
+/** Kills in one run; LATCHKEY_CRASHES asks for more. */
 const wantedCrashes = Number(process.env.LATCHKEY_CRASHES ?? '100');
 /** The run in `npm test` ends after this long, however few kills it came to. */
 const timeLimit = process.env.LATCHKEY_CRASHES === undefined ? 70_000 : 1_200_000;
