@@ -1,0 +1,114 @@
+import { type Kysely, type Migration, sql } from 'kysely';
+import { bytes } from '../../platform/column-types.ts';
+
+/** Clients, their chains and keys, the server's own secrets, the audit log. */
+export const tables: Migration = {
+  async up(db: Kysely<unknown>) {
+    await db.schema
+      .createTable('client')
+      .addColumn('id', 'text', (c) => c.primaryKey())
+      .addColumn('name', 'text', (c) => c.notNull().unique())
+      .addColumn('state', 'text', (c) => c.notNull().check(sql`state in ('new','enrolled','locked','revoked')`))
+      .addColumn('token_hash', bytes)
+      .addColumn('totp_sealed', bytes)
+      .addColumn('basic', 'integer', (c) => c.notNull())
+      .addColumn('networks', 'text', (c) => c.notNull())
+      .addColumn('rate_per_hour', 'integer', (c) => c.notNull())
+      .addColumn('burst', 'integer', (c) => c.notNull())
+      .addColumn('lockout', 'integer', (c) => c.notNull())
+      .addColumn('ttl', 'integer', (c) => c.notNull())
+      .addColumn('stale_if_error', 'integer', (c) => c.notNull())
+      .addColumn('fork_policy', 'text', (c) => c.notNull().check(sql`fork_policy in ('lock+purge','lock','alert')`))
+      .addColumn('killed_at', 'integer')
+      .addColumn('created_at', 'integer', (c) => c.notNull())
+      .addColumn('enrolled_at', 'integer')
+      .execute();
+    await db.schema
+      .createTable('pulse')
+      .addColumn('client_id', 'text', (c) => c.primaryKey().references('client.id'))
+      .addColumn('last_time', 'integer', (c) => c.notNull())
+      .addColumn('issued', 'integer', (c) => c.notNull().defaultTo(0))
+      .addColumn('confirmed', 'integer', (c) => c.notNull().defaultTo(0))
+      .addColumn('spent_to', 'integer', (c) => c.notNull().defaultTo(0))
+      .addColumn('totp_step', 'integer', (c) => c.notNull())
+      .addColumn('boot_id', 'text')
+      .addColumn('source', 'text')
+      .addColumn('fingerprint', 'text')
+      .addColumn('heard_at', 'integer')
+      .addColumn('released_at', 'integer')
+      .execute();
+    await db.schema
+      .createTable('link')
+      .addColumn('client_id', 'text', (c) => c.notNull().references('client.id'))
+      .addColumn('link_id', 'text', (c) => c.notNull())
+      .addColumn('hash', bytes, (c) => c.notNull())
+      .addColumn('number', 'integer', (c) => c.notNull())
+      .addPrimaryKeyConstraint('link_key', ['client_id', 'link_id'])
+      .modifyEnd(sql`without rowid`)
+      .execute();
+    await db.schema
+      .createTable('stored_key')
+      .addColumn('client_id', 'text', (c) => c.notNull().references('client.id'))
+      .addColumn('key_id', 'text', (c) => c.notNull())
+      .addColumn('sealed', bytes, (c) => c.notNull())
+      .addColumn('created_at', 'integer', (c) => c.notNull())
+      .addPrimaryKeyConstraint('stored_key_key', ['client_id', 'key_id'])
+      .execute();
+    await db.schema
+      .createTable('enrolment')
+      .addColumn('code_hash', bytes, (c) => c.primaryKey())
+      .addColumn('client_id', 'text', (c) => c.notNull().references('client.id'))
+      .addColumn('created_at', 'integer', (c) => c.notNull())
+      .addColumn('expires_at', 'integer', (c) => c.notNull())
+      .addColumn('used_at', 'integer')
+      .execute();
+    await db.schema
+      .createTable('grant')
+      .addColumn('grant_hash', bytes, (c) => c.primaryKey())
+      .addColumn('client_id', 'text', (c) => c.notNull().references('client.id'))
+      .addColumn('created_at', 'integer', (c) => c.notNull())
+      .addColumn('expires_at', 'integer', (c) => c.notNull())
+      .addColumn('first_used_at', 'integer')
+      .execute();
+    await db.schema
+      .createTable('certificate')
+      .addColumn('serial', 'text', (c) => c.primaryKey())
+      .addColumn('client_id', 'text', (c) => c.references('client.id'))
+      .addColumn('purpose', 'text', (c) => c.notNull())
+      .addColumn('pem', 'text', (c) => c.notNull())
+      .addColumn('not_before', 'integer', (c) => c.notNull())
+      .addColumn('not_after', 'integer', (c) => c.notNull())
+      .addColumn('revoked_at', 'integer')
+      .execute();
+    await db.schema
+      .createTable('server_secret')
+      .addColumn('name', 'text', (c) => c.primaryKey())
+      .addColumn('sealed', bytes, (c) => c.notNull())
+      .addColumn('created_at', 'integer', (c) => c.notNull())
+      .execute();
+    await db.schema
+      .createTable('switch')
+      .addColumn('name', 'text', (c) => c.primaryKey())
+      .addColumn('since', 'integer', (c) => c.notNull())
+      .addColumn('reason', 'text')
+      .execute();
+    await db.schema
+      .createTable('write_probe')
+      .addColumn('id', 'integer', (c) => c.primaryKey())
+      .addColumn('filling', bytes, (c) => c.notNull())
+      .execute();
+    await db.schema
+      .createTable('audit')
+      .addColumn('seq', 'integer', (c) => c.primaryKey())
+      .addColumn('body', 'text', (c) => c.notNull())
+      .addColumn('hash', bytes, (c) => c.notNull())
+      .execute();
+    await db.schema
+      .createTable('audit_signature')
+      .addColumn('seq', 'integer', (c) => c.primaryKey())
+      .addColumn('hash', bytes, (c) => c.notNull())
+      .addColumn('time', 'integer', (c) => c.notNull())
+      .addColumn('signature', bytes, (c) => c.notNull())
+      .execute();
+  },
+};
