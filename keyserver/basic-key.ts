@@ -3,8 +3,8 @@ import { LatchkeyError } from '../platform/errors.ts';
 import type { CallHandler } from './answer.ts';
 import type { CaseFile } from './case-file.ts';
 import type { Custody } from './custody.ts';
-import { hear, noChain, notFound, recordDenial } from './hearing.ts';
-import { rememberTotpStep } from './pulse.ts';
+import { hear, notFound, recordDenial } from './hearing.ts';
+import { savePulse } from './pulse.ts';
 import { refusalError } from './refusal.ts';
 import { unsealed } from './release.ts';
 import { findBasicKey, openKey } from './stored-key.ts';
@@ -22,11 +22,13 @@ export const basicKey: CallHandler = async (_request, caller, custody, now) => {
       kind: 'key',
       caller,
       time: null,
-      facts: async () => noChain,
+      shown: null,
       act: async (tx, { file, verdicts }) => {
         const key = await findBasicKey(tx, caller.client);
         if (key === null || key === 'ambiguous') return { problem: key };
-        await rememberTotpStep(tx, caller.client, usedStep(custody, file, caller.totp, now), caller.source, now);
+        const totpStep = usedStep(custody, file, caller.totp, now);
+        const { source } = caller;
+        await savePulse(tx, caller.client, { ...file.pulse, totpStep, source, heardAt: now, releasedAt: now });
         await appendAudit(tx, {
           time: now,
           event: 'key_released',
@@ -60,6 +62,8 @@ export const basicKey: CallHandler = async (_request, caller, custody, now) => {
 /** The step of the code that gate `totp` accepted; the remembered one for a client without a secret. */
 function usedStep(custody: Custody, file: CaseFile, code: string | null, now: number): number {
   const sealed = file.client?.totpSealed ?? null;
-  if (file.client === null || sealed === null || code === null) return file.totpStep;
-  return findTotpStep(custody.codeBook.knownCodes(file.client.id, now), code, file.totpStep) ?? file.totpStep;
+  if (file.client === null || sealed === null || code === null) return file.pulse.totpStep;
+  return (
+    findTotpStep(custody.codeBook.knownCodes(file.client.id, now), code, file.pulse.totpStep) ?? file.pulse.totpStep
+  );
 }

@@ -26,7 +26,7 @@ export interface Custody {
   readonly codeBook: CodeBook;
   readonly denials: DenialLog;
   readonly metrics: Metrics;
-  /** Whether the file KILL lies in the data directory, asked anew for each request. */
+  /** Whether the file KILL lies in the data directory, asked anew for requests that come later. */
   readonly killFile: () => boolean;
   /** Whether `grant` (32 bytes) lets `client` store a key now; counts as its use. In the transaction that stores the key. */
   readonly redeemGrant: (tx: Kysely<Database>, client: string, grant: Uint8Array, now: number) => Promise<boolean>;

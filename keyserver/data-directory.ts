@@ -71,3 +71,18 @@ function checkDirectory(directory: string): void {
 export function isKillFilePresent(directory: string): boolean {
   return existsSync(killFile(directory));
 }
+
+/** `isKillFilePresent` for a running server: one look serves all requests that are heard in the same turn. */
+export function killFileLook(directory: string): () => boolean {
+  let isKnown = false;
+  let isPresent = false;
+  return () => {
+    if (isKnown) return isPresent;
+    isPresent = isKillFilePresent(directory);
+    isKnown = true;
+    setImmediate(() => {
+      isKnown = false;
+    });
+    return isPresent;
+  };
+}

@@ -7,7 +7,7 @@ import { LatchkeyError } from '../platform/errors.ts';
 import type { Store } from '../platform/store.ts';
 import { totpItem } from './client.ts';
 import type { IssuedCertificate } from './identity.ts';
-import { linkText } from './link.ts';
+import { linkText, newLink } from './link.ts';
 import { startChain } from './link-store.ts';
 import type { Database } from './schema.ts';
 
@@ -102,7 +102,7 @@ export async function enrol(request: EnrolRequest, source: string, deps: Enrolme
   const certificate = request.csr === undefined ? null : await deps.signRequest(request.csr, client, now);
   const token = deps.random(32);
   const totp = deps.random(totpSecretBytes);
-  const link = deps.random(32);
+  const link = newLink(now, deps.random);
   const totpSealed = deps.vault.seal(totpItem(client), totp);
   const keys = await deps.store.transaction(async (tx) => {
     const used = await tx

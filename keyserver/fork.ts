@@ -28,11 +28,11 @@ export async function recordFork(
   const locks = client.forkPolicy !== 'alert' && client.state === 'enrolled';
   if (locks) await tx.updateTable('client').set({ state: 'locked' }).where('id', '=', client.id).execute();
   const before: Record<string, CanonicalValue> = {
-    source: file.source,
-    time: file.lastTime,
-    bootId: file.bootId,
-    fingerprint: file.fingerprint,
-    releasedAt: file.releasedAt,
+    source: file.pulse.source,
+    time: file.pulse.lastTime,
+    bootId: file.pulse.bootId,
+    fingerprint: file.pulse.fingerprint,
+    releasedAt: file.pulse.releasedAt,
   };
   await appendAudit(tx, {
     time: now,

@@ -3,33 +3,32 @@ import { appendAudit } from '../platform/audit-chain.ts';
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Caller } from './caller.ts';
 import { type CaseFile, readCase } from './case-file.ts';
-import { freshness, type Standing } from './chain.ts';
+import { freshness } from './chain.ts';
 import { clientDefaults, type RatePolicy, totpItem } from './client.ts';
 import type { Custody } from './custody.ts';
 import { type ForkingMessage, recordFork } from './fork.ts';
 import type { CallKind, GateState, Verdict } from './gate.ts';
 import { type Judgement, judge } from './judgement.ts';
-import { rememberTime } from './pulse.ts';
+import type { Link } from './link.ts';
+import type { LinkOnFile } from './link-store.ts';
+import { savePulse } from './pulse.ts';
 import type { RateKind, RateOutcome } from './rate.ts';
 import type { Database } from './schema.ts';
 import type { TotpCode } from './totp.ts';
 
 /** What a call adds to the state the gates see. */
 export interface ChainFacts {
-  readonly standing: Standing;
-  /** The link's number; `null` when it is unknown. */
-  readonly number: number | null;
+  readonly link: LinkOnFile;
+  /** release: the session of this call issued this link. */
   readonly sessionHolds: boolean;
+  /** heartbeat: the proof is right for the link it names. */
   readonly proven: boolean;
 }
-
-/** The facts of a call that shows no link. */
-export const noChain: ChainFacts = { standing: 'unknown', number: null, sessionHolds: false, proven: false };
 
 /** What is known once all gates passed. */
 export interface Heard {
   readonly file: CaseFile;
-  readonly facts: ChainFacts;
+  readonly link: LinkOnFile;
   readonly verdicts: Judgement['verdicts'];
 }
 
@@ -39,9 +38,12 @@ export interface Hearing<T> {
   readonly caller: Caller;
   /** The message's time; `null` for the calls that have none. */
   readonly time: number | null;
+  /** The link it brought; `null` for the calls that bring none. */
+  readonly shown: Link | null;
   /** What the fork record tells of this message. */
   readonly fork?: Omit<ForkingMessage, 'call' | 'source' | 'time'>;
-  readonly facts: (tx: Kysely<Database>, file: CaseFile) => Promise<ChainFacts>;
+  /** Where the case file alone does not tell: the link that came with the call is in there. */
+  readonly facts?: (tx: Kysely<Database>, file: CaseFile) => Partial<ChainFacts> | Promise<Partial<ChainFacts>>;
   /** Asked when token and TOTP were right, whatever the gates behind them say. */
   readonly known?: (tx: Kysely<Database>, file: CaseFile) => Promise<void>;
   /** Does what was asked for; all gates passed. It may run twice, in another transaction. */
@@ -80,14 +82,15 @@ export async function hear<T>(custody: Custody, hearing: Hearing<T>, now: number
   custody.limiter.enter(client, source);
   try {
     const result = await custody.store.transaction(async (tx): Promise<Outcome<T>> => {
-      const file = await readCase(tx, client);
+      const file = await readCase(tx, client, hearing.shown);
       policy = file.client?.rate ?? strangerRate;
-      const facts = await hearing.facts(tx, file);
+      const facts = { link: file.link, sessionHolds: false, proven: false, ...(await hearing.facts?.(tx, file)) };
       const state = stateOf(custody, hearing, file, facts, policy, now);
       const judgement = judge({ kind, source, tokenHash: caller.tokenHash, totp: caller.totp, now }, state);
       if (hearing.known !== undefined && judgement.verdicts.totp === 'pass') await hearing.known(tx, file);
       const { refusal, verdicts } = judgement;
-      if (refusal === null) return { refusal, value: await hearing.act(tx, { file, facts, verdicts }), file };
+      if (refusal === null)
+        return { refusal, value: await hearing.act(tx, { file, link: facts.link, verdicts }), file };
       await afterRefusal(tx, hearing, file, state, refusal, now);
       return { refusal, file };
     });
@@ -108,14 +111,14 @@ function stateOf<T>(
   now: number,
 ): GateState {
   const { client, source } = hearing.caller;
-  const fresh = hearing.time === null ? 'fresh' : freshness(hearing.time, file.lastTime, now);
+  const fresh = hearing.time === null ? 'fresh' : freshness(hearing.time, file.pulse.lastTime, now);
   return {
     sealed: custody.vault() === null,
     killed: file.killed || custody.killFile(),
     client: file.client,
     rate: custody.limiter.look(client, source, policy, rateKinds[hearing.kind], now),
-    totp: { codes: codesOf(custody, file, now), lastStep: file.totpStep },
-    chain: { fresh, standing: facts.standing, sessionHolds: facts.sessionHolds, proven: facts.proven },
+    totp: { codes: codesOf(custody, file, now), lastStep: file.pulse.totpStep },
+    chain: { fresh, standing: facts.link.standing, sessionHolds: facts.sessionHolds, proven: facts.proven },
   };
 }
 
@@ -146,7 +149,7 @@ async function afterRefusal<T>(
   now: number,
 ): Promise<void> {
   if (!isKnownCaller(refusal) || hearing.time === null || state.chain.fresh !== 'fresh') return;
-  await rememberTime(tx, hearing.caller.client, hearing.time);
+  await savePulse(tx, hearing.caller.client, { ...file.pulse, lastTime: hearing.time });
   if (isFork(refusal, file) && hearing.fork !== undefined && hearing.kind !== 'key' && hearing.kind !== 'store') {
     const { source } = hearing.caller;
     await recordFork(tx, file, { call: hearing.kind, source, time: hearing.time, ...hearing.fork }, now);

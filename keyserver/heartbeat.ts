@@ -7,8 +7,8 @@ import type { CaseFile } from './case-file.ts';
 import { clientDefaults } from './client.ts';
 import type { Custody } from './custody.ts';
 import { hear, type Refusal } from './hearing.ts';
-import { findLink } from './link-store.ts';
-import { rememberHeard } from './pulse.ts';
+import { findLinkById } from './link-store.ts';
+import { savePulse } from './pulse.ts';
 import { refusalError } from './refusal.ts';
 import { type HeartbeatBody, heartbeatBody } from './wire.ts';
 
@@ -27,13 +27,16 @@ export const heartbeat: CallHandler = async (request, caller, custody, now) => {
       kind: 'heartbeat',
       caller,
       time: body.time,
+      shown: null,
       fork: { linkId: body.linkId, bootId: body.bootId, fingerprint: null },
-      facts: async (tx, { chain }) => {
-        const found = await findLink(tx, caller.client, body.linkId, chain);
-        return { ...found, sessionHolds: false, proven: isProven(found.hash, body) };
+      facts: async (tx, { pulse }) => {
+        const link = await findLinkById(tx, body.linkId, pulse);
+        return { link, proven: isProven(link.hash, body) };
       },
-      act: async (tx) => {
-        await rememberHeard(tx, caller.client, { source: caller.source, time: body.time, now }, body.bootId);
+      act: async (tx, { file }) => {
+        const { bootId, time } = body;
+        const { source, client } = caller;
+        await savePulse(tx, client, { ...file.pulse, lastTime: time, bootId, source, heardAt: now });
       },
     },
     now,

@@ -3,7 +3,7 @@ import { createHttpApp, type Route } from '../platform/http-app.ts';
 import type { Log } from '../platform/log.ts';
 import { CodeBook } from './code-book.ts';
 import type { Custody } from './custody.ts';
-import { databaseFile, isKillFilePresent } from './data-directory.ts';
+import { databaseFile, killFileLook } from './data-directory.ts';
 import { DenialLog } from './denials.ts';
 import { enrolmentRoute } from './enrolment-route.ts';
 import { redeemGrant } from './grant.ts';
@@ -70,7 +70,7 @@ function custodyFor(data: ServerData, vault: Vault, { clock, random, log }: KeyS
     codeBook: new CodeBook(random),
     denials: new DenialLog(),
     metrics: new Metrics(() => sessions.size),
-    killFile: () => isKillFilePresent(data.directory),
+    killFile: killFileLook(data.directory),
     redeemGrant,
   };
 }

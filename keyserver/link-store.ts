@@ -1,8 +1,8 @@
-import type { Kysely } from 'kysely';
-import { constantTimeEqual } from '../platform/encoding.ts';
+import { type Kysely, sql } from 'kysely';
 import { statement } from '../platform/statement.ts';
-import { type ChainCounters, issuedOne, promoted, type Standing, standingOf } from './chain.ts';
+import { issuedOne, promoted, type Standing, standingOf } from './chain.ts';
 import { type Link, linkFromBytes } from './link.ts';
+import { type Pulse, pulseColumns, pulseFromRow, savePulse } from './pulse.ts';
 import type { Database } from './schema.ts';
 
 /** A link as the store has it. */
@@ -13,64 +13,63 @@ export interface LinkOnFile {
   readonly hash: Uint8Array | null;
 }
 
-const unknownLink: LinkOnFile = { standing: 'unknown', number: null, hash: null };
+export const unknownLink: LinkOnFile = { standing: 'unknown', number: null, hash: null };
 
-const oneLink = statement<Database, [client: string, id: string], { hash: Uint8Array; number: number }>((db, slot) =>
-  db
-    .selectFrom('link')
-    .select(['hash', 'number'])
-    .where('client_id', '=', slot<string>(0))
-    .where('link_id', '=', slot<string>(1)),
-);
+interface LinkRow {
+  readonly hash: Uint8Array;
+  readonly number: number;
+}
 
-const insertLink = statement<Database, [client: string, id: string, hash: Uint8Array, number: number]>((db, slot) =>
+const insertLink = statement<
+  Database,
+  [place: Uint8Array, client: string, id: string, hash: Uint8Array, number: number, previous: Uint8Array | null]
+>((db, slot) =>
   db.insertInto('link').values({
-    client_id: slot<string>(0),
-    link_id: slot<string>(1),
-    hash: slot<Uint8Array>(2),
-    number: slot<number>(3),
+    place: slot<Uint8Array>(0),
+    client_id: slot<string>(1),
+    link_id: slot<string>(2),
+    hash: slot<Uint8Array>(3),
+    number: slot<number>(4),
+    previous: slot<Uint8Array>(5),
   }),
 );
 
-/** Where the link of that id stands with this client, whose counters are `chain`. */
-export async function findLink(
-  tx: Kysely<Database>,
-  client: string,
-  id: string,
-  chain: ChainCounters,
-): Promise<LinkOnFile> {
-  const row = (await tx.executeQuery(oneLink(tx, client, id))).rows[0];
+/** From the newest link back to the one of that id. An honest client is met at the first or second step. */
+const walkBack = statement<Database, [newest: Uint8Array, id: string], LinkRow>((db, slot) => ({
+  compile: () =>
+    sql<LinkRow>`
+      with recursive walk (link_id, hash, number, previous) as (
+        select link_id, hash, number, previous from link where place = ${slot(0)}
+        union all
+        select link.link_id, link.hash, link.number, link.previous
+          from link join walk on link.place = walk.previous where walk.link_id <> ${slot(1)}
+      )
+      select hash, number from walk where link_id = ${slot(1)}`.compile(db),
+}));
+
+/** Where the client's link of that id stands. */
+export async function findLinkById(tx: Kysely<Database>, id: string, { newest, chain }: Pulse): Promise<LinkOnFile> {
+  const row = newest === null ? undefined : (await walkBack(tx, newest, id))[0];
   return row === undefined ? unknownLink : { standing: standingOf(row.number, chain), ...row };
 }
 
-/** Where exactly this link stands: one that only shares its id with a known one is unknown. */
-export async function findExactLink(
-  tx: Kysely<Database>,
-  client: string,
-  link: Link,
-  chain: ChainCounters,
-): Promise<LinkOnFile> {
-  const found = await findLink(tx, client, link.id, chain);
-  return found.hash !== null && constantTimeEqual(found.hash, link.hash) ? found : unknownLink;
-}
-
-/** Writes down a link under its number; the caller stores the counters that go with it. */
-export async function fileLink(tx: Kysely<Database>, client: string, link: Link, number: number): Promise<void> {
-  await tx.executeQuery(insertLink(tx, client, link.id, link.hash, number));
+/** Writes down one more link of a client. Answers the pulse that goes with it, for the caller to save. */
+export async function fileLink(tx: Kysely<Database>, client: string, link: Link, pulse: Pulse): Promise<Pulse> {
+  const chain = issuedOne(pulse.chain);
+  await insertLink(tx, link.place, client, link.id, link.hash, chain.issued, pulse.newest);
+  return { ...pulse, chain, newest: link.place };
 }
 
 /**
  * Gives a client its first link, confirmed; whatever links it had become spent. Call it inside the transaction that
  * enrols the client: `link` is the 32 bytes the answer will carry.
  */
-export async function startChain(tx: Kysely<Database>, client: string, link: Uint8Array): Promise<void> {
+export async function startChain(tx: Kysely<Database>, client: string, link: Buffer): Promise<void> {
   const row = await tx
     .selectFrom('pulse')
-    .select(['issued', 'confirmed', 'spent_to'])
+    .select(pulseColumns)
     .where('client_id', '=', client)
     .executeTakeFirstOrThrow();
-  const chain = issuedOne({ issued: row.issued, confirmed: row.confirmed, spentTo: row.spent_to });
-  const { issued, confirmed, spentTo } = promoted(chain.issued, chain);
-  await fileLink(tx, client, linkFromBytes(link), issued);
-  await tx.updateTable('pulse').set({ issued, confirmed, spent_to: spentTo }).where('client_id', '=', client).execute();
+  const filed = await fileLink(tx, client, linkFromBytes(link), pulseFromRow(row));
+  await savePulse(tx, client, { ...filed, chain: promoted(filed.chain.issued, filed.chain) });
 }

@@ -1,12 +1,12 @@
-import { auditHashAt, auditHead } from '../platform/audit-chain.ts';
+import { auditHashAt, headText } from '../platform/audit-chain.ts';
 import { encodeBase64Url } from '../platform/encoding.ts';
 import { parseInput } from '../platform/schema.ts';
 import type { CallHandler } from './answer.ts';
-import { issuedOne, promoted } from './chain.ts';
+import { promoted } from './chain.ts';
 import { hear, recordDenial } from './hearing.ts';
-import { linkBytes, linkFromBytes } from './link.ts';
-import { fileLink, findExactLink } from './link-store.ts';
-import { rememberOpen } from './pulse.ts';
+import { linkFromBytes, newLink } from './link.ts';
+import { fileLink } from './link-store.ts';
+import { savePulse } from './pulse.ts';
 import { refusalError } from './refusal.ts';
 import { sessionLife } from './sessions.ts';
 import { openBody } from './wire.ts';
@@ -19,7 +19,7 @@ export const open: CallHandler = async (request, caller, custody, now) => {
   const { sessions, random } = custody;
   const body = parseInput(openBody, request.body);
   const shown = linkFromBytes(body.link);
-  const nextBytes = random(linkBytes);
+  const nextBytes = newLink(now, random);
   const next = linkFromBytes(nextBytes);
   let isBehind = false;
   const outcome = await hear(
@@ -28,18 +28,18 @@ export const open: CallHandler = async (request, caller, custody, now) => {
       kind: 'open',
       caller,
       time: body.time,
+      shown,
       fork: { linkId: shown.id, bootId: body.bootId, fingerprint: body.fingerprint },
-      facts: async (tx, { chain }) => ({ ...(await findExactLink(tx, caller.client, shown, chain)), ...noProof }),
       known: async (tx) => {
         isBehind = body.seen !== null && (await auditHashAt(tx, body.seen.seq)) !== body.seen.head;
       },
-      act: async (tx, { file, facts }) => {
-        const stored = facts.standing === 'pending' && facts.number !== null; // its holder crashed after storing it
-        const chain = issuedOne(stored ? promoted(facts.number, file.chain) : file.chain);
-        await fileLink(tx, caller.client, next, chain.issued);
-        const arrival = { source: caller.source, time: body.time, now };
-        await rememberOpen(tx, caller.client, arrival, body.bootId, chain);
-        return auditHead(tx);
+      act: async (tx, { file: { pulse, head }, link }) => {
+        const stored = link.standing === 'pending' && link.number !== null; // its holder crashed after storing it
+        const chain = stored ? promoted(link.number, pulse.chain) : pulse.chain;
+        const filed = await fileLink(tx, caller.client, next, { ...pulse, chain });
+        const arrival = { source: caller.source, lastTime: body.time, heardAt: now, bootId: body.bootId };
+        await savePulse(tx, caller.client, { ...filed, ...arrival });
+        return headText(head);
       },
     },
     now,
@@ -59,5 +59,3 @@ export const open: CallHandler = async (request, caller, custody, now) => {
     body: { next: encodeBase64Url(nextBytes), session, expiresInMs: sessionLife, head: outcome.value },
   };
 };
-
-const noProof = { sessionHolds: false, proven: false } as const;

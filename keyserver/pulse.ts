@@ -3,146 +3,120 @@ import { statement } from '../platform/statement.ts';
 import type { ChainCounters } from './chain.ts';
 import type { Database } from './schema.ts';
 
-const setTime = statement<Database, [client: string, time: number]>((db, slot) =>
-  db
-    .updateTable('pulse')
-    .set({ last_time: slot<number>(1) })
-    .where('client_id', '=', slot<string>(0)),
-);
-
-const setHeard = statement<
-  Database,
-  [client: string, time: number, bootId: string | null, source: string, heardAt: number]
->((db, slot) =>
-  db
-    .updateTable('pulse')
-    .set({
-      last_time: slot<number>(1),
-      boot_id: slot<string>(2),
-      source: slot<string>(3),
-      heard_at: slot<number>(4),
-    })
-    .where('client_id', '=', slot<string>(0)),
-);
-
-const setOpened = statement<
-  Database,
-  [
-    client: string,
-    time: number,
-    bootId: string | null,
-    source: string,
-    heardAt: number,
-    issued: number,
-    confirmed: number,
-    spentTo: number,
-  ]
->((db, slot) =>
-  db
-    .updateTable('pulse')
-    .set({
-      last_time: slot<number>(1),
-      boot_id: slot<string>(2),
-      source: slot<string>(3),
-      heard_at: slot<number>(4),
-      issued: slot<number>(5),
-      confirmed: slot<number>(6),
-      spent_to: slot<number>(7),
-    })
-    .where('client_id', '=', slot<string>(0)),
-);
-
-const setReleased = statement<
-  Database,
-  [
-    client: string,
-    time: number,
-    fingerprint: string | null,
-    source: string,
-    releasedAt: number,
-    confirmed: number,
-    spentTo: number,
-  ]
->((db, slot) =>
-  db
-    .updateTable('pulse')
-    .set({
-      last_time: slot<number>(1),
-      fingerprint: slot<string>(2),
-      source: slot<string>(3),
-      heard_at: slot<number>(4),
-      released_at: slot<number>(4),
-      confirmed: slot<number>(5),
-      spent_to: slot<number>(6),
-    })
-    .where('client_id', '=', slot<string>(0)),
-);
-
-const setTotpStep = statement<Database, [client: string, step: number, source: string, releasedAt: number]>(
-  (db, slot) =>
-    db
-      .updateTable('pulse')
-      .set({
-        totp_step: slot<number>(1),
-        source: slot<string>(2),
-        heard_at: slot<number>(3),
-        released_at: slot<number>(3),
-      })
-      .where('client_id', '=', slot<string>(0)),
-);
-
-/** When and from where a message came that was accepted. */
-export interface Arrival {
-  readonly source: string;
-  /** The message's own time. */
-  readonly time: number;
-  readonly now: number;
+/** What moves with a client's messages; one row, read with the case and written back whole. */
+export interface Pulse {
+  /** The `time` of the last message judged; 0 before the first. */
+  readonly lastTime: number;
+  readonly chain: ChainCounters;
+  /** Place of the newest link issued. */
+  readonly newest: Uint8Array | null;
+  /** The last TOTP step accepted by the basic profile. */
+  readonly totpStep: number;
+  /** Of the last open or heartbeat accepted. */
+  readonly bootId: string | null;
+  /** Where the last accepted message came from. */
+  readonly source: string | null;
+  /** Of the last release. */
+  readonly fingerprint: string | null;
+  readonly heardAt: number | null;
+  readonly releasedAt: number | null;
 }
 
-/** A judged message that got no further: its time counts, so that the same message again is stale. */
-export async function rememberTime(tx: Kysely<Database>, client: string, time: number): Promise<void> {
-  await tx.executeQuery(setTime(tx, client, time));
+/** The pulse of a client that was never heard. */
+export const stillPulse: Pulse = {
+  lastTime: 0,
+  chain: { issued: 0, confirmed: 0, spentTo: 0 },
+  newest: null,
+  totpStep: 0,
+  bootId: null,
+  source: null,
+  fingerprint: null,
+  heardAt: null,
+  releasedAt: null,
+};
+
+/** The columns of `pulse` that a pulse is. */
+export interface PulseColumns {
+  last_time: number;
+  issued: number;
+  confirmed: number;
+  spent_to: number;
+  newest: Uint8Array | null;
+  totp_step: number;
+  boot_id: string | null;
+  source: string | null;
+  fingerprint: string | null;
+  heard_at: number | null;
+  released_at: number | null;
 }
 
-/** A heartbeat was accepted. */
-export async function rememberHeard(
-  tx: Kysely<Database>,
-  client: string,
-  { time, source, now }: Arrival,
-  bootId: string,
-): Promise<void> {
-  await tx.executeQuery(setHeard(tx, client, time, bootId, source, now));
+/** Their names, for a query. */
+export const pulseColumns = [
+  'last_time',
+  'issued',
+  'confirmed',
+  'spent_to',
+  'newest',
+  'totp_step',
+  'boot_id',
+  'source',
+  'fingerprint',
+  'heard_at',
+  'released_at',
+] as const satisfies readonly (keyof PulseColumns)[];
+
+export function pulseFromRow(row: PulseColumns): Pulse {
+  return {
+    lastTime: row.last_time,
+    chain: { issued: row.issued, confirmed: row.confirmed, spentTo: row.spent_to },
+    newest: row.newest,
+    totpStep: row.totp_step,
+    bootId: row.boot_id,
+    source: row.source,
+    fingerprint: row.fingerprint,
+    heardAt: row.heard_at,
+    releasedAt: row.released_at,
+  };
 }
 
-/** An open was accepted; `chain` counts the link it issued. */
-export async function rememberOpen(
-  tx: Kysely<Database>,
-  client: string,
-  { time, source, now }: Arrival,
+/** In the order of `pulseColumns`. */
+type PulseValues = [
+  lastTime: number,
+  issued: number,
+  confirmed: number,
+  spentTo: number,
+  newest: Uint8Array | null,
+  totpStep: number,
   bootId: string | null,
-  { issued, confirmed, spentTo }: ChainCounters,
-): Promise<void> {
-  await tx.executeQuery(setOpened(tx, client, time, bootId, source, now, issued, confirmed, spentTo));
-}
-
-/** Keys were released to the chained profile; `chain` has the released link confirmed. */
-export async function rememberRelease(
-  tx: Kysely<Database>,
-  client: string,
-  { time, source, now }: Arrival,
+  source: string | null,
   fingerprint: string | null,
-  { confirmed, spentTo }: ChainCounters,
-): Promise<void> {
-  await tx.executeQuery(setReleased(tx, client, time, fingerprint, source, now, confirmed, spentTo));
-}
+  heardAt: number | null,
+  releasedAt: number | null,
+];
 
-/** A key was released to the basic profile for the code of this step, which is thereby used up. */
-export async function rememberTotpStep(
-  tx: Kysely<Database>,
-  client: string,
-  step: number,
-  source: string,
-  now: number,
-): Promise<void> {
-  await tx.executeQuery(setTotpStep(tx, client, step, source, now));
+const writePulse = statement<Database, [...PulseValues, client: string]>((db, slot) =>
+  db
+    .updateTable('pulse')
+    .set(Object.fromEntries(pulseColumns.map((column, index) => [column, slot(index)])))
+    .where('client_id', '=', slot<string>(pulseColumns.length)),
+);
+
+/** Writes a client's pulse back, in the transaction that read it. */
+export async function savePulse(tx: Kysely<Database>, client: string, pulse: Pulse): Promise<void> {
+  const { chain } = pulse;
+  await writePulse(
+    tx,
+    pulse.lastTime,
+    chain.issued,
+    chain.confirmed,
+    chain.spentTo,
+    pulse.newest,
+    pulse.totpStep,
+    pulse.bootId,
+    pulse.source,
+    pulse.fingerprint,
+    pulse.heardAt,
+    pulse.releasedAt,
+    client,
+  );
 }

@@ -5,8 +5,7 @@ import { promoted } from './chain.ts';
 import type { Custody } from './custody.ts';
 import { hear, notFound, recordDenial } from './hearing.ts';
 import { linkFromBytes } from './link.ts';
-import { findExactLink } from './link-store.ts';
-import { rememberRelease, rememberTime } from './pulse.ts';
+import { savePulse } from './pulse.ts';
 import { refusalError } from './refusal.ts';
 import type { Session } from './sessions.ts';
 import { findKeys, openKey, type StoredKey } from './stored-key.ts';
@@ -30,33 +29,39 @@ export const release: CallHandler = async (request, caller, custody, now) => {
       kind: 'release',
       caller,
       time: body.time,
+      shown,
       fork: { linkId: shown.id, bootId: session.bootId, fingerprint: session.fingerprint },
-      facts: async (tx, { chain }) => ({
-        ...(await findExactLink(tx, caller.client, shown, chain)),
-        sessionHolds: session.linkId === shown.id,
-        proven: false,
-      }),
-      act: async (tx, { file, facts, verdicts }) => {
+      facts: () => ({ sessionHolds: session.linkId === shown.id }),
+      act: async (tx, { file, link, verdicts }) => {
         const { keys, missing } = await findKeys(tx, caller.client, body.keys);
         if (missing !== null) {
-          await rememberTime(tx, caller.client, body.time);
+          await savePulse(tx, caller.client, { ...file.pulse, lastTime: body.time });
           return { missing };
         }
-        const chain = promoted(facts.number ?? 0, file.chain);
-        const arrival = { source: caller.source, time: body.time, now };
-        await rememberRelease(tx, caller.client, arrival, session.fingerprint, chain);
-        const head = await appendAudit(tx, {
+        const { source } = caller;
+        const { fingerprint, bootId, reason } = session;
+        await savePulse(tx, caller.client, {
+          ...file.pulse,
+          chain: promoted(link.number ?? 0, file.pulse.chain),
+          lastTime: body.time,
+          source,
+          fingerprint,
+          heardAt: now,
+          releasedAt: now,
+        });
+        const record = {
           time: now,
           event: 'key_released',
           client: caller.client,
-          source: caller.source,
+          source,
           keys: body.keys,
-          reason: session.reason,
+          reason,
           verdicts,
           link: shown.id,
           ms: Math.round(performance.now() - started),
-          detail: { bootId: session.bootId, fingerprint: session.fingerprint },
-        });
+          detail: { bootId, fingerprint },
+        };
+        const head = await appendAudit(tx, record, file.head);
         return { missing: null, keys, head, policy: file.client?.policy };
       },
     },

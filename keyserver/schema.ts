@@ -1,12 +1,14 @@
 import type { Generated, Migration } from 'kysely';
+import type { OutboxTables } from '../platform/alert-outbox.ts';
 import type { AuditTables } from '../platform/audit-chain.ts';
 import { tables } from './migrations/001-tables.ts';
+import { alerts } from './migrations/003-alerts.ts';
 
 /**
  * The key server's tables. Times are milliseconds since 1970, yes/no is 1/0, digests are raw bytes, and a column named
  * `…_sealed` holds what the vault made of a secret. Nothing here opens a key without the vault.
  */
-export interface Database extends AuditTables {
+export interface Database extends AuditTables, OutboxTables {
   client: ClientTable;
   pulse: PulseTable;
   link: LinkTable;
@@ -17,6 +19,8 @@ export interface Database extends AuditTables {
   server_secret: ServerSecretTable;
   switch: SwitchTable;
   write_probe: WriteProbeTable;
+  alert_channel: AlertChannelTable;
+  server_run: ServerRunTable;
 }
 
 /** One enrolled host and what its owner decided about it; changed by commands, hardly ever by requests. */
@@ -60,6 +64,8 @@ export interface PulseTable {
   spent_to: Generated<number>;
   /** The last TOTP step accepted by the basic profile; a code is good once. */
   totp_step: number;
+  /** Place of the newest link issued; `null` before the first. */
+  newest: Uint8Array | null;
   boot_id: string | null;
   /** Where the last accepted message came from. */
   source: string | null;
@@ -74,6 +80,8 @@ export interface PulseTable {
  * (`standingOf` in chain.ts): a release moves two numbers and touches no other row.
  */
 export interface LinkTable {
+  /** The link's first twelve bytes. They begin with the time, so that rows are filed one behind the other. */
+  place: Uint8Array;
   client_id: string;
   /** 16 hex digits. */
   link_id: string;
@@ -81,6 +89,8 @@ export interface LinkTable {
   hash: Uint8Array;
   /** 1 for the client's first link, counting up. */
   number: number;
+  /** Place of the client's link before this one: who only knows a link's id walks back from the newest. */
+  previous: Uint8Array | null;
 }
 
 export interface StoredKeyTable {
@@ -142,5 +152,30 @@ export interface WriteProbeTable {
   filling: Uint8Array;
 }
 
+/** One way to tell the owner; see alerts/channel.ts. */
+export interface AlertChannelTable {
+  /** What the operator types. */
+  name: string;
+  kind: string;
+  /** The least severity that goes this way. */
+  least: 'info' | 'warning' | 'critical';
+  /** JSON without secrets. */
+  config: string;
+  /** Sealed as `{kind: 'alert-channel', client: '', id: name, version: 1}`; `null` when there is nothing to seal. */
+  secret_sealed: Uint8Array | null;
+  created_at: number;
+}
+
+/** When a server ran; a row is made at its first start. */
+export interface ServerRunTable {
+  /** Its URL: several servers may share a database. */
+  server: string;
+  started_at: number;
+  /** Noted every minute. */
+  alive_at: number;
+  /** `null` while it runs, and after an end that was not in order. */
+  stopped_at: number | null;
+}
+
 /** In the order of their names, each once; hand them to the store when it opens. */
-export const migrations: Readonly<Record<string, Migration>> = { '001-tables': tables };
+export const migrations: Readonly<Record<string, Migration>> = { '001-tables': tables, '003-alerts': alerts };

@@ -5,7 +5,7 @@ import { LatchkeyError } from '../platform/errors.ts';
 import { parseInput } from '../platform/schema.ts';
 import type { CallHandler } from './answer.ts';
 import { keyItem } from './client.ts';
-import { hear, noChain, recordDenial } from './hearing.ts';
+import { hear, recordDenial } from './hearing.ts';
 import { refusalError } from './refusal.ts';
 import { unsealed } from './release.ts';
 import { findKey, openKey } from './stored-key.ts';
@@ -27,7 +27,7 @@ export const storeKey: CallHandler = async (request, caller, custody, now) => {
       kind: 'store',
       caller,
       time: null,
-      facts: async () => noChain,
+      shown: null,
       act: async (tx, { verdicts }) => {
         if (!(await custody.redeemGrant(tx, client, grant, now))) return 'grant_refused';
         const vault = unsealed(custody, now);

@@ -19,7 +19,7 @@ const oneKey = statement<Database, [client: string, id: string], { sealed: Uint8
 );
 
 export async function findKey(tx: Kysely<Database>, client: string, id: string): Promise<StoredKey | null> {
-  const row = (await tx.executeQuery(oneKey(tx, client, id))).rows[0];
+  const row = (await oneKey(tx, client, id))[0];
   return row === undefined ? null : { id, sealed: row.sealed };
 }
 

@@ -1,7 +1,8 @@
 import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
-import { CompiledQuery, type QueryResult } from 'kysely';
+import { type CompiledQuery, type Kysely, type QueryResult, sql } from 'kysely';
 import { sha256 } from './encoding.ts';
 import { LatchkeyError } from './errors.ts';
+import { statement } from './statement.ts';
 
 /** The two tables an audit chain needs. */
 export interface AuditTables {
@@ -88,51 +89,75 @@ export interface AuditTx {
   executeQuery<R>(query: CompiledQuery<R>): Promise<QueryResult<R>>;
 }
 
-const readHead = CompiledQuery.raw('select seq, hash from audit order by seq desc limit 1');
-const insertRecord = 'insert into audit (seq, body, hash) values (?, ?, ?)';
+/** A record's number and its hash's 32 bytes. */
+export interface AuditPlace {
+  readonly seq: number;
+  readonly hash: Uint8Array;
+}
 
-async function lastRecord(tx: AuditTx): Promise<{ seq: number; hash: Uint8Array }> {
-  const result = await tx.executeQuery(readHead as CompiledQuery<{ seq: number; hash: Uint8Array }>);
-  return result.rows[0] ?? { seq: 0, hash: genesisHash };
+const beforeFirst: AuditPlace = { seq: 0, hash: genesisHash };
+
+const readHead = statement<AuditTables, [], AuditPlace>((db) =>
+  db.selectFrom('audit').select(['seq', 'hash']).orderBy('seq', 'desc').limit(sql.lit(1)),
+);
+
+const readHash = statement<AuditTables, [seq: number], { hash: Uint8Array }>((db, slot) =>
+  db.selectFrom('audit').select('hash').where('seq', '=', slot<number>(0)),
+);
+
+const insertRecord = statement<AuditTables, [seq: number, body: string, hash: Uint8Array]>((db, slot) =>
+  db.insertInto('audit').values({ seq: slot<number>(0), body: slot<string>(1), hash: slot<Uint8Array>(2) }),
+);
+
+function tables(tx: AuditTx): Kysely<AuditTables> {
+  return tx as unknown as Kysely<AuditTables>;
+}
+
+async function lastRecord(tx: AuditTx): Promise<AuditPlace> {
+  return (await readHead(tables(tx)))[0] ?? beforeFirst;
+}
+
+/** As it is told to others. */
+export function headText({ seq, hash }: AuditPlace): AuditHead {
+  return { seq, hash: Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('hex') };
 }
 
 /** The last record's number and hash; 0 and zero bytes before the first. */
 export async function auditHead(tx: AuditTx): Promise<AuditHead> {
-  const { seq, hash } = await lastRecord(tx);
-  return { seq, hash: Buffer.from(hash).toString('hex') };
+  return headText(await lastRecord(tx));
 }
 
 /** The hash of record `seq`, 64 hex digits; of record 0 the zero bytes before the first; `null` for one not there. */
 export async function auditHashAt(tx: AuditTx, seq: number): Promise<string | null> {
   if (seq === 0) return Buffer.from(genesisHash).toString('hex');
-  const query = CompiledQuery.raw('select hash from audit where seq = ?', [seq]) as CompiledQuery<{ hash: Uint8Array }>;
-  const row = (await tx.executeQuery(query)).rows[0];
+  const row = (await readHash(tables(tx), seq))[0];
   return row === undefined ? null : Buffer.from(row.hash).toString('hex');
 }
 
-/** Appends `entry` inside the caller's transaction; the record is there when, and only when, that commits. */
-export async function appendAudit(tx: AuditTx, entry: AuditEntry): Promise<AuditHead> {
-  const record = nextRecord(await lastRecord(tx), entry);
-  await tx.executeQuery(CompiledQuery.raw(insertRecord, [record.seq, record.body, record.hash]));
-  return { seq: record.seq, hash: record.hash.toString('hex') };
+/**
+ * Appends `entry` inside the caller's transaction; the record is there when, and only when, that commits. Whoever read
+ * the head in this transaction already, and appended nothing since, may hand it in; a wrong one fails on its number.
+ */
+export async function appendAudit(tx: AuditTx, entry: AuditEntry, head?: AuditPlace): Promise<AuditHead> {
+  const record = nextRecord(head ?? (await lastRecord(tx)), entry);
+  await insertRecord(tables(tx), record.seq, record.body, record.hash);
+  return headText(record);
 }
 
 /** Signs the head inside the caller's transaction; `null` when there is nothing new to sign. */
 export async function signAudit(tx: AuditTx, time: number, key: KeyObject): Promise<AuditHead | null> {
   const head = await lastRecord(tx);
-  const last = await tx.executeQuery<{ seq: number }>(
-    CompiledQuery.raw('select seq from audit_signature order by seq desc limit 1') as CompiledQuery<{ seq: number }>,
-  );
-  if (head.seq === (last.rows[0]?.seq ?? 0)) return null;
-  await tx.executeQuery(
-    CompiledQuery.raw('insert into audit_signature (seq, hash, time, signature) values (?, ?, ?, ?)', [
-      head.seq,
-      head.hash,
-      time,
-      signHead(head, time, key),
-    ]),
-  );
-  return { seq: head.seq, hash: Buffer.from(head.hash).toString('hex') };
+  const last = await tables(tx)
+    .selectFrom('audit_signature')
+    .select('seq')
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  if (head.seq === (last?.seq ?? 0)) return null;
+  const { seq, hash } = head;
+  const signature = signHead({ seq, hash }, time, key);
+  await tables(tx).insertInto('audit_signature').values({ seq, hash, time, signature }).execute();
+  return headText(head);
 }
 
 /** A page of stored rows, oldest first, after record `after`. */
@@ -141,21 +166,19 @@ export async function readAudit(
   after: number,
   limit: number,
 ): Promise<readonly { seq: number; body: string; hash: Uint8Array }[]> {
-  const query = CompiledQuery.raw('select seq, body, hash from audit where seq > ? order by seq limit ?', [
-    after,
-    limit,
-  ]);
-  return (await tx.executeQuery(query as CompiledQuery<{ seq: number; body: string; hash: Uint8Array }>)).rows;
+  return tables(tx)
+    .selectFrom('audit')
+    .select(['seq', 'body', 'hash'])
+    .where('seq', '>', after)
+    .orderBy('seq')
+    .limit(limit)
+    .execute();
 }
 
 /** Checks everything that is stored against the server's public key; throws `audit_broken` naming the record. */
 export async function verifyAudit(tx: AuditTx, publicKey: KeyObject | string): Promise<AuditReport> {
-  const signatures = await tx.executeQuery(
-    CompiledQuery.raw(
-      'select seq, hash, time, signature from audit_signature order by seq',
-    ) as CompiledQuery<SignatureRow>,
-  );
-  const verifier = new AuditVerifier(signatures.rows, publicKey);
+  const signatures = await tables(tx).selectFrom('audit_signature').selectAll().orderBy('seq').execute();
+  const verifier = new AuditVerifier(signatures, publicKey);
   for (let after = 0; ; ) {
     const rows = await readAudit(tx, after, 1000);
     for (const row of rows) verifier.add(row);

@@ -193,11 +193,11 @@ function send(response: ServerResponse, result: AppResponse, type?: string): voi
     return;
   }
   const isText = typeof result.body === 'string';
-  const body = Buffer.from(isText ? (result.body as string) : JSON.stringify(result.body));
+  const body = isText ? (result.body as string) : JSON.stringify(result.body);
   if (result.headers?.['Content-Type'] === undefined) {
     headers.push('content-type', type ?? (isText ? 'text/plain; charset=utf-8' : 'application/json'));
   }
-  headers.push('content-length', String(body.length));
+  headers.push('content-length', String(Buffer.byteLength(body)));
   response.writeHead(result.status, headers).end(body);
 }
 

@@ -9,6 +9,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely';
+import type { DirectConnection } from './statement.ts';
 
 /** Prepared statements that are kept at the most; a program has some dozens of different ones. */
 const maxStatements = 500;
@@ -19,8 +20,10 @@ interface Prepared {
   readonly givesRows: boolean;
 }
 
+const noRows: readonly unknown[] = [];
+
 /** One SQLite connection of Node's own driver, for Kysely. Everything it does is done when its call returns. */
-export class SqliteConnection implements DatabaseConnection {
+export class SqliteConnection implements DatabaseConnection, DirectConnection {
   readonly database: DatabaseSync;
   readonly #statements = new Map<string, Prepared>();
 
@@ -34,6 +37,13 @@ export class SqliteConnection implements DatabaseConnection {
     if (givesRows) return { rows: statement.all(...parameters) as R[] };
     const { changes, lastInsertRowid } = statement.run(...parameters);
     return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
+  }
+
+  run(sql: string, parameters: readonly unknown[]): readonly unknown[] {
+    const { statement, givesRows } = this.#prepare(sql);
+    if (givesRows) return statement.all(...(parameters as SQLInputValue[]));
+    statement.run(...(parameters as SQLInputValue[]));
+    return noRows;
   }
 
   // biome-ignore lint/correctness/useYield: the interface wants a generator; nothing here needs to stream

@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { Kysely, type Migration, Migrator } from 'kysely';
 import { LatchkeyError } from './errors.ts';
 import { SqliteConnection, sqliteDialect } from './sqlite-dialect.ts';
+import { goDirectly } from './statement.ts';
 import type { Store } from './store.ts';
 
 /** How long a writer waits for another process (a command beside a running server), in milliseconds. */
@@ -49,6 +50,8 @@ export async function openSqlite<DB>(path: string, options: SqliteOptions): Prom
   }
   const tx = new Kysely<DB>({ dialect: sqliteDialect(writer) });
   const snapshot = new Kysely<DB>({ dialect: sqliteDialect(reader) });
+  goDirectly(tx, writer);
+  goDirectly(snapshot, reader);
   const migrator = new Migrator({ db: tx, provider: { getMigrations: async () => ({ ...options.migrations }) } });
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) {

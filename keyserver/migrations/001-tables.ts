@@ -1,5 +1,5 @@
 import { type Kysely, type Migration, sql } from 'kysely';
-import { bytes } from '../../platform/column-types.ts';
+import { bytes, clustered } from '../../platform/column-types.ts';
 
 /** Clients, their chains and keys, the server's own secrets, the audit log. */
 export const tables: Migration = {
@@ -31,6 +31,7 @@ export const tables: Migration = {
       .addColumn('confirmed', 'integer', (c) => c.notNull().defaultTo(0))
       .addColumn('spent_to', 'integer', (c) => c.notNull().defaultTo(0))
       .addColumn('totp_step', 'integer', (c) => c.notNull())
+      .addColumn('newest', bytes)
       .addColumn('boot_id', 'text')
       .addColumn('source', 'text')
       .addColumn('fingerprint', 'text')
@@ -39,12 +40,13 @@ export const tables: Migration = {
       .execute();
     await db.schema
       .createTable('link')
+      .addColumn('place', bytes, (c) => c.primaryKey())
       .addColumn('client_id', 'text', (c) => c.notNull().references('client.id'))
       .addColumn('link_id', 'text', (c) => c.notNull())
       .addColumn('hash', bytes, (c) => c.notNull())
       .addColumn('number', 'integer', (c) => c.notNull())
-      .addPrimaryKeyConstraint('link_key', ['client_id', 'link_id'])
-      .modifyEnd(sql`without rowid`)
+      .addColumn('previous', bytes)
+      .modifyEnd(clustered)
       .execute();
     await db.schema
       .createTable('stored_key')
