@@ -9,6 +9,7 @@ import { addKeyCommands } from './commands/key.ts';
 import { addKillCommands } from './commands/kill.ts';
 import { addStartCommand } from './commands/start.ts';
 import { addStatusCommand } from './commands/status.ts';
+import { addVaultCommands } from './commands/vault.ts';
 
 process.umask(0o077);
 let stop: AbortController | null = null;
@@ -34,6 +35,7 @@ process.exitCode = await runProgram(
     addStatusCommand(program, io);
     addClientCommands(program, io);
     addKeyCommands(program, io);
+    addVaultCommands(program, io);
     addKillCommands(program, io);
     addAuditCommands(program, io);
     addDoctorCommand(program, io);

@@ -13,11 +13,13 @@ import { readSecretFile } from '../platform/files.ts';
  * work that never ends (it could not be weaker in secret: the header is bound to the wrapped key).
  */
 const argonDefaults = { memoryKiB: 64 * 1024, passes: 3, lanes: 4 };
-const saltBytes = 16;
+export const saltBytes = 16;
 const kekBytes = 32;
 /** The size of a key file. */
 export const keyfileBytes = 32;
 const shortestPassphrase = 12;
+/** More people than this do not keep a secret. */
+export const mostShares = 32;
 
 const salt = z.string().refine((text) => decodeBase64Url(text, saltBytes) !== null, 'must be base64url of 16 bytes');
 
@@ -35,8 +37,21 @@ export const kekHeaderSchema = z.discriminatedUnion('method', [
   }),
   z.strictObject({ method: z.literal('keyfile'), salt }),
   z.strictObject({ method: z.literal('credential'), salt }),
+  z.strictObject({ method: z.literal('keychain'), salt }),
+  z.strictObject({
+    method: z.literal('shares'),
+    salt,
+    set: z.string().regex(/^[0-9a-f]{8}$/, 'must be 8 hex digits'),
+    threshold: z.int().min(2).max(mostShares),
+    /** Of each share, in the order of their numbers, so that a wrong one can be named. */
+    digests: z
+      .array(z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 hex digits'))
+      .min(2)
+      .max(mostShares),
+  }),
 ]);
 export type KekHeader = z.infer<typeof kekHeaderSchema>;
+export type SharesHeader = KekHeader & { method: 'shares' };
 
 /** One way to the key that unwraps the vault. Each yields 32 bytes for a header, or throws. */
 export interface UnsealMethod {
@@ -136,10 +151,14 @@ function fileMethod(method: 'keyfile' | 'credential', read: () => Promise<Buffer
     newHeader: (random) => ({ method, salt: encodeBase64Url(random(saltBytes)) }),
     kekOf: async (header) => {
       if (header.method !== method) throw otherMethod(header.method);
-      const derived = hkdfSync('sha256', await read(), saltOf(header), `latchkey kek 1|${method}`, kekBytes);
-      return Buffer.from(derived);
+      return wrappingKey(await read(), header);
     },
   };
+}
+
+/** The wrapping key out of a secret that is random already. */
+export function wrappingKey(secret: Uint8Array, header: KekHeader): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, saltOf(header), `latchkey kek 1|${header.method}`, kekBytes));
 }
 
 function stretch(passphrase: string, header: KekHeader & { method: 'passphrase' }): Promise<Buffer> {
@@ -163,7 +182,27 @@ function saltOf(header: KekHeader): Buffer {
   return Buffer.from(header.salt, 'base64url');
 }
 
-function otherMethod(method: KekHeader['method']): LatchkeyError {
-  const option = { passphrase: '--passphrase-file FILE', keyfile: '--keyfile FILE', credential: '--credential NAME' };
-  return new LatchkeyError('unseal_failed', `this vault is sealed with a ${method}`, { hint: `use ${option[method]}` });
+/** By which option a vault of that method is opened. */
+export const unsealOption: Readonly<Record<KekHeader['method'], string>> = {
+  passphrase: '--passphrase-file FILE',
+  keyfile: '--keyfile FILE',
+  credential: '--credential NAME',
+  keychain: '--keychain NAME',
+  shares: '--share-file FILE for each share',
+};
+
+/** How a method is called in a sentence. */
+export const methodWords: Readonly<Record<KekHeader['method'], string>> = {
+  passphrase: 'a passphrase',
+  keyfile: 'a keyfile',
+  credential: 'a credential',
+  keychain: 'a keychain item',
+  shares: 'shares',
+};
+
+/** The refusal of a secret of another kind than the vault's. */
+export function otherMethod(method: KekHeader['method']): LatchkeyError {
+  return new LatchkeyError('unseal_failed', `this vault is sealed with ${methodWords[method]}`, {
+    hint: `use ${unsealOption[method]}`,
+  });
 }

@@ -1,12 +1,13 @@
+import { rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import type { RandomBytes } from '../platform/clock.ts';
 import { decodeBase64 } from '../platform/encoding.ts';
 import { LatchkeyError } from '../platform/errors.ts';
-import { createSecretFile } from '../platform/files.ts';
+import { createSecretFile, writeFileAtomic } from '../platform/files.ts';
 import { parseInput } from '../platform/schema.ts';
-import { type KekHeader, kekHeaderSchema, type UnsealMethod } from './unseal.ts';
+import { type KekHeader, kekHeaderSchema, methodWords, type UnsealMethod } from './unseal.ts';
 import { Vault } from './vault.ts';
 
 const schema = z.strictObject({
@@ -29,10 +30,13 @@ export interface NewVault {
 /** Makes a vault; nothing is written, so that a secret that cannot be had leaves nothing behind. */
 export async function makeVault(method: UnsealMethod, random: RandomBytes): Promise<NewVault> {
   const vault = Vault.create(random);
+  return { vault, file: await fileText(vault, method, random) };
+}
+
+async function fileText(vault: Vault, method: UnsealMethod, random: RandomBytes): Promise<string> {
   const kek = method.newHeader(random);
   const wrapped = vault.wrap(await method.kekOf(kek), headerText(kek));
-  const document = { version: 1, kek, wrapped: wrapped.toString('base64') };
-  return { vault, file: `${JSON.stringify(document, null, 2)}\n` };
+  return `${JSON.stringify({ version: 1, kek, wrapped: wrapped.toString('base64') }, null, 2)}\n`;
 }
 
 /** Writes its file, exclusively: a vault that exists is never replaced. */
@@ -41,24 +45,64 @@ export function storeVault(directory: string, { file }: NewVault): void {
 }
 
 /** Opens the vault of a data directory. Throws `unseal_failed` for the wrong secret, `vault_damaged` for a broken file. */
-export async function unsealVault(directory: string, method: UnsealMethod, random: RandomBytes): Promise<Vault> {
-  const document = await readVaultFile(directory);
+export function unsealVault(directory: string, method: UnsealMethod, random: RandomBytes): Promise<Vault> {
+  return unsealFile(vaultFile(directory), method, random);
+}
+
+async function unsealFile(path: string, method: UnsealMethod, random: RandomBytes): Promise<Vault> {
+  const document = await readVaultFile(path);
   const kek = await method.kekOf(document.kek);
   const wrapped = Buffer.from(document.wrapped, 'base64');
   const vault = Vault.unwrap(wrapped, kek, headerText(document.kek), random);
   if (vault !== null) return vault;
-  throw new LatchkeyError('unseal_failed', `this ${document.kek.method} does not open the vault`, {
+  const these = document.kek.method === 'shares' ? 'these' : 'this';
+  const verb = document.kek.method === 'shares' ? 'do' : 'does';
+  const words = methodWords[document.kek.method].replace(/^a /, '');
+  throw new LatchkeyError('unseal_failed', `${these} ${words} ${verb} not open the vault`, {
     hint: 'check that it is the one this data directory was made with',
   });
 }
 
-/** How the vault of a data directory is opened. */
-export async function sealMethodOf(directory: string): Promise<KekHeader['method']> {
-  return (await readVaultFile(directory)).kek.method;
+/** What a change of the unseal secret needs. */
+export interface Rekeying {
+  readonly method: UnsealMethod;
+  /** Opens what `method` sealed, from what its keeper now has; `method` itself unless told. */
+  readonly readBack?: UnsealMethod;
+  /** Puts the change on record; the old secret ends after it. */
+  readonly record: () => Promise<unknown>;
 }
 
-async function readVaultFile(directory: string): Promise<z.infer<typeof schema>> {
-  const text = await readFile(vaultFile(directory), 'utf8');
+/**
+ * Wraps the same data key under another secret: nothing that is sealed changes, and a running server goes on. The new
+ * file is written beside the old one, read back and opened before it takes the old one's place, in one step.
+ */
+export async function rekeyVault(
+  directory: string,
+  vault: Vault,
+  rekeying: Rekeying,
+  random: RandomBytes,
+): Promise<void> {
+  const file = await fileText(vault, rekeying.method, random);
+  const candidate = `${vaultFile(directory)}.rekey`;
+  createSecretFile(candidate, file);
+  try {
+    const again = await unsealFile(candidate, rekeying.readBack ?? rekeying.method, random);
+    const probe = { kind: 'probe', client: '', id: 'rekey', version: 1 };
+    again.open(probe, vault.seal(probe, Buffer.from('the same data key')));
+    await rekeying.record();
+    writeFileAtomic(vaultFile(directory), file, { mode: 0o600 });
+  } finally {
+    rmSync(candidate, { force: true });
+  }
+}
+
+/** How the vault of a data directory is opened. */
+export async function sealMethodOf(directory: string): Promise<KekHeader['method']> {
+  return (await readVaultFile(vaultFile(directory))).kek.method;
+}
+
+async function readVaultFile(path: string): Promise<z.infer<typeof schema>> {
+  const text = await readFile(path, 'utf8');
   try {
     return parseInput(schema, JSON.parse(text));
   } catch (cause) {

@@ -21,8 +21,8 @@ export function addDoctorCommand(program: Command, io: CommandIo): void {
 
 function doctor(options: DoctorOptions, io: CommandIo): Promise<void> {
   return withServerData(options.data, async (data) => {
-    const wanted = unsealMethodFrom(options, io) !== null;
-    const method = wanted ? unsealMethodFor(await sealMethodOf(data.directory), options, io) : null;
+    const wanted = (await unsealMethodFrom(options, io)) !== null;
+    const method = wanted ? await unsealMethodFor(await sealMethodOf(data.directory), options, io) : null;
     const vault = method === null ? null : await unsealVault(data.directory, method, io.random);
     const findings = await examine(data, vault, io.clock.now());
     const faults = findings.filter((finding) => finding.verdict === 'fault').length;

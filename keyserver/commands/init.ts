@@ -1,18 +1,16 @@
-import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { askSecret, printJson } from '../../platform/command-line.ts';
+import { printJson } from '../../platform/command-line.ts';
 import { encodeBase64Url, sha256 } from '../../platform/encoding.ts';
-import { LatchkeyError } from '../../platform/errors.ts';
-import { createSecretFile } from '../../platform/files.ts';
 import { listenRefused, placeOf } from '../../wireguard/interface-address.ts';
 import { newConfig } from '../config.ts';
 import { assertNewDirectory } from '../data-directory.ts';
 import { parseListenAddress } from '../listen-address.ts';
 import { parseNetworks } from '../networks.ts';
 import { createServerData } from '../server-data.ts';
-import { keyfileBytes, passphraseMethod, type UnsealMethod } from '../unseal.ts';
+import { methodWords } from '../unseal.ts';
 import type { CommandIo } from './command-io.ts';
 import { dataCommand } from './command-io.ts';
+import { makeKeychainItem, makeKeyfile, newPassphrase } from './new-secret.ts';
 import { type UnsealOptions, unsealMethodFrom, withUnsealOptions } from './unseal-options.ts';
 
 interface InitOptions extends UnsealOptions {
@@ -47,9 +45,10 @@ async function init(options: InitOptions, io: CommandIo): Promise<void> {
     tokenHash: token === null ? null : sha256(token).toString('hex'),
   };
   const config = newConfig(listen, options.host ?? [], transport, metrics);
-  const method = unsealMethodFrom(options, io) ?? newPassphrase(io);
+  const method = (await unsealMethodFrom(options, io)) ?? newPassphrase(io);
   assertNewDirectory(options.data);
   const madeKeyfile = makeKeyfile(options.keyfile, io);
+  await makeKeychainItem(options.keychain, io);
   const made = await createServerData(options.data, config, method, io);
   if (options.json === true) {
     printJson(io.terminal, {
@@ -67,27 +66,10 @@ async function init(options: InitOptions, io: CommandIo): Promise<void> {
       : '';
     const tokenLine = token === null ? '' : `  metrics token ${encodeBase64Url(token)}\n`;
     io.terminal.stdout.write(
-      `made a key server in ${made.directory}\n  url ${config.url}, sealed with a ${method.method}\n${keyfile}${tokenLine}`,
+      `made a key server in ${made.directory}\n  url ${config.url}, sealed with ${methodWords[method.method]}\n${keyfile}${tokenLine}`,
     );
   }
   if (place.kind === 'absent') {
     io.terminal.stderr.write(`keyserver: hint: ${listen.host} is on no interface yet; start will wait for it\n`);
   }
-}
-
-/** A key file that is not there is made, exclusively; one that is there is used as it is. */
-function makeKeyfile(path: string | undefined, io: CommandIo): boolean {
-  if (path === undefined || existsSync(path)) return false;
-  createSecretFile(path, io.random(keyfileBytes));
-  return true;
-}
-
-function newPassphrase(io: CommandIo): UnsealMethod {
-  const hint = 'use --passphrase-file FILE, --keyfile FILE or --credential NAME';
-  return passphraseMethod(async () => {
-    const first = await askSecret(io.terminal, 'new passphrase', hint);
-    const second = await askSecret(io.terminal, 'again', hint);
-    if (first === second) return first;
-    throw new LatchkeyError('passphrase_differs', 'the two passphrases differ', { exit: 2 });
-  });
 }

@@ -130,7 +130,7 @@ function exportKey(name: string, id: string, options: DataOptions & { out?: stri
 }
 
 async function openVault(directory: string, options: UnsealOptions, io: CommandIo): Promise<Vault> {
-  const method = unsealMethodFor(await sealMethodOf(directory), options, io);
+  const method = await unsealMethodFor(await sealMethodOf(directory), options, io);
   return unsealVault(directory, method, io.random);
 }
 

@@ -29,7 +29,7 @@ export function addStartCommand(program: Command, io: CommandIo): void {
 async function start(options: StartOptions, io: CommandIo): Promise<void> {
   const data = await openServerData(options.data);
   try {
-    const method = unsealMethodFor(await sealMethodOf(data.directory), options, io);
+    const method = await unsealMethodFor(await sealMethodOf(data.directory), options, io);
     const vault = await unsealVault(data.directory, method, io.random);
     await waitForAddress(data.config, io);
     await serve(data, vault, options, io);

@@ -7,6 +7,7 @@ import { isKillFilePresent } from '../data-directory.ts';
 import { killedSince } from '../kill-switch.ts';
 import { authorityOf } from '../listen-address.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
+import { methodWords } from '../unseal.ts';
 import { sealMethodOf } from '../vault-file.ts';
 import { type CommandIo, dataCommand, showTime } from './command-io.ts';
 
@@ -43,7 +44,7 @@ function status(options: StatusOptions, io: CommandIo): Promise<void> {
       ['url', report.url],
       ['listen', `${authorityOf(report.listen.host, report.listen.port)}, ${report.transport}`],
       ['health', report.health],
-      ['vault', `sealed with a ${report.sealedWith}`],
+      ['vault', `sealed with ${methodWords[report.sealedWith]}`],
       ['killed', killed],
       [
         'clients',
