@@ -2,6 +2,7 @@ import type { Generated, Migration } from 'kysely';
 import type { OutboxTables } from '../platform/alert-outbox.ts';
 import type { AuditTables } from '../platform/audit-chain.ts';
 import { tables } from './migrations/001-tables.ts';
+import { gateTables } from './migrations/002-gates.ts';
 import { alerts } from './migrations/003-alerts.ts';
 
 /**
@@ -17,6 +18,9 @@ export interface Database extends AuditTables, OutboxTables {
   grant: GrantTable;
   certificate: CertificateTable;
   server_secret: ServerSecretTable;
+  approval: ApprovalTable;
+  alive: AliveTable;
+  own_gap: OwnGapTable;
   switch: SwitchTable;
   write_probe: WriteProbeTable;
   alert_channel: AlertChannelTable;
@@ -45,6 +49,8 @@ export interface ClientTable {
   ttl: number;
   stale_if_error: number;
   fork_policy: 'lock+purge' | 'lock' | 'alert';
+  /** JSON of the preset and what differs from it; see policy.ts. */
+  gate_policy: Generated<string>;
   /** The per-client kill switch: since when, or `null`. */
   killed_at: number | null;
   created_at: number;
@@ -73,6 +79,19 @@ export interface PulseTable {
   fingerprint: string | null;
   heard_at: number | null;
   released_at: number | null;
+  /** When its being set up was over; `null` before the first release after enrolment. */
+  settled_at: number | null;
+  /** The last heartbeat, or a person's yes that was used since. */
+  present_at: number | null;
+  /** An absence nobody has cleared yet; see absence.ts. */
+  absence: string | null;
+  /** Of the last release since enrolment; `none` when it had none. */
+  released_boot_id: string | null;
+  /** The enrolled fingerprints; see known-machine.ts. */
+  web_fingerprint: string | null;
+  command_fingerprint: string | null;
+  /** What was learned of its fetches; see habits.ts. */
+  habits: string | null;
 }
 
 /**
@@ -139,6 +158,40 @@ export interface ServerSecretTable {
   created_at: number;
 }
 
+/** A person's yes or no that was asked for, and what came of it. */
+export interface ApprovalTable {
+  /** `ap-` and 16 hex digits. */
+  id: string;
+  client_id: string;
+  /** `pending` and `approved` hold until `expires_at`, whatever is written here. */
+  state: 'pending' | 'approved' | 'denied' | 'lapsed' | 'used' | 'withdrawn';
+  /** JSON list of the gates that held, each with its reason. */
+  gates: string;
+  /** What a yes is bound to, besides the client. */
+  source: string;
+  boot_id: string | null;
+  fingerprint: string | null;
+  /** JSON of what the person is shown; see approvals.ts. */
+  facts: string;
+  created_at: number;
+  expires_at: number;
+  decided_at: number | null;
+  decided_by: string | null;
+  used_at: number | null;
+}
+
+/** When the key server was last known to be there; the one row is 1. */
+export interface AliveTable {
+  id: number;
+  at: number;
+}
+
+/** When the key server itself was away. */
+export interface OwnGapTable {
+  since: number;
+  until: number;
+}
+
 /** The global kill switch is the row named `kill`; no row, not killed. */
 export interface SwitchTable {
   name: 'kill';
@@ -178,4 +231,8 @@ export interface ServerRunTable {
 }
 
 /** In the order of their names, each once; hand them to the store when it opens. */
-export const migrations: Readonly<Record<string, Migration>> = { '001-tables': tables, '003-alerts': alerts };
+export const migrations: Readonly<Record<string, Migration>> = {
+  '001-tables': tables,
+  '002-gates': gateTables,
+  '003-alerts': alerts,
+};
