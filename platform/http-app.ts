@@ -1,8 +1,9 @@
 import { IncomingMessage, type RequestListener, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import express from 'express';
-import helmet from 'helmet';
+import helmet, { type HelmetOptions } from 'helmet';
 import { isLatchkeyError, LatchkeyError } from './errors.ts';
+import { parseForm } from './form-body.ts';
 import type { Log } from './log.ts';
 
 /** What a handler sees of a request: everything already checked for its form. */
@@ -11,7 +12,7 @@ export interface AppRequest {
   readonly params: Readonly<Record<string, string>>;
   /** Lower-case names. A header that came more than once is not here: such a request was refused. */
   readonly headers: Readonly<Record<string, string | undefined>>;
-  /** The parsed JSON body, `undefined` for methods without one. */
+  /** The parsed JSON body, or a form's fields by name; `undefined` for methods without one. */
   readonly body: unknown;
   /** The address of the peer of this connection; what proxies claim is never looked at. */
   readonly source: string;
@@ -24,7 +25,12 @@ export interface AppResponse {
   /** Sent as JSON, or as text when it is a string; `undefined` sends nothing. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+  /** In place of the protective headers that fit an API. */
+  readonly protection?: Protection;
 }
+
+/** Names and values by turns, in lower case. */
+export type Protection = readonly string[];
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -32,11 +38,23 @@ export interface Route {
   readonly path: string;
   /** Bytes of body at the most; 0 refuses a body. */
   readonly bodyLimit: number;
+  /** What the body is, `json` unless told. */
+  readonly bodyType?: 'json' | 'form';
   readonly handler: (request: AppRequest) => Promise<AppResponse>;
+}
+
+/** Routes that not everybody is to know of. */
+export interface Area {
+  /** `/admin`; every path of its routes begins with it. */
+  readonly prefix: string;
+  /** Whether this peer may know of them. To all others, each path below the prefix is like any that was never there. */
+  readonly admits: (peer: { readonly source: string; readonly socket: IncomingMessage['socket'] }) => boolean;
+  readonly routes: readonly Route[];
 }
 
 export interface AppOptions {
   readonly routes: readonly Route[];
+  readonly areas?: readonly Area[];
   readonly log: Log;
   /** How errors are numbered in the log. */
   readonly requestId: () => string;
@@ -55,13 +73,14 @@ export function createHttpApp(options: AppOptions): RequestListener {
   app.set('case sensitive routing', true);
   app.set('strict routing', true);
 
-  const byPath = new Map<string, Route[]>();
-  for (const route of options.routes) byPath.set(route.path, [...(byPath.get(route.path) ?? []), route]);
-  for (const [path, routes] of byPath) {
-    app.all(path, (request, response) => {
-      const params = request.params as Record<string, string>;
-      void serve(request, response, params, routes, options);
+  addRoutes(app, options.routes, options);
+  for (const area of options.areas ?? []) {
+    // before the routes, so that not even a path that cannot be decoded tells of them
+    app.use(area.prefix, (request, response, next) => {
+      if (area.admits({ source: request.socket.remoteAddress ?? '', socket: request.socket })) next();
+      else refuse(response, notFound(), options);
     });
+    addRoutes(app, area.routes, options);
   }
   app.use((_request, response) => refuse(response, notFound(), options));
   // Express hands errors of its own here: a path that cannot be decoded
@@ -72,14 +91,28 @@ export function createHttpApp(options: AppOptions): RequestListener {
   return app as unknown as RequestListener;
 }
 
-/** Helmet's headers are the same for every answer, so it is asked once. */
-const protectiveHeaders: readonly string[] = (() => {
+function addRoutes(app: express.Express, routes: readonly Route[], options: AppOptions): void {
+  const byPath = new Map<string, Route[]>();
+  for (const route of routes) byPath.set(route.path, [...(byPath.get(route.path) ?? []), route]);
+  for (const [path, methods] of byPath) {
+    app.all(path, (request, response) => {
+      const params = request.params as Record<string, string>;
+      void serve(request, response, params, methods, options);
+    });
+  }
+}
+
+/** Helmet's headers are the same for every answer of one sort, so it is asked once for each. */
+export function protectionBy(settings: HelmetOptions): Protection {
   const request = new IncomingMessage(new Socket());
   const response = new ServerResponse(request);
-  const directives = { defaultSrc: ["'none'"], frameAncestors: ["'none'"] };
-  helmet({ contentSecurityPolicy: { directives } })(request, response, () => undefined);
+  helmet(settings)(request, response, () => undefined);
   return Object.entries(response.getHeaders()).flatMap(([name, value]) => [name, String(value)]);
-})();
+}
+
+const apiProtection = protectionBy({
+  contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+});
 
 async function serve(
   request: IncomingMessage,
@@ -121,6 +154,9 @@ function refuseRepeatedHeaders(request: IncomingMessage): void {
   }
 }
 
+const jsonType = /^application\/json(; ?charset=utf-8)?$/i;
+const formType = /^application\/x-www-form-urlencoded(; ?charset=utf-8)?$/i;
+
 async function readBody(request: IncomingMessage, route: Route): Promise<unknown> {
   const announced = request.headers['content-length'];
   const hasBody = request.headers['transfer-encoding'] !== undefined || (announced !== undefined && announced !== '0');
@@ -130,13 +166,16 @@ async function readBody(request: IncomingMessage, route: Route): Promise<unknown
   }
   if (announced !== undefined && Number(announced) > route.bodyLimit) throw tooLarge(route.bodyLimit);
   const type = request.headers['content-type'] ?? '';
-  if (!/^application\/json(; ?charset=utf-8)?$/i.test(type)) {
-    throw new LatchkeyError('unsupported_media_type', 'the body must be application/json', { status: 415 });
+  const isForm = route.bodyType === 'form';
+  if (!(isForm ? formType : jsonType).test(type)) {
+    const wanted = isForm ? 'application/x-www-form-urlencoded' : 'application/json';
+    throw new LatchkeyError('unsupported_media_type', `the body must be ${wanted}`, { status: 415 });
   }
   if (request.headers['content-encoding'] !== undefined) {
     throw new LatchkeyError('unsupported_media_type', 'the body must not be compressed', { status: 415 });
   }
   const text = decodeUtf8(await collect(request, route.bodyLimit));
+  if (isForm) return parseForm(text);
   try {
     return JSON.parse(text);
   } catch {
@@ -187,7 +226,8 @@ function notFound(): LatchkeyError {
 
 function send(response: ServerResponse, result: AppResponse, type?: string): void {
   if (response.headersSent || response.destroyed) return;
-  const headers = [...protectiveHeaders, 'cache-control', 'no-store', ...Object.entries(result.headers ?? {}).flat()];
+  const headers = [...(result.protection ?? apiProtection), ...Object.entries(result.headers ?? {}).flat()];
+  if (result.headers?.['Cache-Control'] === undefined) headers.push('cache-control', 'no-store');
   if (result.body === undefined) {
     response.writeHead(result.status, headers).end();
     return;
