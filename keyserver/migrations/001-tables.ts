@@ -1,5 +1,5 @@
 import { type Kysely, type Migration, sql } from 'kysely';
-import { bytes, clustered } from '../../platform/column-types.ts';
+import { bytes, clustered, rowNumber } from '../../platform/column-types.ts';
 
 /** Clients, their chains and keys, the server's own secrets, the audit log. */
 export const tables: Migration = {
@@ -19,24 +19,24 @@ export const tables: Migration = {
       .addColumn('ttl', 'integer', (c) => c.notNull())
       .addColumn('stale_if_error', 'integer', (c) => c.notNull())
       .addColumn('fork_policy', 'text', (c) => c.notNull().check(sql`fork_policy in ('lock+purge','lock','alert')`))
-      .addColumn('killed_at', 'integer')
-      .addColumn('created_at', 'integer', (c) => c.notNull())
-      .addColumn('enrolled_at', 'integer')
+      .addColumn('killed_at', 'bigint')
+      .addColumn('created_at', 'bigint', (c) => c.notNull())
+      .addColumn('enrolled_at', 'bigint')
       .execute();
     await db.schema
       .createTable('pulse')
       .addColumn('client_id', 'text', (c) => c.primaryKey().references('client.id'))
-      .addColumn('last_time', 'integer', (c) => c.notNull())
-      .addColumn('issued', 'integer', (c) => c.notNull().defaultTo(0))
-      .addColumn('confirmed', 'integer', (c) => c.notNull().defaultTo(0))
-      .addColumn('spent_to', 'integer', (c) => c.notNull().defaultTo(0))
-      .addColumn('totp_step', 'integer', (c) => c.notNull())
+      .addColumn('last_time', 'bigint', (c) => c.notNull())
+      .addColumn('issued', 'bigint', (c) => c.notNull().defaultTo(0))
+      .addColumn('confirmed', 'bigint', (c) => c.notNull().defaultTo(0))
+      .addColumn('spent_to', 'bigint', (c) => c.notNull().defaultTo(0))
+      .addColumn('totp_step', 'bigint', (c) => c.notNull())
       .addColumn('newest', bytes)
       .addColumn('boot_id', 'text')
       .addColumn('source', 'text')
       .addColumn('fingerprint', 'text')
-      .addColumn('heard_at', 'integer')
-      .addColumn('released_at', 'integer')
+      .addColumn('heard_at', 'bigint')
+      .addColumn('released_at', 'bigint')
       .execute();
     await db.schema
       .createTable('link')
@@ -44,7 +44,7 @@ export const tables: Migration = {
       .addColumn('client_id', 'text', (c) => c.notNull().references('client.id'))
       .addColumn('link_id', 'text', (c) => c.notNull())
       .addColumn('hash', bytes, (c) => c.notNull())
-      .addColumn('number', 'integer', (c) => c.notNull())
+      .addColumn('number', 'bigint', (c) => c.notNull())
       .addColumn('previous', bytes)
       .modifyEnd(clustered)
       .execute();
@@ -53,24 +53,24 @@ export const tables: Migration = {
       .addColumn('client_id', 'text', (c) => c.notNull().references('client.id'))
       .addColumn('key_id', 'text', (c) => c.notNull())
       .addColumn('sealed', bytes, (c) => c.notNull())
-      .addColumn('created_at', 'integer', (c) => c.notNull())
+      .addColumn('created_at', 'bigint', (c) => c.notNull())
       .addPrimaryKeyConstraint('stored_key_key', ['client_id', 'key_id'])
       .execute();
     await db.schema
       .createTable('enrolment')
       .addColumn('code_hash', bytes, (c) => c.primaryKey())
       .addColumn('client_id', 'text', (c) => c.notNull().references('client.id'))
-      .addColumn('created_at', 'integer', (c) => c.notNull())
-      .addColumn('expires_at', 'integer', (c) => c.notNull())
-      .addColumn('used_at', 'integer')
+      .addColumn('created_at', 'bigint', (c) => c.notNull())
+      .addColumn('expires_at', 'bigint', (c) => c.notNull())
+      .addColumn('used_at', 'bigint')
       .execute();
     await db.schema
       .createTable('grant')
       .addColumn('grant_hash', bytes, (c) => c.primaryKey())
       .addColumn('client_id', 'text', (c) => c.notNull().references('client.id'))
-      .addColumn('created_at', 'integer', (c) => c.notNull())
-      .addColumn('expires_at', 'integer', (c) => c.notNull())
-      .addColumn('first_used_at', 'integer')
+      .addColumn('created_at', 'bigint', (c) => c.notNull())
+      .addColumn('expires_at', 'bigint', (c) => c.notNull())
+      .addColumn('first_used_at', 'bigint')
       .execute();
     await db.schema
       .createTable('certificate')
@@ -78,20 +78,20 @@ export const tables: Migration = {
       .addColumn('client_id', 'text', (c) => c.references('client.id'))
       .addColumn('purpose', 'text', (c) => c.notNull())
       .addColumn('pem', 'text', (c) => c.notNull())
-      .addColumn('not_before', 'integer', (c) => c.notNull())
-      .addColumn('not_after', 'integer', (c) => c.notNull())
-      .addColumn('revoked_at', 'integer')
+      .addColumn('not_before', 'bigint', (c) => c.notNull())
+      .addColumn('not_after', 'bigint', (c) => c.notNull())
+      .addColumn('revoked_at', 'bigint')
       .execute();
     await db.schema
       .createTable('server_secret')
       .addColumn('name', 'text', (c) => c.primaryKey())
       .addColumn('sealed', bytes, (c) => c.notNull())
-      .addColumn('created_at', 'integer', (c) => c.notNull())
+      .addColumn('created_at', 'bigint', (c) => c.notNull())
       .execute();
     await db.schema
       .createTable('switch')
       .addColumn('name', 'text', (c) => c.primaryKey())
-      .addColumn('since', 'integer', (c) => c.notNull())
+      .addColumn('since', 'bigint', (c) => c.notNull())
       .addColumn('reason', 'text')
       .execute();
     await db.schema
@@ -101,15 +101,15 @@ export const tables: Migration = {
       .execute();
     await db.schema
       .createTable('audit')
-      .addColumn('seq', 'integer', (c) => c.primaryKey())
+      .addColumn('seq', rowNumber, (c) => c.primaryKey())
       .addColumn('body', 'text', (c) => c.notNull())
       .addColumn('hash', bytes, (c) => c.notNull())
       .execute();
     await db.schema
       .createTable('audit_signature')
-      .addColumn('seq', 'integer', (c) => c.primaryKey())
+      .addColumn('seq', rowNumber, (c) => c.primaryKey())
       .addColumn('hash', bytes, (c) => c.notNull())
-      .addColumn('time', 'integer', (c) => c.notNull())
+      .addColumn('time', 'bigint', (c) => c.notNull())
       .addColumn('signature', bytes, (c) => c.notNull())
       .execute();
   },
