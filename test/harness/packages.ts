@@ -6,7 +6,7 @@ import { hasProgram } from './programs.ts';
 export const testPackages = [
   ...['php-cli', 'php-fpm', 'php-sqlite3', 'php-curl', 'php-gd', 'php-mbstring', 'php-xml', 'php-zip', 'php-intl'],
   ...['php-bcmath', 'php-gmp', 'php-apcu', 'phpunit', 'php-codesniffer', 'wireguard-tools', 'wireguard-go'],
-  ...['openssh-server', 'nftables', 'nginx-light', 'iproute2', 'sqlite3', 'unzip', 'bzip2'],
+  ...['openssh-server', 'nftables', 'nginx-light', 'iproute2', 'sqlite3', 'unzip', 'bzip2', 'shellcheck', 'busybox'],
 ] as const;
 
 /** Programs by which a system without apt is judged. */
@@ -23,6 +23,8 @@ const testPrograms = [
   'sqlite3',
   'unzip',
   'bzip2',
+  'shellcheck',
+  'busybox',
 ];
 
 export interface PackageSystem {
