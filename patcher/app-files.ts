@@ -24,8 +24,14 @@ export async function readLocalApp(folder: string): Promise<LocalApp> {
   const info = files.find((file) => file.path === 'appinfo/info.xml');
   const version = info === undefined ? null : appVersionIn(info.data.toString('utf8'));
   if (version === null) throw new LatchkeyError('app_incomplete', `${folder} holds no app with a version`);
+  const heartbeat = files.find((file) => file.path === 'bin/heartbeat.sh');
+  if (heartbeat === undefined) throw new LatchkeyError('app_incomplete', `${folder} holds no heartbeat script`);
   const content = files.map((file) => [file.path, createHash('sha256').update(file.data).digest('hex')]);
-  return { files, app: { version, content: Object.fromEntries(content) as Record<string, string> } };
+  return {
+    files,
+    app: { version, content: Object.fromEntries(content) as Record<string, string> },
+    heartbeat: heartbeat.data.toString('utf8'),
+  };
 }
 
 async function filesBelow(folder: string, path: string): Promise<string[]> {

@@ -3,6 +3,9 @@ import type { VersionFile } from './targets/version-file.ts';
 /** The app's folder name, everywhere. */
 export const APP_ID = 'remotekeystorage';
 
+/** The folder above all state: root's, but everybody may pass through it to a folder of their own. */
+export const STATE_PARENT = '/var/lib/latchkey';
+
 export type EncryptionMode = 'off' | 'master' | 'user';
 
 /**
@@ -118,8 +121,10 @@ export interface Facts {
   readonly enrolment: Enrolment | null;
   readonly stateFolder: StateFolder;
   readonly scheduler: Scheduler;
-  /** Files of the heartbeat's timer as they are, by path. */
+  /** Files of the heartbeat and its timer as they are, by path. */
   readonly timerFiles: Readonly<Record<string, string>>;
+  /** Programs that the heartbeat needs and the machine lacks: `curl`, `openssl`, `flock`. */
+  readonly missingPrograms: readonly string[];
   readonly isRoot: boolean;
   readonly selinuxEnforcing: boolean;
 }

@@ -1,21 +1,26 @@
-import type { Scheduler } from './facts.ts';
+import { type Scheduler, STATE_PARENT } from './facts.ts';
 
-/** What the heartbeat's timer needs to know. */
+/** What the heartbeat and its timer need to know. */
 export interface HeartbeatPlan {
   readonly instanceId: string;
+  /** Owner of the state folder. */
   readonly user: string;
-  readonly php: string;
-  /** The script of the app that sends one heartbeat without starting Nextcloud. */
+  /** Text of the app's `bin/heartbeat.sh`. */
   readonly script: string;
   readonly stateFolder: string;
 }
 
-function names(instanceId: string): { service: string; timer: string; cron: string } {
+function names(instanceId: string): { script: string; service: string; timer: string; cron: string } {
   const unit = `/etc/systemd/system/latchkey-heartbeat-${instanceId}`;
-  return { service: `${unit}.service`, timer: `${unit}.timer`, cron: `/etc/cron.d/latchkey-${instanceId}` };
+  return {
+    script: `${STATE_PARENT}/heartbeat-${instanceId}.sh`,
+    service: `${unit}.service`,
+    timer: `${unit}.timer`,
+    cron: `/etc/cron.d/latchkey-${instanceId}`,
+  };
 }
 
-/** Every file a heartbeat may have been installed as. */
+/** Every file of a heartbeat, however it was installed. */
 export function timerPaths(instanceId: string): string[] {
   return Object.values(names(instanceId));
 }
@@ -25,15 +30,24 @@ export function timerUnit(instanceId: string): string {
   return `latchkey-heartbeat-${instanceId}.timer`;
 }
 
-/** Pure: the files that send a heartbeat each minute, by path; none where nothing could run them. */
+/**
+ * Pure: the files that send a heartbeat each minute, by path; none where nothing could run them. The script is a copy of
+ * its own, outside of Nextcloud: it goes on while an upgrade takes the app away, and the web user cannot change it.
+ */
 export function timerFilesFor(scheduler: Scheduler, plan: HeartbeatPlan): Record<string, string> {
-  const { service, timer, cron } = names(plan.instanceId);
-  if (scheduler === 'systemd') return { [service]: serviceUnit(plan), [timer]: TIMER_UNIT };
-  return scheduler === 'cron' ? { [cron]: cronFile(plan) } : {};
+  const { script, service, timer, cron } = names(plan.instanceId);
+  const command = ['/bin/sh', script, plan.stateFolder, plan.instanceId];
+  switch (scheduler) {
+    case 'systemd':
+      return { [script]: plan.script, [service]: serviceUnit(plan, command), [timer]: TIMER_UNIT };
+    case 'cron':
+      return { [script]: plan.script, [cron]: cronFile(plan, command) };
+    case 'none':
+      return {};
+  }
 }
 
-function serviceUnit(plan: HeartbeatPlan): string {
-  const command = [plan.php, plan.script, `--dir=${plan.stateFolder}`].map(quoteForSystemd).join(' ');
+function serviceUnit(plan: HeartbeatPlan, command: readonly string[]): string {
   return `# written by ncpatch; "ncpatch remove" takes it away
 [Unit]
 Description=Latchkey heartbeat of the Nextcloud ${plan.instanceId}
@@ -44,11 +58,13 @@ ConditionPathExists=${conditionPath(`${plan.stateFolder}/client.json`)}
 [Service]
 Type=oneshot
 User=${plan.user}
-ExecStart=${command}
-TimeoutStartSec=20
+ExecStart=${command.map(quoteForSystemd).join(' ')}
+TimeoutStartSec=30
 NoNewPrivileges=yes
 ProtectSystem=strict
 ReadWritePaths=${quoteForSystemd(plan.stateFolder)}
+# keys that commands have cached on tmpfs are dropped when the key server says so
+ReadWritePaths=-/run
 PrivateTmp=yes
 LimitCORE=0
 `;
@@ -67,12 +83,11 @@ AccuracySec=1s
 WantedBy=timers.target
 `;
 
-function cronFile(plan: HeartbeatPlan): string {
-  const command = [plan.php, plan.script, `--dir=${plan.stateFolder}`].map(quoteForCron).join(' ');
+function cronFile(plan: HeartbeatPlan, command: readonly string[]): string {
   return `# written by ncpatch; "ncpatch remove" takes it away
 SHELL=/bin/sh
 PATH=/usr/local/bin:/usr/bin:/bin
-* * * * * ${plan.user} ${command} >/dev/null 2>&1
+* * * * * ${plan.user} ${command.map(quoteForCron).join(' ')} >/dev/null 2>&1
 `;
 }
 

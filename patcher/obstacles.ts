@@ -92,6 +92,11 @@ function platform(facts: Facts): Obstacle[] {
         'run the heartbeat script of the app once a minute by other means',
       ),
     );
+  } else if (facts.missingPrograms.length > 0) {
+    const names = facts.missingPrograms.join(', ');
+    found.push(
+      warning('heartbeat_program_missing', `the heartbeat needs ${names} on the server`, `install ${names} there`),
+    );
   }
   if (facts.selinuxEnforcing) {
     found.push(

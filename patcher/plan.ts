@@ -6,6 +6,8 @@ import { obstaclesOf } from './obstacles.ts';
 /** The app as ncpatch brings it along. */
 export interface Wanted {
   readonly app: { readonly version: string; readonly content: Readonly<Record<string, string>> };
+  /** Text of the script that sends a heartbeat. */
+  readonly heartbeat: string;
 }
 
 /** One thing to be done, in words that do not depend on how a transport does it. */
@@ -62,7 +64,7 @@ export function planFor(facts: Facts, wanted: Wanted): Plan {
     steps.push({ kind: 'upgrade_app', from: installedVersion, to: wanted.app.version });
   }
   if (!enabled) steps.push({ kind: 'enable_app' });
-  steps.push(...timer(facts, place.path));
+  steps.push(...timer(facts, wanted));
   return { steps, obstacles: obstaclesOf(facts) };
 }
 
@@ -108,12 +110,11 @@ function changesBetween(files: AppFiles | null, wanted: Wanted): Changes | null 
   return Object.values(changes).every((names) => names.length === 0) ? null : changes;
 }
 
-function timer(facts: Facts, appPath: string): Step[] {
+function timer(facts: Facts, wanted: Wanted): Step[] {
   const files = timerFilesFor(facts.scheduler, {
     instanceId: facts.instanceId,
     user: facts.owner.user,
-    php: facts.cli.program,
-    script: `${appPath}/bin/heartbeat.php`,
+    script: wanted.heartbeat,
     stateFolder: facts.stateFolder.path,
   });
   const steps: Step[] = [];

@@ -1,6 +1,7 @@
 import type { RandomBytes } from '../platform/clock.ts';
 import { LatchkeyError } from '../platform/errors.ts';
 import type { ActionContext } from './actions/action.ts';
+import { STATE_PARENT } from './facts.ts';
 import { type Journal, type JournalWriter, openJournal } from './journal.ts';
 import type { Progress } from './progress.ts';
 import { ALL_UNDOERS } from './steps.ts';
@@ -14,9 +15,6 @@ export interface JournalDeps {
   readonly random: RandomBytes;
   readonly takeOver: boolean;
 }
-
-/** The folder above all state: root's, but everybody may pass through it to a folder of their own. */
-export const STATE_PARENT = '/var/lib/latchkey';
 
 export function journalDirectory(instanceId: string): string {
   return `${STATE_PARENT}/ncpatch/${instanceId}`;

@@ -223,13 +223,16 @@ async function readCliPhp(transport: Transport, instance: Instance): Promise<Cli
   };
 }
 
-type Machine = Pick<Facts, 'scheduler' | 'timerFiles' | 'selinuxEnforcing'>;
+type Machine = Pick<Facts, 'scheduler' | 'timerFiles' | 'missingPrograms' | 'selinuxEnforcing'>;
+
+const MISSING = 'for name do command -v "$name" >/dev/null || printf "%s\\n" "$name"; done';
 
 async function readMachine(transport: Transport, instanceId: string): Promise<Machine> {
-  const [systemd, cron, enforce, ...files] = await Promise.all([
+  const [systemd, cron, enforce, missing, ...files] = await Promise.all([
     transport.stat('/run/systemd/system'),
     transport.stat('/etc/cron.d'),
     transport.readFile('/sys/fs/selinux/enforce', { max: 16 }),
+    transport.run(['/bin/sh', '-c', MISSING, 'sh', 'curl', 'openssl', 'flock']),
     ...timerPaths(instanceId).map((path) => transport.readFile(path, { max: 65_536 })),
   ]);
   const scheduler: Scheduler = systemd?.kind === 'directory' ? 'systemd' : cron?.kind === 'directory' ? 'cron' : 'none';
@@ -240,6 +243,10 @@ async function readMachine(transport: Transport, instanceId: string): Promise<Ma
   return {
     scheduler,
     timerFiles: Object.fromEntries(timerFiles) as Record<string, string>,
+    missingPrograms: missing.stdout
+      .toString('utf8')
+      .split('\n')
+      .filter((name) => name !== ''),
     selinuxEnforcing: enforce?.toString('utf8').trim() === '1',
   };
 }

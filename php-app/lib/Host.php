@@ -23,7 +23,7 @@ use OCP\IConfig;
 
 /**
  * This Nextcloud host as the key server knows it: everything that belongs to one state folder, built on first use.
- * Nothing here needs a booted Nextcloud except fromConfig(); the heartbeat script uses Host::at().
+ * Nothing here needs a booted Nextcloud except fromConfig().
  */
 class Host {
 	/** The system value of config.php that names the state folder. A path, no secret. */

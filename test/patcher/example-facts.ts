@@ -55,6 +55,7 @@ export function exampleFacts(changes: Partial<Facts> = {}): Facts {
     stateFolder: { path: '/var/lib/latchkey/oc1234567890', exists: false, owner: null, mode: null },
     scheduler: 'cron',
     timerFiles: {},
+    missingPrograms: [],
     isRoot: true,
     selinuxEnforcing: false,
     ...changes,

@@ -1,34 +1,71 @@
-import { expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { timerFilesFor, timerPaths } from '../../patcher/heartbeat-timer.ts';
+import { run } from '../../platform/run.ts';
+import { hasProgram } from '../harness/programs.ts';
 
 const PLAN = {
   instanceId: 'oc1',
   user: 'www-data',
-  php: '/usr/bin/php8.2',
-  script: "/srv/it's 100% $mine/bin/heartbeat.php",
-  stateFolder: '/var/lib/latchkey/oc1',
+  script: '#!/bin/sh\n',
+  stateFolder: "/srv/it's 100% $mine",
 };
+const SERVICE = '/etc/systemd/system/latchkey-heartbeat-oc1.service';
+const COMMAND = '/bin/sh /var/lib/latchkey/heartbeat-oc1.sh';
 
 test('the cron line quotes for the shell and for cron', () => {
-  const [text] = Object.values(timerFilesFor('cron', PLAN));
-  expect(text).toContain(
-    `* * * * * www-data /usr/bin/php8.2 '/srv/it'\\''s 100\\% $mine/bin/heartbeat.php' --dir=/var/lib/latchkey/oc1 >/dev/null`,
+  expect(timerFilesFor('cron', PLAN)['/etc/cron.d/latchkey-oc1']).toContain(
+    `* * * * * www-data ${COMMAND} '/srv/it'\\''s 100\\% $mine' oc1 >/dev/null`,
   );
 });
 
 test('the unit quotes for systemd', () => {
-  const text = timerFilesFor('systemd', PLAN)['/etc/systemd/system/latchkey-heartbeat-oc1.service'];
-  expect(text).toContain(
-    `ExecStart=/usr/bin/php8.2 "/srv/it's 100%% $$mine/bin/heartbeat.php" --dir=/var/lib/latchkey/oc1\n`,
-  );
+  expect(timerFilesFor('systemd', PLAN)[SERVICE]).toContain(`ExecStart=${COMMAND} "/srv/it's 100%% $$mine" oc1\n`);
 });
 
 test('a line break in a path is refused', () => {
-  expect(() => timerFilesFor('cron', { ...PLAN, script: '/a\n* * * * * root id' })).toThrow(TypeError);
+  expect(() => timerFilesFor('cron', { ...PLAN, stateFolder: '/a\n* * * * * root id' })).toThrow(TypeError);
 });
 
-test('nothing is written where nothing would run it, and every file is known for removal', () => {
+test('the script comes along under both, and nothing is written where nothing would run it', () => {
+  for (const scheduler of ['systemd', 'cron'] as const) {
+    expect(timerFilesFor(scheduler, PLAN)['/var/lib/latchkey/heartbeat-oc1.sh']).toBe(PLAN.script);
+  }
   expect(timerFilesFor('none', PLAN)).toEqual({});
+});
+
+test('every file is known for removal', () => {
   const written = [...Object.keys(timerFilesFor('systemd', PLAN)), ...Object.keys(timerFilesFor('cron', PLAN))];
-  expect(timerPaths('oc1').sort()).toEqual(written.sort());
+  expect(new Set(timerPaths('oc1'))).toEqual(new Set(written));
+});
+
+describe.runIf(hasProgram('systemd-analyze'))('systemd-analyze', () => {
+  async function verify(change: (unit: string) => string): Promise<string> {
+    const folder = mkdtempSync(join(tmpdir(), 'lk-units-'));
+    try {
+      const files = Object.entries(timerFilesFor('systemd', { ...PLAN, user: 'root' }));
+      const units = files.filter(([path]) => /\.(service|timer)$/.test(path));
+      const paths = units.map(([path, text]) => {
+        writeFileSync(join(folder, basename(path)), change(text));
+        return join(folder, basename(path));
+      });
+      const { exit, stderr } = await run(['systemd-analyze', 'verify', '--man=no', ...paths], {
+        timeoutMs: 20_000,
+        allowExit: 'any',
+      });
+      return `${exit} ${stderr}`;
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+
+  test('finds nothing in the units', async () => {
+    expect(await verify((unit) => unit)).toBe('0 ');
+  });
+
+  test('would find a setting that there is not', async () => {
+    expect(await verify((unit) => unit.replace('NoNewPrivileges', 'NoNewPrivilege'))).toContain('NoNewPrivilege');
+  });
 });

@@ -118,6 +118,7 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
   const withFile =
     (path: string, edit: (text: string) => string, version?: string) =>
     (app: LocalApp): LocalApp => ({
+      ...app,
       app: {
         version: version ?? app.app.version,
         content: { ...app.app.content, [path]: randomBytes(4).toString('hex') },

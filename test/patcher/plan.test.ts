@@ -6,7 +6,10 @@ import { planFor, type Wanted } from '../../patcher/plan.ts';
 import { removalFor } from '../../patcher/removal.ts';
 import { exampleFacts } from './example-facts.ts';
 
-const WANTED: Wanted = { app: { version: '1.0.0', content: { 'appinfo/info.xml': 'aa', 'lib/A.php': 'bb' } } };
+const WANTED: Wanted = {
+  app: { version: '1.0.0', content: { 'appinfo/info.xml': 'aa', 'lib/A.php': 'bb' } },
+  heartbeat: '#!/bin/sh\n',
+};
 const APP = '/var/www/nextcloud/apps/remotekeystorage';
 
 function kinds(facts: Facts): string[] {
@@ -20,8 +23,7 @@ function settled(changes: Partial<Facts> = {}): Facts {
   const timerFiles = timerFilesFor(facts.scheduler, {
     instanceId: facts.instanceId,
     user: 'www-data',
-    php: facts.cli.program,
-    script: `${APP}/bin/heartbeat.php`,
+    script: WANTED.heartbeat,
     stateFolder: stateFolder.path,
   });
   return {
@@ -42,7 +44,7 @@ const app = (changes: Partial<Facts['app']>): Partial<Facts> => ({ app: { ...set
 
 describe('planFor()', () => {
   test('does everything on an untouched server, files before the database and the timer', () => {
-    expect(kinds(exampleFacts())).toEqual(['make_folder', 'deploy_app', 'enable_app', 'write_file']);
+    expect(kinds(exampleFacts())).toEqual(['make_folder', 'deploy_app', 'enable_app', 'write_file', 'write_file']);
   });
 
   test('does nothing where everything is as wanted', () => {
@@ -101,6 +103,19 @@ describe('planFor()', () => {
     expect(steps).toEqual(['write_file', 'write_file', 'remove_file', 'start_timer']);
   });
 
+  test('replaces a heartbeat script of another version, and leaves its timer alone', () => {
+    const before = settled();
+    const wanted = { ...WANTED, heartbeat: '#!/bin/sh\n# newer\n' };
+    expect(planFor(before, wanted).steps).toEqual([
+      {
+        kind: 'write_file',
+        path: '/var/lib/latchkey/heartbeat-oc1234567890.sh',
+        content: wanted.heartbeat,
+        isNew: false,
+      },
+    ]);
+  });
+
   test('refuses a state folder that others may enter', () => {
     const stateFolder = { path: '/var/lib/latchkey/oc1234567890', exists: true, owner: 'www-data', mode: '0755' };
     expect(() => planFor(exampleFacts({ stateFolder }), WANTED)).toThrow(
@@ -130,7 +145,14 @@ describe('removalFor()', () => {
 
   test('takes everything away otherwise', () => {
     const steps = removalFor(settled({ enrolment: { ...enrolment, keys: [] } })).map((step) => step.kind);
-    expect(steps).toEqual(['remove_file', 'disable_app', 'remove_app', 'forget_app_values', 'delete_config']);
+    expect(steps).toEqual([
+      'remove_file',
+      'remove_file',
+      'disable_app',
+      'remove_app',
+      'forget_app_values',
+      'delete_config',
+    ]);
   });
 });
 
@@ -164,6 +186,7 @@ describe('obstaclesOf()', () => {
     ['web_php_unknown', { web: null }],
     ['php_versions_differ', { cli: { ...exampleFacts().cli, version: '8.3.1' } }],
     ['no_scheduler', { scheduler: 'none' }],
+    ['heartbeat_program_missing', { missingPrograms: ['flock'] }],
     ['exception_args_logged', { cli: { ...exampleFacts().cli, exceptionArgsIgnored: false } }],
     ['sessions_on_disk', { web: web && { ...web, sessionsOnTmpfs: false } }],
     ['selinux_enforcing', { selinuxEnforcing: true }],

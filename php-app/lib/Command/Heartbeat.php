@@ -8,7 +8,7 @@ namespace OCA\RemoteKeyStorage\Command;
 
 use Symfony\Component\Console\Input\InputInterface;
 
-/** `occ remotekey:heartbeat`; bin/heartbeat.php does the same without starting Nextcloud. */
+/** `occ remotekey:heartbeat`, by hand; bin/heartbeat.sh does the same each minute, without PHP. */
 final class Heartbeat extends RemoteKeyCommand {
 	protected function configure(): void {
 		$this->setName('remotekey:heartbeat')

@@ -9,7 +9,7 @@ namespace OCA\RemoteKeyStorage\Escrow;
 use OCP\AppFramework\Utility\ITimeFactory;
 use OCP\BackgroundJob\TimedJob;
 
-/** A heartbeat with every run of Nextcloud's cron, for servers without a timer for bin/heartbeat.php. */
+/** A heartbeat with every run of Nextcloud's cron, for servers without a timer for bin/heartbeat.sh. */
 final class HeartbeatJob extends TimedJob {
 	private const SECONDS = 60;
 
