@@ -4,8 +4,10 @@ import type { CallHandler } from './answer.ts';
 import type { CaseFile } from './case-file.ts';
 import type { Custody } from './custody.ts';
 import { hear, notFound, recordDenial } from './hearing.ts';
+import { useApproval } from './held-request.ts';
+import { afterAnyRelease } from './machine-record.ts';
 import { savePulse } from './pulse.ts';
-import { refusalError } from './refusal.ts';
+import { refused } from './refusal.ts';
 import { unsealed } from './release.ts';
 import { findBasicKey, openKey } from './stored-key.ts';
 import { findTotpStep } from './totp.ts';
@@ -23,12 +25,15 @@ export const basicKey: CallHandler = async (_request, caller, custody, now) => {
       caller,
       time: null,
       shown: null,
-      act: async (tx, { file, verdicts }) => {
+      machine: { fingerprint: null, bootId: null, reason: 'basic' },
+      act: async (tx, { file, verdicts, approval }) => {
         const key = await findBasicKey(tx, caller.client);
         if (key === null || key === 'ambiguous') return { problem: key };
         const totpStep = usedStep(custody, file, caller.totp, now);
         const { source } = caller;
-        await savePulse(tx, caller.client, { ...file.pulse, totpStep, source, heardAt: now, releasedAt: now });
+        if (approval !== null) await useApproval(tx, approval, source, now);
+        const seen = { totpStep, source, heardAt: now, releasedAt: now, ...afterAnyRelease(file.pulse, verdicts, now) };
+        await savePulse(tx, caller.client, { ...file.pulse, ...seen });
         await appendAudit(tx, {
           time: now,
           event: 'key_released',
@@ -37,6 +42,7 @@ export const basicKey: CallHandler = async (_request, caller, custody, now) => {
           keys: [key.id],
           reason: 'basic',
           verdicts,
+          ...(approval !== null && { detail: { approval } }),
           ms: Math.round(performance.now() - started),
         });
         return { problem: undefined, key };
@@ -44,7 +50,7 @@ export const basicKey: CallHandler = async (_request, caller, custody, now) => {
     },
     now,
   );
-  if (outcome.refusal !== null) throw refusalError(outcome.refusal, now);
+  if (outcome.refusal !== null) return refused(outcome.refusal, now);
   const { value } = outcome;
   if (value.problem !== undefined) {
     const code = value.problem === null ? 'not_found' : 'key_ambiguous';

@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely';
 import * as z from 'zod';
 import type { RandomBytes } from '../platform/clock.ts';
+import { type GatePolicy, gatePolicyOf } from './policy.ts';
 import type { ClientTable } from './schema.ts';
 import type { ItemName } from './vault.ts';
 
@@ -26,6 +27,7 @@ export interface Client {
   /** Seconds. */
   readonly policy: { readonly ttl: number; readonly staleIfError: number };
   readonly forkPolicy: 'lock+purge' | 'lock' | 'alert';
+  readonly gates: GatePolicy;
   readonly killed: boolean;
 }
 
@@ -64,6 +66,7 @@ export function clientFromRow(row: Selectable<ClientTable>): Client {
     rate: { perHour: row.rate_per_hour, burst: row.burst, lockout: row.lockout === 1 },
     policy: { ttl: row.ttl, staleIfError: row.stale_if_error },
     forkPolicy: row.fork_policy,
+    gates: gatePolicyOf(row.gate_policy),
     killed: row.killed_at !== null,
   };
 }

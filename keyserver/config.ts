@@ -7,6 +7,7 @@ import { writeFileAtomic } from '../platform/files.ts';
 import { parseInput } from '../platform/schema.ts';
 import { authorityOf, type ListenAddress } from './listen-address.ts';
 import { isNetwork } from './networks.ts';
+import { probeTarget } from './probe.ts';
 
 const hostName =
   /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;
@@ -40,6 +41,8 @@ const schema = z.strictObject({
   url: z.string().regex(/^https?:\/\/[^/?#@\s]+$/, 'must be http(s)://HOST:PORT'),
   transport: z.enum(['tls', 'plain-http']),
   metrics: metricsSchema.default({ from: [], tokenHash: null }),
+  /** Hosts that are always there: while none of them is reached, the server counts itself as away. */
+  probe: z.array(probeTarget).max(8).default([]),
 });
 
 /** What `config.json` holds: no secret. */

@@ -5,6 +5,7 @@ import type { Store } from '../platform/store.ts';
 import type { CodeBook } from './code-book.ts';
 import type { DenialLog } from './denials.ts';
 import type { Metrics } from './metrics.ts';
+import type { OwnTime } from './own-time.ts';
 import type { RateLimiter } from './rate.ts';
 import type { Database } from './schema.ts';
 import type { Sessions } from './sessions.ts';
@@ -26,6 +27,8 @@ export interface Custody {
   readonly codeBook: CodeBook;
   readonly denials: DenialLog;
   readonly metrics: Metrics;
+  /** When the server itself was away. */
+  readonly ownTime: OwnTime;
   /** Whether the file KILL lies in the data directory, asked anew for requests that come later. */
   readonly killFile: () => boolean;
   /** Whether `grant` (32 bytes) lets `client` store a key now; counts as its use. In the transaction that stores the key. */

@@ -1,5 +1,8 @@
+import type { Gap } from './absence.ts';
 import type { Freshness, Standing } from './chain.ts';
 import type { Client } from './client.ts';
+import type { Answer } from './policy.ts';
+import type { Pulse } from './pulse.ts';
 import type { RateView } from './rate.ts';
 import type { TotpCode } from './totp.ts';
 
@@ -15,7 +18,17 @@ export interface GateRequest {
   readonly tokenHash: Uint8Array;
   /** `null` when no code was sent. */
   readonly totp: string | null;
+  /** What it says of its machine; `null` for the calls that ask for no key. */
+  readonly machine: ShownMachine | null;
   readonly now: number;
+}
+
+/** A machine as a call that asks for a key describes it. All of it is said by the caller and may be made up. */
+export interface ShownMachine {
+  readonly fingerprint: string | null;
+  readonly bootId: string | null;
+  /** `basic` for the basic profile. */
+  readonly reason: string;
 }
 
 /** What the server knows at that moment, read in the transaction that acts on the verdict. */
@@ -39,6 +52,12 @@ export interface GateState {
     /** heartbeat: the proof is right for the link it names. */
     readonly proven: boolean;
   };
+  /** What was seen of the client before. */
+  readonly pulse: Pulse;
+  /** When the key server itself was away. */
+  readonly ownGaps: readonly Gap[];
+  /** The gates that a person lets this call pass. */
+  readonly approved: readonly string[];
 }
 
 /** The codes a gate refuses with; `refusal.ts` gives each its status and words. */
@@ -51,16 +70,29 @@ export type RefusalCode =
   | 'basic_disabled'
   | 'stale_message'
   | 'locked'
+  | 'fingerprint_refused'
+  | 'outside_hours'
   | 'approval_pending'
+  | 'approval_denied'
   | 'degraded';
 
 export interface Verdict {
-  readonly verdict: 'pass' | 'deny' | 'hold';
+  /** `alert` passes and has the owner told; `hold` asks a person. */
+  readonly verdict: 'pass' | 'alert' | 'deny' | 'hold';
   readonly code?: RefusalCode;
-  /** For the audit log, and for `locked` also for the caller. */
+  /** A few fixed words, for the audit log and the owner; for `locked` and `approval_denied` also for the caller. */
   readonly reason?: string;
+  /** Which approval is waited for, or was denied. */
+  readonly approval?: string;
   /** Seconds. */
   readonly retryAfter?: number;
+}
+
+/** What a gate of a client's policy does about what it found; see policy.ts. */
+export function answered(answer: Answer, reason: string, denial: RefusalCode = 'approval_denied'): Verdict {
+  if (answer === 'off') return pass;
+  if (answer === 'deny') return deny(denial, reason);
+  return answer === 'alert' ? { verdict: 'alert', reason } : { verdict: 'hold', code: 'approval_pending', reason };
 }
 
 /** One check. It is pure, knows no other gate, and is asked in the order of the list in `judgement.ts`. */
@@ -68,7 +100,7 @@ export interface Gate {
   readonly name: string;
   /**
    * True when a refusal must take as long as any other: the gates after it are then asked as well, and what they say
-   * is thrown away.
+   * is thrown away. A gate behind those is asked of callers only who proved who they are.
    */
   readonly uniform: boolean;
   readonly judge: (request: GateRequest, state: GateState) => Verdict;

@@ -1,14 +1,18 @@
 import type { Kysely } from 'kysely';
 import { appendAudit } from '../platform/audit-chain.ts';
 import { LatchkeyError } from '../platform/errors.ts';
+import { absenceNow, joined } from './absence.ts';
 import type { Caller } from './caller.ts';
 import { type CaseFile, readCase } from './case-file.ts';
 import { freshness } from './chain.ts';
 import { clientDefaults, type RatePolicy, totpItem } from './client.ts';
 import type { Custody } from './custody.ts';
 import { type ForkingMessage, recordFork } from './fork.ts';
-import type { CallKind, GateState, Verdict } from './gate.ts';
-import { type Judgement, judge } from './judgement.ts';
+import type { CallKind, GateRequest, GateState, ShownMachine, Verdict } from './gate.ts';
+import { tellOwner } from './gate-alerts.ts';
+import { askPerson } from './held-request.ts';
+import { type Finding, type Judgement, judge } from './judgement.ts';
+import { surroundingsOf } from './known-machine.ts';
 import type { Link } from './link.ts';
 import type { LinkOnFile } from './link-store.ts';
 import { savePulse } from './pulse.ts';
@@ -30,6 +34,8 @@ export interface Heard {
   readonly file: CaseFile;
   readonly link: LinkOnFile;
   readonly verdicts: Judgement['verdicts'];
+  /** The approval by which it passed; `null` when none was needed. */
+  readonly approval: string | null;
 }
 
 /** One call, before it is judged. */
@@ -40,6 +46,8 @@ export interface Hearing<T> {
   readonly time: number | null;
   /** The link it brought; `null` for the calls that bring none. */
   readonly shown: Link | null;
+  /** What it says of its machine, if it asks for a key. */
+  readonly machine?: ShownMachine;
   /** What the fork record tells of this message. */
   readonly fork?: Omit<ForkingMessage, 'call' | 'source' | 'time'>;
   /** Where the case file alone does not tell: the link that came with the call is in there. */
@@ -53,7 +61,7 @@ export interface Hearing<T> {
 export type Refusal = Verdict & { readonly gate: string };
 
 export type Outcome<T> =
-  | { readonly refusal: null; readonly value: T; readonly file: CaseFile }
+  | { readonly refusal: null; readonly value: T; readonly file: CaseFile; readonly alerts: readonly Finding[] }
   | { readonly refusal: Refusal; readonly file: CaseFile };
 
 const rateKinds: Readonly<Record<CallKind, RateKind>> = {
@@ -72,7 +80,8 @@ const strangerRate: RatePolicy = {
 
 /**
  * Hears one call: reads the client's state, asks the gates and acts, in one transaction that is on disk before this
- * returns. What a refusal changes is no more than the remembered time of a judged message and, for a fork, the lock.
+ * returns. What a refusal changes is no more than the remembered time of a judged message, for a fork the lock, and for a
+ * hold the question to a person.
  */
 export async function hear<T>(custody: Custody, hearing: Hearing<T>, now: number): Promise<Outcome<T>> {
   const { caller, kind } = hearing;
@@ -86,20 +95,81 @@ export async function hear<T>(custody: Custody, hearing: Hearing<T>, now: number
       policy = file.client?.rate ?? strangerRate;
       const facts = { link: file.link, sessionHolds: false, proven: false, ...(await hearing.facts?.(tx, file)) };
       const state = stateOf(custody, hearing, file, facts, policy, now);
-      const judgement = judge({ kind, source, tokenHash: caller.tokenHash, totp: caller.totp, now }, state);
-      if (hearing.known !== undefined && judgement.verdicts.totp === 'pass') await hearing.known(tx, file);
-      const { refusal, verdicts } = judgement;
-      if (refusal === null)
-        return { refusal, value: await hearing.act(tx, { file, link: facts.link, verdicts }), file };
+      const machine = hearing.machine ?? null;
+      const request = { kind, source, tokenHash: caller.tokenHash, totp: caller.totp, machine, now };
+      const first = judge(request, state);
+      if (hearing.known !== undefined && first.verdicts.totp === 'pass') await hearing.known(tx, file);
+      const { refusal, verdicts, alerts, approval } =
+        first.refusal?.verdict === 'hold' ? await consult(tx, custody, request, state, first) : { ...first, ...noYes };
+      if (refusal === null) {
+        for (const finding of alerts) await tell(tx, finding, 'alerted', request, state);
+        const value = await hearing.act(tx, { file, link: facts.link, verdicts, approval });
+        return { refusal, value, file, alerts };
+      }
       await afterRefusal(tx, hearing, file, state, refusal, now);
+      if (refusal.code === 'fingerprint_refused')
+        await tell(tx, { gate: refusal.gate, reason: refusal.reason ?? '' }, 'denied', request, state);
       return { refusal, file };
     });
     outcome = rateOutcome(result.refusal);
     if (result.refusal !== null) await afterwards(custody, hearing, result.refusal, result.file, now);
+    else if (result.alerts.length > 0) await recordAlerts(custody, hearing, result.alerts, now);
     return result;
   } finally {
     custody.limiter.settle(client, source, policy, rateKinds[kind], outcome, now);
   }
+}
+
+const noYes = { approval: null } as const;
+
+/** What becomes of a call that gates hold: judged again by a person's yes, or refused until there is one. */
+async function consult(
+  tx: Kysely<Database>,
+  custody: Custody,
+  request: GateRequest,
+  state: GateState,
+  held: Judgement,
+): Promise<Judgement & { readonly approval: string | null }> {
+  const { client, pulse, ownGaps } = state;
+  const { machine, source, now } = request;
+  if (client === null || machine === null) throw new TypeError('only a call that asks for a key can be held');
+  const { reason, bootId, fingerprint } = machine;
+  const ruling = await askPerson(
+    tx,
+    {
+      client: { id: client.id, name: client.name },
+      holds: held.holds,
+      facts: {
+        call: request.kind === 'key' ? 'key' : 'open',
+        reason,
+        now: { time: now, source, bootId, fingerprint },
+        before: {
+          source: pulse.source,
+          bootId: pulse.bootId,
+          fingerprint: pulse.fingerprints[surroundingsOf(reason)],
+          heardAt: pulse.heardAt,
+          presentAt: pulse.presentAt,
+          releasedAt: pulse.releasedAt,
+        },
+        absence: joined(pulse.absence, absenceNow(pulse, bootId, ownGaps, client.gates.absence, now)),
+      },
+    },
+    now,
+    custody.random,
+  );
+  if ('refusal' in ruling) return { ...held, refusal: ruling.refusal, ...noYes };
+  return { ...judge(request, { ...state, approved: ruling.gates }), approval: ruling.approval };
+}
+
+async function tell(
+  tx: Kysely<Database>,
+  finding: Finding,
+  outcome: 'alerted' | 'denied',
+  { machine, source, now }: GateRequest,
+  { client, pulse, ownGaps }: GateState,
+): Promise<void> {
+  if (client === null || machine === null) return;
+  await tellOwner(tx, finding, outcome, { client, pulse, machine, source, ownGaps, now });
 }
 
 function stateOf<T>(
@@ -119,6 +189,9 @@ function stateOf<T>(
     rate: custody.limiter.look(client, source, policy, rateKinds[hearing.kind], now),
     totp: { codes: codesOf(custody, file, now), lastStep: file.pulse.totpStep },
     chain: { fresh, standing: facts.link.standing, sessionHolds: facts.sessionHolds, proven: facts.proven },
+    pulse: file.pulse,
+    ownGaps: custody.ownTime.gaps(now),
+    approved: [],
   };
 }
 
@@ -179,6 +252,7 @@ async function afterwards<T>(
     custody.metrics.forked();
     return; // the fork has its own record
   }
+  if (refusal.verdict === 'hold') return; // so has the question to a person
   await recordDenial(custody, {
     now,
     event: 'request_denied',
@@ -189,6 +263,18 @@ async function afterwards<T>(
     gate: refusal.gate,
     reason: refusal.reason ?? null,
   });
+}
+
+/** What gates found that let pass: the first of each sort is a record. */
+async function recordAlerts<T>(
+  custody: Custody,
+  { caller: { source, client }, kind: call }: Hearing<T>,
+  alerts: readonly Finding[],
+  now: number,
+): Promise<void> {
+  for (const { gate, reason } of alerts) {
+    await recordDenial(custody, { now, event: 'gate_alerted', code: gate, source, client, call, gate, reason });
+  }
 }
 
 /** A refusal on its way to the audit log. */

@@ -1,7 +1,10 @@
 import { createHmac } from 'node:crypto';
-import { auditHead } from '../platform/audit-chain.ts';
+import type { Kysely } from 'kysely';
+import { appendAudit, auditHead } from '../platform/audit-chain.ts';
 import { constantTimeEqual } from '../platform/encoding.ts';
 import { parseInput } from '../platform/schema.ts';
+import { type Absence, absenceNow, joined } from './absence.ts';
+import { raiseAlert } from './alerts/raise.ts';
 import type { CallHandler } from './answer.ts';
 import type { CaseFile } from './case-file.ts';
 import { clientDefaults } from './client.ts';
@@ -10,6 +13,7 @@ import { hear, type Refusal } from './hearing.ts';
 import { findLinkById } from './link-store.ts';
 import { savePulse } from './pulse.ts';
 import { refusalError } from './refusal.ts';
+import type { Database } from './schema.ts';
 import { type HeartbeatBody, heartbeatBody } from './wire.ts';
 
 /** Stands in for the key of the proof when the link is unknown, so that the HMAC is worked out all the same. */
@@ -36,7 +40,9 @@ export const heartbeat: CallHandler = async (request, caller, custody, now) => {
       act: async (tx, { file }) => {
         const { bootId, time } = body;
         const { source, client } = caller;
-        await savePulse(tx, client, { ...file.pulse, lastTime: time, bootId, source, heardAt: now });
+        const absence = await noticeAbsence(tx, custody, file, bootId, source, now);
+        const heard = { lastTime: time, bootId, source, heardAt: now, presentAt: now, absence };
+        await savePulse(tx, client, { ...file.pulse, ...heard });
       },
     },
     now,
@@ -72,4 +78,32 @@ function isToPurge(custody: Custody, { client, killed }: CaseFile, refusal: Refu
   if (killed || custody.killFile() || client.killed || client.state === 'revoked') return true;
   const isForked = client.state === 'locked' || (refusal?.code === 'locked' && refusal.reason === 'fork');
   return isForked && client.forkPolicy === 'lock+purge';
+}
+
+/**
+ * The absences that count after this heartbeat. It ends one, and clears none that the gate `presence` will hold a fetch
+ * for; the owner hears of it now, not when somebody fetches.
+ */
+async function noticeAbsence(
+  tx: Kysely<Database>,
+  { ownTime }: Custody,
+  { client, pulse }: CaseFile,
+  bootId: string,
+  source: string,
+  now: number,
+): Promise<Absence | null> {
+  if (client === null) return pulse.absence;
+  const absence = absenceNow(pulse, bootId, ownTime.gaps(now), client.gates.absence, now);
+  if (absence === null) return pulse.absence;
+  const { since, until, kind } = absence;
+  const answer = kind === 'own' ? client.gates.ownGap : client.gates.presence;
+  if (answer === 'off') return pulse.absence;
+  const outcome = answer === 'hold' ? 'held' : 'alerted';
+  const { id, name } = client;
+  const detail = { since, until, outcome };
+  await appendAudit(tx, { time: now, event: 'absence_noticed', client: id, source, reason: kind, detail });
+  const fault = kind === 'own' ? 'server' : 'client';
+  const facts = { client: { id, name }, source, from: since, to: until, fault, outcome } as const;
+  await raiseAlert(tx, { event: 'presence_gap', ...facts }, now);
+  return answer === 'hold' ? joined(pulse.absence, absence) : pulse.absence;
 }

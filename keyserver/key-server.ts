@@ -13,6 +13,9 @@ import { startHousekeeping } from './housekeeping.ts';
 import { listen } from './listen.ts';
 import { Metrics } from './metrics.ts';
 import { metricsRoute } from './metrics-route.ts';
+import { loadOwnTime, type OwnTime } from './own-time.ts';
+import { startOwnWatch } from './own-watch.ts';
+import { isConnectedTo } from './probe.ts';
 import { RateLimiter } from './rate.ts';
 import { protocolRoutes } from './routes.ts';
 import type { ServerData } from './server-data.ts';
@@ -37,7 +40,8 @@ export interface KeyServerDeps {
 export async function startKeyServer(data: ServerData, vault: Vault, deps: KeyServerDeps): Promise<KeyServer> {
   const { config, ca } = data;
   const auditKey = await data.store.read((tx) => loadAuditKey(tx, vault, data.auditKey));
-  const custody = custodyFor(data, vault, deps);
+  const ownTime = await data.store.read((tx) => loadOwnTime(tx, deps.clock.now()));
+  const custody = custodyFor(data, vault, ownTime, deps);
   const app = createHttpApp({
     routes: routesFor(custody, data),
     log: deps.log,
@@ -48,16 +52,19 @@ export async function startKeyServer(data: ServerData, vault: Vault, deps: KeySe
   const housekeeping = startHousekeeping(custody, auditKey, async () => {
     if (config.transport === 'tls') listener.setIdentity(await identity());
   });
+  const watch = startOwnWatch(custody, () => isConnectedTo(config.probe));
   return {
     port: listener.port,
     stop: async () => {
       await listener.stop();
+      await watch.stop();
       await housekeeping.stop();
     },
   };
 }
 
-function custodyFor(data: ServerData, vault: Vault, { clock, random, log }: KeyServerDeps): Custody {
+function custodyFor(data: ServerData, vault: Vault, ownTime: OwnTime, deps: KeyServerDeps): Custody {
+  const { clock, random, log } = deps;
   const sessions = new Sessions(random);
   return {
     store: guardStore(data.store, databaseFile(data.directory), clock),
@@ -70,6 +77,7 @@ function custodyFor(data: ServerData, vault: Vault, { clock, random, log }: KeyS
     codeBook: new CodeBook(random),
     denials: new DenialLog(),
     metrics: new Metrics(() => sessions.size),
+    ownTime,
     killFile: killFileLook(data.directory),
     redeemGrant,
   };

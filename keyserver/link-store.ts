@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import { statement } from '../platform/statement.ts';
 import { issuedOne, promoted, type Standing, standingOf } from './chain.ts';
 import { type Link, linkFromBytes } from './link.ts';
-import { type Pulse, pulseColumns, pulseFromRow, savePulse } from './pulse.ts';
+import { type Pulse, pulseColumns, pulseFromRow, pulseOfNew, savePulse } from './pulse.ts';
 import type { Database } from './schema.ts';
 
 /** A link as the store has it. */
@@ -61,7 +61,8 @@ export async function fileLink(tx: Kysely<Database>, client: string, link: Link,
 }
 
 /**
- * Gives a client its first link, confirmed; whatever links it had become spent. Call it inside the transaction that
+ * Gives a client its first link, confirmed; whatever links it had become spent, and what was known of its machine is
+ * forgotten. Call it inside the transaction that
  * enrols the client: `link` is the 32 bytes the answer will carry.
  */
 export async function startChain(tx: Kysely<Database>, client: string, link: Buffer): Promise<void> {
@@ -70,6 +71,6 @@ export async function startChain(tx: Kysely<Database>, client: string, link: Buf
     .select(pulseColumns)
     .where('client_id', '=', client)
     .executeTakeFirstOrThrow();
-  const filed = await fileLink(tx, client, linkFromBytes(link), pulseFromRow(row));
+  const filed = await fileLink(tx, client, linkFromBytes(link), pulseOfNew(pulseFromRow(row)));
   await savePulse(tx, client, { ...filed, chain: promoted(filed.chain.issued, filed.chain) });
 }

@@ -4,10 +4,11 @@ import { parseInput } from '../platform/schema.ts';
 import type { CallHandler } from './answer.ts';
 import { promoted } from './chain.ts';
 import { hear, recordDenial } from './hearing.ts';
+import type { Judgement } from './judgement.ts';
 import { linkFromBytes, newLink } from './link.ts';
 import { fileLink } from './link-store.ts';
-import { savePulse } from './pulse.ts';
-import { refusalError } from './refusal.ts';
+import { type Pulse, savePulse } from './pulse.ts';
+import { refused } from './refusal.ts';
 import { sessionLife } from './sessions.ts';
 import { openBody } from './wire.ts';
 
@@ -18,6 +19,7 @@ import { openBody } from './wire.ts';
 export const open: CallHandler = async (request, caller, custody, now) => {
   const { sessions, random } = custody;
   const body = parseInput(openBody, request.body);
+  const { reason, fingerprint, bootId } = body;
   const shown = linkFromBytes(body.link);
   const nextBytes = newLink(now, random);
   const next = linkFromBytes(nextBytes);
@@ -29,17 +31,18 @@ export const open: CallHandler = async (request, caller, custody, now) => {
       caller,
       time: body.time,
       shown,
-      fork: { linkId: shown.id, bootId: body.bootId, fingerprint: body.fingerprint },
+      machine: { fingerprint, bootId, reason },
+      fork: { linkId: shown.id, bootId, fingerprint },
       known: async (tx) => {
         isBehind = body.seen !== null && (await auditHashAt(tx, body.seen.seq)) !== body.seen.head;
       },
-      act: async (tx, { file: { pulse, head }, link }) => {
+      act: async (tx, { file: { pulse, head }, link, verdicts, approval }) => {
         const stored = link.standing === 'pending' && link.number !== null; // its holder crashed after storing it
         const chain = stored ? promoted(link.number, pulse.chain) : pulse.chain;
         const filed = await fileLink(tx, caller.client, next, { ...pulse, chain });
-        const arrival = { source: caller.source, lastTime: body.time, heardAt: now, bootId: body.bootId };
-        await savePulse(tx, caller.client, { ...filed, ...arrival });
-        return headText(head);
+        const arrival = { source: caller.source, lastTime: body.time, heardAt: now, bootId };
+        await savePulse(tx, caller.client, { ...filed, ...arrival, ...clearedBy(verdicts, pulse, now) });
+        return { head: headText(head), said: saidBy(verdicts), approval };
       },
     },
     now,
@@ -50,12 +53,26 @@ export const open: CallHandler = async (request, caller, custody, now) => {
     const event = 'server_rollback_suspected';
     await recordDenial(custody, { now, event, code: event, source: caller.source, client, call: 'open' });
   }
-  if (outcome.refusal !== null) throw refusalError(outcome.refusal, now);
+  if (outcome.refusal !== null) return refused(outcome.refusal, now);
+  const { head, said, approval } = outcome.value;
   const session = sessions.newId();
-  const { reason, fingerprint, bootId } = body;
-  sessions.begin(session, { client: caller.client, linkId: next.id, reason, fingerprint, bootId }, now);
+  const { client } = caller;
+  sessions.begin(session, { client, linkId: next.id, reason, fingerprint, bootId, said, approval }, now);
   return {
     status: 200,
-    body: { next: encodeBase64Url(nextBytes), session, expiresInMs: sessionLife, head: outcome.value },
+    body: { next: encodeBase64Url(nextBytes), session, expiresInMs: sessionLife, head },
   };
 };
+
+/** What the policy lets pass in presence is cleared with that; what a person has to clear waits for the release. */
+function clearedBy(verdicts: Judgement['verdicts'], pulse: Pulse, now: number): Partial<Pulse> {
+  if (verdicts.presence === 'alert') return { absence: null, presentAt: pulse.presentAt === null ? null : now };
+  return verdicts.presence === 'approved' ? {} : { absence: null };
+}
+
+/** What the release's record will tell of this call's gates. */
+function saidBy(verdicts: Judgement['verdicts']): Readonly<Record<string, string>> {
+  const said: Record<string, string> = {};
+  for (const gate in verdicts) if (verdicts[gate] !== 'pass') said[gate] = verdicts[gate] ?? '';
+  return said;
+}

@@ -55,19 +55,21 @@ export async function loadOwnTime(tx: Kysely<Database>, now: number): Promise<Ow
   return new OwnTime(last?.at ?? now, rows);
 }
 
-/** Puts a mark into the database, and the gap that ends with it. */
-export async function keepMark(tx: Kysely<Database>, now: number, gap: Gap | null): Promise<void> {
+/** Puts a mark into the database, and the gaps that are over. */
+export async function keepMark(tx: Kysely<Database>, now: number, gaps: readonly Gap[]): Promise<void> {
   await tx
     .insertInto('alive')
     .values({ id: 1, at: now })
     .onConflict((conflict) => conflict.column('id').doUpdateSet({ at: now }))
     .execute();
-  if (gap === null) return;
-  await tx
-    .insertInto('own_gap')
-    .values(gap)
-    .onConflict((conflict) => conflict.column('since').doUpdateSet({ until: gap.until }))
-    .execute();
+  for (const gap of gaps) {
+    await tx
+      .insertInto('own_gap')
+      .values(gap)
+      .onConflict((conflict) => conflict.column('since').doUpdateSet({ until: gap.until }))
+      .execute();
+  }
+  if (gaps.length === 0) return;
   await tx
     .deleteFrom('own_gap')
     .where('until', '<', now - keptFor)

@@ -1,10 +1,12 @@
 import type { Kysely } from 'kysely';
 import { statement } from '../platform/statement.ts';
+import { absenceFrom, absenceText, type Presence } from './absence.ts';
 import type { ChainCounters } from './chain.ts';
+import type { KnownFingerprints } from './known-machine.ts';
 import type { Database } from './schema.ts';
 
 /** What moves with a client's messages; one row, read with the case and written back whole. */
-export interface Pulse {
+export interface Pulse extends Presence {
   /** The `time` of the last message judged; 0 before the first. */
   readonly lastTime: number;
   readonly chain: ChainCounters;
@@ -12,14 +14,18 @@ export interface Pulse {
   readonly newest: Uint8Array | null;
   /** The last TOTP step accepted by the basic profile. */
   readonly totpStep: number;
-  /** Of the last open or heartbeat accepted. */
-  readonly bootId: string | null;
   /** Where the last accepted message came from. */
   readonly source: string | null;
   /** Of the last release. */
   readonly fingerprint: string | null;
   readonly heardAt: number | null;
   readonly releasedAt: number | null;
+  /** Of the last release since enrolment; `none` when it had none, `null` before the first. */
+  readonly releasedBootId: string | null;
+  /** The enrolled ones. */
+  readonly fingerprints: KnownFingerprints;
+  /** As `habitsText` spells them; few calls look at them. */
+  readonly habits: string | null;
 }
 
 /** The pulse of a client that was never heard. */
@@ -33,6 +39,12 @@ export const stillPulse: Pulse = {
   fingerprint: null,
   heardAt: null,
   releasedAt: null,
+  settledAt: null,
+  presentAt: null,
+  absence: null,
+  releasedBootId: null,
+  fingerprints: { web: null, command: null },
+  habits: null,
 };
 
 /** The columns of `pulse` that a pulse is. */
@@ -48,6 +60,13 @@ export interface PulseColumns {
   fingerprint: string | null;
   heard_at: number | null;
   released_at: number | null;
+  settled_at: number | null;
+  present_at: number | null;
+  absence: string | null;
+  released_boot_id: string | null;
+  web_fingerprint: string | null;
+  command_fingerprint: string | null;
+  habits: string | null;
 }
 
 /** Their names, for a query. */
@@ -63,6 +82,13 @@ export const pulseColumns = [
   'fingerprint',
   'heard_at',
   'released_at',
+  'settled_at',
+  'present_at',
+  'absence',
+  'released_boot_id',
+  'web_fingerprint',
+  'command_fingerprint',
+  'habits',
 ] as const satisfies readonly (keyof PulseColumns)[];
 
 export function pulseFromRow(row: PulseColumns): Pulse {
@@ -76,6 +102,12 @@ export function pulseFromRow(row: PulseColumns): Pulse {
     fingerprint: row.fingerprint,
     heardAt: row.heard_at,
     releasedAt: row.released_at,
+    settledAt: row.settled_at,
+    presentAt: row.present_at,
+    absence: absenceFrom(row.absence),
+    releasedBootId: row.released_boot_id,
+    fingerprints: { web: row.web_fingerprint, command: row.command_fingerprint },
+    habits: row.habits,
   };
 }
 
@@ -92,6 +124,13 @@ type PulseValues = [
   fingerprint: string | null,
   heardAt: number | null,
   releasedAt: number | null,
+  settledAt: number | null,
+  presentAt: number | null,
+  absence: string | null,
+  releasedBootId: string | null,
+  webFingerprint: string | null,
+  commandFingerprint: string | null,
+  habits: string | null,
 ];
 
 const writePulse = statement<Database, [...PulseValues, client: string]>((db, slot) =>
@@ -117,6 +156,19 @@ export async function savePulse(tx: Kysely<Database>, client: string, pulse: Pul
     pulse.fingerprint,
     pulse.heardAt,
     pulse.releasedAt,
+    pulse.settledAt,
+    pulse.presentAt,
+    absenceText(pulse.absence),
+    pulse.releasedBootId,
+    pulse.fingerprints.web,
+    pulse.fingerprints.command,
+    pulse.habits,
     client,
   );
+}
+
+/** A client that was enrolled anew has yet to be got to know. */
+export function pulseOfNew(pulse: Pulse): Pulse {
+  const { settledAt, presentAt, absence, releasedBootId, fingerprints, habits } = stillPulse;
+  return { ...pulse, settledAt, presentAt, absence, releasedBootId, fingerprints, habits };
 }

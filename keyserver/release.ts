@@ -4,7 +4,9 @@ import type { CallHandler } from './answer.ts';
 import { promoted } from './chain.ts';
 import type { Custody } from './custody.ts';
 import { hear, notFound, recordDenial } from './hearing.ts';
+import { useApproval } from './held-request.ts';
 import { linkFromBytes } from './link.ts';
+import { afterRelease } from './machine-record.ts';
 import { savePulse } from './pulse.ts';
 import { refusalError } from './refusal.ts';
 import type { Session } from './sessions.ts';
@@ -12,7 +14,15 @@ import { findKeys, openKey, type StoredKey } from './stored-key.ts';
 import type { Vault } from './vault.ts';
 import { releaseBody } from './wire.ts';
 
-const noSession: Session = { client: '', linkId: '', reason: '', fingerprint: null, bootId: null };
+const noSession: Session = {
+  client: '',
+  linkId: '',
+  reason: '',
+  fingerprint: null,
+  bootId: null,
+  said: {},
+  approval: null,
+};
 
 /**
  * `POST /v1/release`: the link that `open` issued comes back as proof that it was stored, and pays for the keys. The move
@@ -39,7 +49,12 @@ export const release: CallHandler = async (request, caller, custody, now) => {
           return { missing };
         }
         const { source } = caller;
-        const { fingerprint, bootId, reason } = session;
+        const { fingerprint, bootId, reason, said, approval } = session;
+        if (approval !== null && !(await useApproval(tx, approval, source, now))) {
+          await savePulse(tx, caller.client, { ...file.pulse, lastTime: body.time });
+          return { missing: 'approval' as const };
+        }
+        const { ttl } = file.client?.policy ?? { ttl: 0 };
         await savePulse(tx, caller.client, {
           ...file.pulse,
           chain: promoted(link.number ?? 0, file.pulse.chain),
@@ -48,6 +63,7 @@ export const release: CallHandler = async (request, caller, custody, now) => {
           fingerprint,
           heardAt: now,
           releasedAt: now,
+          ...afterRelease(file.pulse, session, said, ttl * 1000, now),
         });
         const record = {
           time: now,
@@ -56,10 +72,10 @@ export const release: CallHandler = async (request, caller, custody, now) => {
           source,
           keys: body.keys,
           reason,
-          verdicts,
+          verdicts: { ...verdicts, ...said },
           link: shown.id,
           ms: Math.round(performance.now() - started),
-          detail: { bootId, fingerprint },
+          detail: approval === null ? { bootId, fingerprint } : { bootId, fingerprint, approval },
         };
         const head = await appendAudit(tx, record, file.head);
         return { missing: null, keys, head, policy: file.client?.policy };
@@ -69,6 +85,8 @@ export const release: CallHandler = async (request, caller, custody, now) => {
   );
   if (outcome.refusal !== null) throw refusalError(outcome.refusal, now);
   const { value } = outcome;
+  // the yes was used, taken back or ran out since the open: the next open tells
+  if (value.missing === 'approval') throw refusalError({ verdict: 'deny', code: 'stale_message' }, now);
   if (value.missing !== null) {
     const denial = { now, event: 'request_denied', code: 'not_found', reason: 'no such key' };
     await recordDenial(custody, { ...denial, source: caller.source, client: caller.client, call: 'release' });

@@ -9,6 +9,10 @@ export interface Session {
   readonly reason: string;
   readonly fingerprint: string | null;
   readonly bootId: string | null;
+  /** What the gates said to the open, where it was more than `pass`. */
+  readonly said: Readonly<Record<string, string>>;
+  /** The approval that let it pass, good for this one release; `null` when none was needed. */
+  readonly approval: string | null;
 }
 
 interface Held extends Session {

@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { Client } from '../../keyserver/client.ts';
 import type { CallKind, Gate, GateRequest, GateState } from '../../keyserver/gate.ts';
 import { gates, judge } from '../../keyserver/judgement.ts';
+import { gatePolicyOf, type Overrides, presets } from '../../keyserver/policy.ts';
+import { type Pulse, stillPulse } from '../../keyserver/pulse.ts';
 import { totpCodes } from '../../keyserver/totp.ts';
 import { sha256 } from '../../platform/encoding.ts';
 
@@ -9,6 +11,18 @@ const tokenHash = sha256('the token');
 const now = 59_000;
 const codes = totpCodes(Buffer.from('12345678901234567890'), now);
 const calls: readonly CallKind[] = ['open', 'release', 'heartbeat', 'key', 'store'];
+const print = 'a'.repeat(64);
+const bootId = '6f1b7a52-0000-4000-8000-0123456789ab';
+
+/** A client that has been enrolled for long and is heard all the time. */
+const pulse: Pulse = {
+  ...stillPulse,
+  bootId,
+  settledAt: -1e9,
+  presentAt: now - 60_000,
+  releasedBootId: bootId,
+  fingerprints: { web: print, command: print },
+};
 
 const client: Client = {
   id: 'lk-1',
@@ -21,11 +35,17 @@ const client: Client = {
   rate: { perHour: 60, burst: 30, lockout: true },
   policy: { ttl: 3600, staleIfError: 86_400 },
   forkPolicy: 'lock+purge',
+  gates: presets.balanced,
   killed: false,
 };
 
 function request(kind: CallKind, change: Partial<GateRequest> = {}): GateRequest {
-  return { kind, source: '10.8.0.2', tokenHash, totp: '287082', now, ...change };
+  const machine = kind === 'open' ? { fingerprint: print, bootId, reason: 'expired' } : basicOnly(kind);
+  return { kind, source: '10.8.0.2', tokenHash, totp: '287082', machine, now, ...change };
+}
+
+function basicOnly(kind: CallKind): GateRequest['machine'] {
+  return kind === 'key' ? { fingerprint: null, bootId: null, reason: 'basic' } : null;
 }
 
 function state(kind: CallKind, change: Partial<GateState> = {}): GateState {
@@ -37,6 +57,9 @@ function state(kind: CallKind, change: Partial<GateState> = {}): GateState {
     rate: { allowed: true, retryAfter: 0, bound: null },
     totp: { codes, lastStep: -1 },
     chain: { standing, fresh: 'fresh', sessionHolds: true, proven: true },
+    pulse,
+    ownGaps: [],
+    approved: [],
     ...change,
   };
 }
@@ -46,10 +69,16 @@ function verdict(kind: CallKind, change: Partial<GateState> = {}, asked: Partial
   return refusal === null ? 'pass' : `${refusal.gate}: ${refusal.code}${refusal.reason ? ` (${refusal.reason})` : ''}`;
 }
 
+const order = [
+  ...['seal', 'kill', 'source', 'rate', 'token', 'totp', 'chain'],
+  ...['fingerprint', 'presence', 'habit', 'schedule', 'approval'],
+];
+
 test.each(calls)('%s passes every gate in order when nothing is wrong', (kind) => {
   const { refusal, verdicts } = judge(request(kind), state(kind));
   expect(refusal).toBeNull();
-  expect(Object.keys(verdicts)).toEqual(['seal', 'kill', 'source', 'rate', 'token', 'totp', 'chain']);
+  expect(Object.keys(verdicts)).toEqual(order);
+  expect(new Set(Object.values(verdicts))).toEqual(new Set(['pass']));
 });
 
 describe('seal', () => {
@@ -169,6 +198,172 @@ describe('chain', () => {
   });
 });
 
+/** The client under these overrides. */
+function under(overrides: Overrides): Client {
+  return { ...client, gates: gatePolicyOf(JSON.stringify(overrides)) };
+}
+
+/** What becomes of an open (or another call) of that client: the gate's word, or the refusal. */
+function said(
+  gate: string,
+  overrides: Overrides,
+  known: Partial<Pulse>,
+  machine: Partial<NonNullable<GateRequest['machine']>> = {},
+  more: Partial<GateState> & { readonly at?: number; readonly kind?: CallKind } = {},
+): string {
+  const { at = now, kind = 'open', ...change } = more;
+  const base = { fingerprint: print, bootId, reason: 'expired' };
+  const asked = request(kind, { now: at, ...(kind === 'open' && { machine: { ...base, ...machine } }) });
+  const { verdicts, refusal } = judge(
+    asked,
+    state(kind, { client: under(overrides), pulse: { ...pulse, ...known }, ...change }),
+  );
+  const word = verdicts[gate] ?? 'not asked';
+  return refusal !== null && refusal.gate === gate ? `${word}: ${refusal.reason}` : word;
+}
+
+describe('fingerprint', () => {
+  const differs = { fingerprint: 'b'.repeat(64) };
+
+  test.each([
+    ['strict', 'fingerprint_refused: another fingerprint'],
+    ['balanced', 'approval_pending: another fingerprint'],
+    ['relaxed', 'alert'],
+  ] as const)('under %s another one is: %s', (preset, word) => {
+    expect(said('fingerprint', { preset }, {}, differs)).toBe(word);
+  });
+
+  test('holds a client that has ceased to send one, and passes one that never did', () => {
+    expect(said('fingerprint', {}, {}, { fingerprint: null })).toBe('approval_pending: no fingerprint any more');
+    expect(said('fingerprint', {}, { fingerprints: { web: 'none', command: null } }, { fingerprint: null })).toBe(
+      'pass',
+    );
+  });
+
+  test('passes the enrolled one, the first one, and where it is off any', () => {
+    expect(said('fingerprint', { preset: 'strict' }, {})).toBe('pass');
+    expect(said('fingerprint', { preset: 'strict' }, { fingerprints: { web: null, command: null } }, differs)).toBe(
+      'pass',
+    );
+    expect(said('fingerprint', { fingerprint: 'off' }, {}, differs)).toBe('pass');
+  });
+});
+
+describe('presence', () => {
+  const gone = { presentAt: now - 600_001 };
+  const away = { absence: { since: 1, until: 2, kind: 'away' } as const };
+  const own = { absence: { since: 1, until: 2, kind: 'own' } as const };
+
+  test.each([
+    ['strict', 'approval_pending: away', 'approval_pending: away with the key server'],
+    ['balanced', 'approval_pending: away', 'alert'],
+    ['relaxed', 'alert', 'alert'],
+  ] as const)('under %s an absence is: %s; the key server’s own: %s', (preset, word, ownWord) => {
+    expect(said('presence', { preset }, gone)).toBe(word);
+    expect(said('presence', { preset }, away)).toBe(word);
+    expect(said('presence', { preset }, own)).toBe(ownWord);
+    const ownGaps = [{ since: now - 600_001, until: now - 1 }];
+    expect(said('presence', { preset }, gone, {}, { ownGaps })).toBe(ownWord);
+    expect(said('presence', { preset }, gone, { bootId: print }, { ownGaps })).toBe(word);
+  });
+
+  test('holds for an absence of the past although heartbeats came since', () => {
+    expect(said('presence', {}, { ...away, presentAt: now })).toBe('approval_pending: away');
+  });
+
+  test('goes by the absence the owner allows', () => {
+    expect(said('presence', { absence: 601 }, gone)).toBe('pass');
+    expect(said('presence', {}, { presentAt: now - 600_000 })).toBe('pass');
+    expect(said('presence', { presence: 'off' }, { ...gone, ...away })).toBe('pass');
+  });
+
+  test('holds the basic profile for an absence as well', () => {
+    expect(said('presence', {}, gone, {}, { kind: 'key' })).toBe('approval_pending: away');
+  });
+
+  test.each([
+    ['strict', 'approval_pending: no heartbeat ever'],
+    ['balanced', 'alert'],
+    ['relaxed', 'pass'],
+  ] as const)('under %s a client that never sent a heartbeat is: %s', (preset, word) => {
+    expect(said('presence', { preset }, { presentAt: null })).toBe(word);
+    expect(said('presence', { preset }, { presentAt: null, settledAt: now + 1 })).toBe('pass');
+    expect(said('presence', { preset }, { presentAt: null, settledAt: null })).toBe('pass');
+    expect(said('presence', { preset, approval: 'held' }, { presentAt: null }, {}, { kind: 'key' })).toBe('pass');
+  });
+});
+
+describe('habit', () => {
+  const habits = JSON.stringify([now - 1e9, now - 60_000, 1000, 1000, 7000]);
+
+  test.each([
+    ['strict', 'approval_pending: cold fetches that nothing explains'],
+    ['balanced', 'alert'],
+    ['relaxed', 'alert'],
+  ] as const)('under %s a cold fetch too many is: %s', (preset, word) => {
+    expect(said('habit', { preset }, { habits }, { reason: 'cold' })).toBe(word);
+    expect(said('habit', { preset }, { habits }, { reason: 'cli:cron' })).toBe('pass');
+    expect(said('habit', { preset }, { habits: null }, { reason: 'cold' })).toBe('pass');
+  });
+
+  test('notices far more fetches than usual', () => {
+    const busy = JSON.stringify([now - 1e9, now - 1000, 90_000, 168_000, 0]);
+    expect(said('habit', { preset: 'strict' }, { habits: busy })).toBe('approval_pending: far more fetches than usual');
+  });
+});
+
+describe('schedule', () => {
+  const hours = 'UTC thu 00:00-00:01'; // 59 s after 1970 began, on a Thursday
+
+  test.each(['open', 'key'] as const)('refuses %s outside the hours, or holds it', (kind) => {
+    const at = 60_000;
+    const here = { presentAt: at };
+    expect(said('schedule', { schedule: hours }, here, {}, { at, kind, totp: codesAt(at) })).toBe(
+      'outside_hours: outside the allowed hours',
+    );
+    expect(said('schedule', { schedule: hours, outside: 'hold' }, here, {}, { at, kind, totp: codesAt(at) })).toBe(
+      'approval_pending: outside the allowed hours',
+    );
+  });
+
+  test('passes within them, and always when there are none', () => {
+    expect(said('schedule', { schedule: hours }, {})).toBe('pass');
+    expect(said('schedule', {}, {})).toBe('pass');
+  });
+
+  test('leaves calls alone that ask for no key', () => {
+    for (const kind of ['heartbeat', 'release', 'store'] as const) {
+      expect(said('schedule', { schedule: 'UTC sun 00:00-00:01' }, {}, {}, { kind })).toBe('pass');
+    }
+  });
+
+  function codesAt(at: number): GateState['totp'] {
+    return { codes: totpCodes(Buffer.from('12345678901234567890'), at), lastStep: -1 };
+  }
+});
+
+describe('approval', () => {
+  const boots = { approval: 'every-boot' } as const;
+
+  test('holds a new boot, a call without a boot id, and the basic profile', () => {
+    expect(said('approval', boots, {}, { bootId: print })).toBe('approval_pending: a new boot');
+    expect(said('approval', boots, {}, { bootId: null })).toBe('approval_pending: no boot id');
+    expect(said('approval', boots, {}, {}, { kind: 'key' })).toBe('approval_pending: no boot id');
+    expect(said('approval', boots, { releasedBootId: 'none' })).toBe('approval_pending: a new boot');
+  });
+
+  test('passes the boot of the last release, and the first release after enrolment', () => {
+    expect(said('approval', boots, {})).toBe('pass');
+    expect(said('approval', boots, { releasedBootId: null })).toBe('pass');
+  });
+
+  test('holds nothing by itself unless it is asked to', () => {
+    for (const preset of ['relaxed', 'balanced'] as const)
+      expect(said('approval', { preset }, {}, { bootId: print })).toBe('pass');
+    expect(said('approval', { preset: 'strict' }, {}, { bootId: print })).toBe('approval_pending: a new boot');
+  });
+});
+
 describe('judge()', () => {
   function gate(name: string, uniform: boolean, says: 'pass' | 'deny' | 'hold', asked: string[]): Gate {
     return {
@@ -196,12 +391,37 @@ describe('judge()', () => {
     expect(asked).toEqual(['a']);
   });
 
-  test('takes a hold for a refusal', () => {
-    const { refusal } = judge(request('open'), state('open'), [gate('a', false, 'hold', [])]);
-    expect(refusal?.verdict).toBe('hold');
+  test('asks the gates behind one that holds, so that a person is asked once about all of them', () => {
+    const list = [gate('a', false, 'hold', []), gate('b', false, 'pass', []), gate('c', false, 'hold', [])];
+    const { refusal, holds, verdicts } = judge(request('open'), state('open'), list);
+    expect([refusal?.verdict, refusal?.gate]).toEqual(['hold', 'a']);
+    expect(holds.map((held) => held.gate)).toEqual(['a', 'c']);
+    expect(verdicts.b).toBe('pass');
+  });
+
+  test('lets a denial behind a hold decide: nobody is asked about what is refused anyhow', () => {
+    const list = [gate('a', false, 'hold', []), gate('b', false, 'deny', []), gate('c', false, 'hold', [])];
+    const { refusal } = judge(request('open'), state('open'), list);
+    expect([refusal?.verdict, refusal?.gate]).toEqual(['deny', 'b']);
+  });
+
+  test('passes by a person’s yes the gates it was for and no other', () => {
+    const list = [gate('a', false, 'hold', []), gate('b', false, 'hold', [])];
+    const one = judge(request('open'), state('open', { approved: ['a'] }), list);
+    expect([one.refusal?.gate, one.verdicts.a]).toEqual(['b', 'approved']);
+    expect(judge(request('open'), state('open', { approved: ['a', 'b'] }), list).refusal).toBeNull();
+    const denied = judge(request('open'), state('open', { approved: ['a'] }), [gate('a', false, 'deny', [])]);
+    expect(denied.refusal?.gate).toBe('a');
+  });
+
+  test('asks no gate of its own about a caller who was refused for who it is', () => {
+    const asked: string[] = [];
+    const list = [gate('a', true, 'deny', asked), gate('b', true, 'pass', asked), gate('c', false, 'hold', asked)];
+    judge(request('open'), state('open'), list);
+    expect(asked).toEqual(['a', 'b']);
   });
 
   test('asks every gate of the fixed list once, in this order', () => {
-    expect(gates.map(({ name }) => name)).toEqual(['seal', 'kill', 'source', 'rate', 'token', 'totp', 'chain']);
+    expect(gates.map(({ name }) => name)).toEqual(order);
   });
 });

@@ -43,19 +43,19 @@ describe('in the database', () => {
   test('a server that never ran has no gap, and one that was down has one from its last mark on', async () => {
     const { store } = made.data;
     expect((await store.read((tx) => loadOwnTime(tx, start))).gaps(start)).toEqual([]);
-    await store.transaction((tx) => keepMark(tx, start, null));
+    await store.transaction((tx) => keepMark(tx, start, []));
     const back = start + 3_600_000;
     const own = await store.read((tx) => loadOwnTime(tx, back));
     const gap = own.mark(back);
     expect(gap).toEqual({ since: start, until: back });
-    await store.transaction((tx) => keepMark(tx, back, gap));
+    await store.transaction((tx) => keepMark(tx, back, gap === null ? [] : [gap]));
     expect((await store.read((tx) => loadOwnTime(tx, back))).gaps(back)).toEqual([gap]);
   });
 
   test('gaps older than a month are dropped', async () => {
     const { store } = made.data;
     const later = start + 40 * 86_400_000;
-    await store.transaction((tx) => keepMark(tx, later, { since: later - 1000, until: later }));
+    await store.transaction((tx) => keepMark(tx, later, [{ since: later - 1000, until: later }]));
     expect(await store.read((tx) => tx.selectFrom('own_gap').selectAll().execute())).toHaveLength(1);
   });
 });

@@ -2,7 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { Sessions, sessionLife } from '../../keyserver/sessions.ts';
 
-const session = { client: 'lk-1', linkId: '0123456789abcdef', reason: 'cold', fingerprint: null, bootId: null };
+const session = {
+  client: 'lk-1',
+  linkId: '0123456789abcdef',
+  reason: 'cold',
+  fingerprint: null,
+  bootId: null,
+  said: {},
+  approval: null,
+};
 
 test('a session is not found by another client', () => {
   const sessions = new Sessions(randomBytes);
