@@ -39,6 +39,11 @@ export const alerts: Migration = {
       .execute();
     await db.schema.createIndex('outbox_delivery_due').on('outbox_delivery').columns(['state', 'due_at']).execute();
     await db.schema
+      .createIndex('outbox_delivery_settled')
+      .on('outbox_delivery')
+      .columns(['channel', 'state', 'settled_at'])
+      .execute();
+    await db.schema
       .createTable('server_run')
       .addColumn('server', 'text', (c) => c.primaryKey())
       .addColumn('started_at', 'bigint', (c) => c.notNull())
