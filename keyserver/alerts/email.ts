@@ -1,0 +1,105 @@
+import { createTransport } from 'nodemailer';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { isCertificateFault } from './http-post.ts';
+import type { Notice } from './notice.ts';
+import { headline } from './shapes.ts';
+
+/** How a mail server is reached; no secret in it. */
+export interface MailRoute {
+  readonly host: string;
+  readonly port: number;
+  /** `implicit`: TLS from the first byte (port 465); `starttls`: demanded, never skipped (587); `none`: loopback only. */
+  readonly tls: 'implicit' | 'starttls' | 'none';
+  /** `null`: no login. */
+  readonly user: string | null;
+  readonly from: string;
+  readonly to: readonly string[];
+  /** PEM; `null` for the system's authorities. */
+  readonly ca: string | null;
+}
+
+/** For each step of the conversation, ms; the delivery loop limits the whole. */
+const stepLimit = 8_000;
+
+/**
+ * Sends a notice by SMTP (RFC 5321) through nodemailer, https://nodemailer.com/smtp/. A repeated message keeps its
+ * Message-ID, so that mailboxes may drop it. Throws `alert_not_sent`.
+ */
+export async function sendMail(
+  notice: Notice,
+  route: MailRoute,
+  password: string | null,
+  signal: AbortSignal,
+): Promise<void> {
+  const transport = createTransport({
+    host: route.host,
+    port: route.port,
+    secure: route.tls === 'implicit',
+    requireTLS: route.tls === 'starttls',
+    ignoreTLS: route.tls === 'none',
+    ...(route.user !== null && { auth: { user: route.user, pass: password ?? '' } }),
+    tls: { rejectUnauthorized: true, minVersion: 'TLSv1.2', ...(route.ca !== null && { ca: route.ca }) },
+    connectionTimeout: stepLimit,
+    greetingTimeout: stepLimit,
+    socketTimeout: stepLimit,
+    dnsTimeout: stepLimit,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  });
+  const close = (): void => transport.close();
+  signal.addEventListener('abort', close, { once: true });
+  try {
+    const domain = route.from.slice(route.from.lastIndexOf('@') + 1);
+    await transport.sendMail({
+      from: route.from,
+      to: [...route.to],
+      subject: headline(notice),
+      text: `${notice.text}\n`,
+      messageId: `<latchkey-${notice.id}@${domain}>`,
+      headers: { 'Auto-Submitted': 'auto-generated' }, // RFC 3834, section 5: no out-of-office replies
+      priority: notice.severity === 'critical' ? 'high' : 'normal',
+    });
+  } catch (cause) {
+    throw mailFault(cause);
+  } finally {
+    signal.removeEventListener('abort', close);
+    transport.close();
+  }
+}
+
+/** nodemailer's errors quote the server; only their code is told. */
+function mailFault(cause: unknown): LatchkeyError {
+  const {
+    code = 'unknown',
+    responseCode,
+    cause: inner,
+  } = cause as { code?: string; responseCode?: number; cause?: unknown };
+  const reply = typeof responseCode === 'number' ? `${code}, reply ${responseCode}` : code;
+  const deeper = (inner as { code?: string } | undefined)?.code ?? '';
+  if (
+    isCertificateFault(code) ||
+    isCertificateFault(deeper) ||
+    /certificate|self-signed/i.test((cause as Error).message)
+  ) {
+    return notSent("the mail server's certificate is not trusted", 'give its authority with --ca FILE');
+  }
+  if (code === 'EAUTH')
+    return notSent(`the mail server refused the login (${reply})`, 'many providers want an app password here');
+  if (code === 'ETLS') return notSent('the mail server offers no STARTTLS', 'try --smtp-tls implicit with port 465');
+  if (code === 'EENVELOPE' || code === 'EMESSAGE') {
+    return notSent(`the mail server refused the message (${reply})`, 'may this login send from --from, and to --to?');
+  }
+  if (code === 'EDNS' || code === 'ENOTFOUND') {
+    return notSent("the mail server's name could not be looked up", 'has this machine internet and DNS?');
+  }
+  if (code === 'ETIMEDOUT')
+    return notSent('the mail server did not answer in time', 'can this machine reach that port?');
+  return notSent(
+    `the mail server could not be reached (${reply})`,
+    'can this machine reach that port, with that kind of TLS?',
+  );
+}
+
+function notSent(message: string, hint: string): LatchkeyError {
+  return new LatchkeyError('alert_not_sent', message, { hint });
+}
