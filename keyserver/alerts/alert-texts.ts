@@ -1,4 +1,4 @@
-import { type Alert, type AlertEvent, type AlertFacts, clientOf, factsOf, type Severity } from './alert.ts';
+import type { AlertEvent, AlertFacts, Severity } from './alert-schema.ts';
 
 /** What a person reads, the same on every channel. */
 export interface AlertTexts {
@@ -12,11 +12,11 @@ export interface AlertTexts {
   readonly todo: string;
 }
 
-type Facts<E extends AlertEvent> = Extract<AlertFacts, { event: E }>;
+export type Facts<E extends AlertEvent> = Extract<AlertFacts, { event: E }>;
 type Side = Facts<'fork'>['now'];
 
 /** How a kind of alert is sorted and told. */
-interface Kind<E extends AlertEvent> {
+export interface Kind<E extends AlertEvent> {
   readonly severity: (facts: Facts<E>) => Severity;
   /**
    * What makes two of them the same thing happening again, besides event and client; such are only counted for
@@ -29,7 +29,7 @@ interface Kind<E extends AlertEvent> {
 const hour = 3_600_000;
 const day = 86_400_000;
 
-const kinds: { readonly [E in AlertEvent]: Kind<E> } = {
+export const kinds: { readonly [E in AlertEvent]: Kind<E> } = {
   fork: {
     severity: () => 'critical',
     // a locked client has to be reset before it can be found forked again
@@ -273,25 +273,6 @@ const kinds: { readonly [E in AlertEvent]: Kind<E> } = {
     }),
   },
 };
-
-function kindOf(event: AlertEvent): Kind<AlertEvent> {
-  return kinds[event] as unknown as Kind<AlertEvent>;
-}
-
-/** What people read of it. */
-export function alertTexts(alert: Alert): AlertTexts {
-  const facts = factsOf(alert);
-  const kind = kindOf(facts.event);
-  return { severity: kind.severity(facts), ...kind.texts(facts) };
-}
-
-/** What an alert is the same as, and for how many milliseconds such are only counted; `null` for one that is news. */
-export function sameAs(alert: Alert): { readonly topic: string; readonly quiet: number } | null {
-  const facts = factsOf(alert);
-  const same = kindOf(facts.event).same(facts);
-  if (same === null) return null;
-  return { topic: JSON.stringify([facts.event, clientOf(facts)?.id ?? null, same.cause]), quiet: same.quiet };
-}
 
 function when(at: number | null): string {
   return at === null ? 'never' : new Date(at).toISOString().replace(/\.\d{3}Z$/, 'Z');

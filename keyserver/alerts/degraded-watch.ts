@@ -6,8 +6,7 @@ import type { Log } from '../../platform/log.ts';
 import type { Store } from '../../platform/store.ts';
 import { isWritable } from '../guarded-store.ts';
 import type { Database } from '../schema.ts';
-import { type Alert, factsOf } from './alert.ts';
-import { alertTexts } from './alert-texts.ts';
+import { type Alert, alertTexts, factsOf } from './alert.ts';
 import { raiseAlert } from './raise.ts';
 
 /** A failure that is over by then was a hiccup, ms. */

@@ -1,6 +1,6 @@
 import type { QueuedMessage } from '../../platform/alert-outbox.ts';
-import { type Alert, alertSchema } from './alert.ts';
-import { type AlertTexts, alertTexts } from './alert-texts.ts';
+import { type AlertTexts, alertTexts } from './alert.ts';
+import { type Alert, alertSchema } from './alert-schema.ts';
 
 /** One alert as it goes out. */
 export interface NoticeItem extends AlertTexts {

@@ -1,8 +1,8 @@
 import type { Kysely } from 'kysely';
 import { enqueue } from '../../platform/alert-outbox.ts';
 import type { Database } from '../schema.ts';
-import { type Alert, factsOf, severities } from './alert.ts';
-import { alertTexts, sameAs } from './alert-texts.ts';
+import { type Alert, alertTexts, factsOf, sameAs } from './alert.ts';
+import { severities } from './alert-schema.ts';
 
 /**
  * Queues an alert in the caller's transaction: it will be told when, and only when, that commits. The same thing

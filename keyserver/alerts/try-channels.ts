@@ -1,7 +1,6 @@
 import { failureText, type OutboxChannel, sendLimit } from '../../platform/alert-delivery.ts';
 import { isLatchkeyError } from '../../platform/errors.ts';
-import { factsOf } from './alert.ts';
-import { alertTexts } from './alert-texts.ts';
+import { alertTexts, factsOf } from './alert.ts';
 
 export type TryResult =
   | { readonly name: string; readonly ok: true }

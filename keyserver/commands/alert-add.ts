@@ -5,7 +5,7 @@ import { askSecret, printJson } from '../../platform/command-line.ts';
 import { parseInteger } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { readSecretFile } from '../../platform/files.ts';
-import { type Severity, severities } from '../alerts/alert.ts';
+import { type Severity, severities } from '../alerts/alert-schema.ts';
 import { secretFromFile } from '../alerts/channel.ts';
 import { addChannel, newChannel } from '../alerts/channel-book.ts';
 import {
