@@ -11,9 +11,11 @@ use OCA\RemoteKeyStorage\Cache\RamStore;
 use OCA\RemoteKeyStorage\Cache\Rewrap;
 use OCA\RemoteKeyStorage\State\CircuitBreaker;
 use OCA\RemoteKeyStorage\State\Credentials;
+use OCA\RemoteKeyStorage\State\HeartbeatRecord;
 use OCA\RemoteKeyStorage\State\LinkState;
 use OCA\RemoteKeyStorage\State\PurgeMarker;
 use OCA\RemoteKeyStorage\State\ReleaseLog;
+use OCA\RemoteKeyStorage\State\Rollback;
 use OCA\RemoteKeyStorage\State\StateError;
 use OCA\RemoteKeyStorage\State\StateFolder;
 use OCA\RemoteKeyStorage\Storage\KeySource;
@@ -135,6 +137,14 @@ class Host {
 		return new PurgeMarker($this->folder);
 	}
 
+	public function rollback(): Rollback {
+		return new Rollback($this->folder);
+	}
+
+	public function heartbeats(): HeartbeatRecord {
+		return new HeartbeatRecord($this->folder);
+	}
+
 	public function releases(): ReleaseLog {
 		return new ReleaseLog($this->folder);
 	}
@@ -174,11 +184,13 @@ class Host {
 		try {
 			$answer = $this->client()->heartbeat();
 		} catch (WireError $e) {
+			$this->heartbeats()->note($e->code(), (int)(microtime(true) * 1000));
 			if ($e->isDenial()) {
 				$this->drop();
 			}
 			throw $e;
 		}
+		$this->heartbeats()->note($answer['state'], (int)(microtime(true) * 1000));
 		if ($answer['state'] === 'purge') {
 			$this->drop();
 		} else {
@@ -186,6 +198,17 @@ class Host {
 			$this->cache()->sweep();
 		}
 		return $answer;
+	}
+
+	/** Why the key server showed an older audit log is known: what it tells next is the newest. @throws StateError */
+	public function dismissRollback(): void {
+		$lock = $this->folder->lock(ReleaseClient::LOCK_SECONDS);
+		try {
+			$this->links()->forgetSeen();
+			$this->rollback()->dismiss();
+		} finally {
+			$lock->release();
+		}
 	}
 
 	/** Drop every cached key on this host, in every SAPI. @throws StateError state_write */

@@ -98,6 +98,17 @@ $outcomes = [
 					</td>
 				</tr>
 				<tr>
+					<th scope="row">Last heartbeat</th>
+					<td>
+						<?php p($_['heartbeat'] === '' ? 'none was answered yet' : 'answered ' . $_['heartbeat']); ?><?php
+						if (!in_array($report['heartbeat']['code'], [null, 'ok'], true)) :
+							?>, then <code><?php p($report['heartbeat']['code']); ?></code><?php
+						endif;
+						?>
+
+					</td>
+				</tr>
+				<tr>
 					<th scope="row">Circuit breaker</th>
 					<td>
 						<?php if ($report['breaker']['open']) : ?>

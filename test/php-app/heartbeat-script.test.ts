@@ -172,7 +172,7 @@ describe.runIf(canRun)('heartbeat.sh', () => {
       const twin = new HonestClient(own.credentials);
       const agent = new Agent({ ca: own.read('ca.pem') });
       const line = { port: portOf(keyServer), agent };
-      await storeKey(line, twin);
+      await own.storeKey(KEY);
       expect((await twin.exchange(line, [KEY])).status).toBe(200);
       agent.destroy();
       const cached = cacheFile(copy, KEY);
@@ -350,9 +350,7 @@ describe.runIf(canRun)('heartbeat.sh', () => {
 
   test('waits for an exchange of the app, and goes on from where that ended', { timeout: 20_000 }, async () => {
     const own = await enrolled([KEY]);
-    const agent = new Agent({ ca: own.read('ca.pem') });
-    await storeKey({ port: portOf(keyServer), agent }, new HonestClient(own.credentials));
-    agent.destroy();
+    await own.storeKey(KEY);
     const go = join(base, 'go');
     const php = `require $argv[1]; $host = OCA\\RemoteKeyStorage\\Host::at($argv[2]);
       $lock = $host->folder()->lock(5); echo "held\\n";
@@ -484,13 +482,6 @@ async function readText(path: string): Promise<string> {
 
 function portOf(server: KeyServer): number {
   return Number(server.listen.slice(server.listen.lastIndexOf(':') + 1));
-}
-
-async function storeKey(line: { port: number; agent: Agent }, client: HonestClient): Promise<void> {
-  const { call } = await import('../keyserver/honest-client.ts');
-  const body = { key: randomBytes(500).toString('base64'), grant: client.credentials.grant };
-  const stored = await call(line, 'PUT', `/v1/keys/${KEY}`, client.headers(), body);
-  expect(stored.status).toBe(201);
 }
 
 /** Where the app's command line caches a key, and makes the folder. */

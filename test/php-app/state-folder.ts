@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Agent } from 'node:https';
 import { join } from 'node:path';
@@ -48,6 +49,22 @@ export class StateFolder {
     folder.write('ca.pem', about.ca);
     folder.setLink({ version: 1, current: link, next: null, time: 0, seen: null });
     return folder;
+  }
+
+  /** Stores a key made up for it under the folder's grant, and returns it. */
+  async storeKey(id: string): Promise<Buffer> {
+    const { clientId, token, grant } = this.credentials;
+    const agent = new Agent({ ca: this.read('ca.pem') });
+    const port = Number(new URL(String((this.json('client.json').urls as unknown[])[0])).port);
+    const key = randomBytes(500);
+    const headers = { 'X-Client': clientId, 'X-Auth-Token': token };
+    const answer = await call({ port, agent }, 'PUT', `/v1/keys/${id}`, headers, {
+      key: key.toString('base64'),
+      grant,
+    });
+    agent.destroy();
+    if (answer.status !== 201) throw new Error(`the key server answered ${answer.status}`);
+    return key;
   }
 
   write(name: string, text: string): void {

@@ -8,10 +8,13 @@ namespace OCA\RemoteKeyStorage\Escrow;
 
 /** What the state of an enrolled host means: facts in, problems out. */
 final class Diagnosis {
+	/** After this the gate `presence` may hold the next release. */
+	private const SILENCE_MS = 600000;
+
 	/**
 	 * @param array<string, mixed> $facts what Report::gather() collected
 	 * @param array<string, mixed> $trouble hookFailure, masterKeyEnabled, encryptionEnabled, failure, rollbackSuspectedAt,
-	 *     clockBehind (ms)
+	 *     clockBehind, now (ms)
 	 * @return list<array{code: string, message: string, hint: string, blocking: bool}>
 	 */
 	public static function problems(array $facts, array $trouble): array {
@@ -110,11 +113,13 @@ final class Diagnosis {
 		if ($trouble['rollbackSuspectedAt'] !== null) {
 			$add(
 				'server_rollback_suspected',
-				true,
+				false,
 				'the key server has shown an older audit log than before: it may have been restored from a backup',
-				'compare `keyserver audit tail` with what its owner knows; revoke again what was revoked',
+				'compare `keyserver audit tail` with what its owner knows, and revoke again what was revoked; once it is explained,'
+					. ' run `occ remotekey:status --dismiss-rollback`',
 			);
 		}
+		self::silence($facts, $trouble['now'], $add);
 		if ($facts['keys'] === [] && $facts['localKeys'] !== []) {
 			$add('keys_local', false, 'the private keys are still on this disk', 'run `ncpatch escrow`');
 		}
@@ -127,6 +132,25 @@ final class Diagnosis {
 				'run `occ remotekey:escrow --stage=remove` or, on the way back, `occ remotekey:restore --stage=finish`',
 			);
 		}
+	}
+
+	/** @param array<string, mixed> $facts */
+	private static function silence(array $facts, int $now, callable $add): void {
+		$answered = $facts['heartbeat']['answered'];
+		if ($facts['keys'] === [] || ($answered !== null && $now - $answered <= self::SILENCE_MS)) {
+			return;
+		}
+		$code = $facts['heartbeat']['code'];
+		$add(
+			'heartbeat_silent',
+			false,
+			($answered === null
+				? 'no heartbeat of this server was answered yet'
+				: 'no heartbeat of this server was answered for ' . intdiv($now - $answered, 60000) . ' minutes')
+				. ($code === null || $code === 'ok' ? '' : ' (' . $code . ')'),
+			'see that its timer runs (`systemctl list-timers`, or /etc/cron.d; `ncpatch apply` installs it), then try'
+				. ' `occ remotekey:heartbeat`',
+		);
 	}
 
 	private static function because(?string $failure): string {

@@ -71,6 +71,7 @@ final class Enrolment {
 				$lock->release();
 			}
 			$host->breaker()->reset();
+			$host->rollback()->dismiss();
 			$host->purgeMarker()->raise();
 		} catch (\Throwable $error) {
 			throw Failure::from($error);

@@ -8,6 +8,7 @@ namespace OCA\RemoteKeyStorage\Escrow;
 
 use OCP\AppFramework\Utility\ITimeFactory;
 use OCP\BackgroundJob\TimedJob;
+use Psr\Log\LoggerInterface;
 
 /** A heartbeat with every run of Nextcloud's cron, for servers without a timer for bin/heartbeat.sh. */
 final class HeartbeatJob extends TimedJob {
@@ -27,6 +28,12 @@ final class HeartbeatJob extends TimedJob {
 			$this->workshop->enrolledHost()->heartbeat();
 		} catch (\Throwable $error) {
 			// told by the admin page and the setup check; a log line every few minutes would help nobody
+		}
+		$host = $this->workshop->host();
+		if ($host !== null) {
+			$host->rollback()->announce(static function (string $text): void {
+				\OCP\Server::get(LoggerInterface::class)->warning($text, ['app' => 'remotekeystorage']);
+			});
 		}
 	}
 }

@@ -32,6 +32,7 @@ final class Report {
 	 *     masterKeyId: string|null, masterKeyIdInDatabase: string,
 	 *     cache: array{apcu: bool, tmpfs: string|null, store: string, age: int|null},
 	 *     link: array{present: bool, time: int|null}, breaker: array<string, mixed>,
+	 *     heartbeat: array{time: int|null, code: string|null, answered: int|null},
 	 *     lastReleases: list<array<string, mixed>>, sessionsKeyFree: bool, exceptionArgsIgnored: bool, hook: string,
 	 *     apcuOnDisk: bool, swapInClear: list<string>, version: string, dir: string|null,
 	 *     problems: list<array{code: string, message: string, hint: string, blocking: bool}>
@@ -49,6 +50,7 @@ final class Report {
 			'cache' => ['apcu' => false, 'tmpfs' => null, 'store' => 'process', 'age' => null],
 			'link' => ['present' => false, 'time' => null],
 			'breaker' => ['open' => false, 'failures' => 0, 'until' => null, 'code' => null],
+			'heartbeat' => ['time' => null, 'code' => null, 'answered' => null],
 			'lastReleases' => [],
 			'version' => self::VERSION,
 			'dir' => null,
@@ -60,12 +62,13 @@ final class Report {
 			'failure' => null,
 			'rollbackSuspectedAt' => null,
 			'clockBehind' => null,
+			'now' => (int)(microtime(true) * 1000),
 		];
 		try {
 			$facts['localKeys'] = $this->disk->ids();
 			$facts = $this->host === null ? $facts : $this->read($this->host, $facts);
 			if ($this->host !== null) {
-				$trouble['rollbackSuspectedAt'] = $this->host->releases()->rollbackSuspectedAt();
+				$trouble['rollbackSuspectedAt'] = $this->host->rollback()->suspectedAt();
 				$trouble['clockBehind'] = $this->host->releases()->clockBehind();
 			}
 		} catch (\Throwable $error) {
@@ -93,6 +96,7 @@ final class Report {
 		$facts['masterKeyId'] = $credentials->masterKeyId();
 		$facts['link'] = ['present' => $host->links()->isPresent(), 'time' => $host->links()->time()];
 		$facts['breaker'] = $host->breaker()->state();
+		$facts['heartbeat'] = $host->heartbeats()->last();
 		$facts['lastReleases'] = $host->releases()->recent();
 		$facts['cache'] = $host->cache()->describe();
 		$facts['cache']['age'] = $credentials->masterKeyId() === null

@@ -31,6 +31,9 @@ final class Admin implements ISettings {
 			'report' => $report,
 			'headline' => Headline::of($report),
 			'releases' => $releases,
+			'heartbeat' => $report['heartbeat']['answered'] === null
+				? ''
+				: $this->dates->formatDateTime(intdiv($report['heartbeat']['answered'], 1000), 'medium', 'medium'),
 			'until' => $report['breaker']['until'] === null
 				? ''
 				: $this->dates->formatDateTime(intdiv($report['breaker']['until'], 1000), 'medium', 'medium'),

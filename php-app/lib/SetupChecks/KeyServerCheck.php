@@ -12,6 +12,9 @@ use OCP\SetupCheck\SetupResult;
 
 /** In the admin overview: does this server get its keys, and is anything about to stop that? */
 final class KeyServerCheck implements ISetupCheck {
+	/** What does not stop keys from being fetched, and still must not go unseen. */
+	private const TOLD = ['server_rollback_suspected', 'heartbeat_silent'];
+
 	public function __construct(private Workshop $workshop) {
 	}
 
@@ -31,6 +34,13 @@ final class KeyServerCheck implements ISetupCheck {
 		}
 		if (!$report['enrolled'] || $report['keys'] === []) {
 			return SetupResult::warning('The private encryption keys are still on this server\'s disk. Move them with `ncpatch escrow`.');
+		}
+		$worth = array_values(array_filter(
+			$report['problems'],
+			static fn (array $problem): bool => in_array($problem['code'], self::TOLD, true),
+		));
+		if ($worth !== []) {
+			return SetupResult::warning(self::text($worth));
 		}
 		return SetupResult::success('The private encryption keys are fetched from the key server.');
 	}

@@ -70,37 +70,70 @@ class LinkState {
 	/**
 	 * The answer to `open`: keep both links, before the second message goes out.
 	 *
+	 * @param array{seq: int, head: string} $told
 	 * @return int the second message's time stamp
 	 * @throws StateError
 	 */
-	public function keep(Link $opened, Link $next, int $nowMs): int {
+	public function keep(Link $opened, Link $next, int $nowMs, array $told): int {
 		$state = $this->load();
 		if (!hash_equals($state['next'] ?? $state['current'], $opened->text())) {
 			throw new StateError('state_format', 'link.json has changed during an exchange');
 		}
 		$time = max($nowMs, $state['time'] + 1);
-		$this->store(['current' => $opened->text(), 'next' => $next->text(), 'time' => $time, 'seen' => $state['seen']]);
+		$this->store([
+			'current' => $opened->text(),
+			'next' => $next->text(),
+			'time' => $time,
+			'seen' => self::higher($state['seen'], $told),
+		]);
 		return $time;
 	}
 
 	/**
 	 * The answer to `release`: the new link is the confirmed one.
 	 *
-	 * @param array{seq: int, head: string} $seen
+	 * @param array{seq: int, head: string} $told
 	 * @throws StateError
 	 */
-	public function advance(Link $confirmed, array $seen): void {
+	public function advance(Link $confirmed, array $told): void {
 		$state = $this->load();
 		if ($state['next'] === null || !hash_equals($state['next'], $confirmed->text())) {
 			throw new StateError('state_format', 'link.json has changed during an exchange');
 		}
-		$known = $state['seen'];
 		$this->store([
 			'current' => $confirmed->text(),
 			'next' => null,
 			'time' => $state['time'],
-			'seen' => $known === null || $seen['seq'] > $known['seq'] ? $seen : $known,
+			'seen' => self::higher($state['seen'], $told),
 		]);
+	}
+
+	/**
+	 * An answer that moves no link has told this head of the audit log.
+	 *
+	 * @param array{seq: int, head: string} $told
+	 * @throws StateError
+	 */
+	public function heard(array $told): void {
+		$state = $this->load();
+		$seen = self::higher($state['seen'], $told);
+		if ($seen !== $state['seen']) {
+			$this->store(['seen' => $seen] + $state);
+		}
+	}
+
+	/** The next head that is told counts as the newest, whatever was seen before. @throws StateError */
+	public function forgetSeen(): void {
+		$this->store(['seen' => null] + $this->load());
+	}
+
+	/**
+	 * @param array{seq: int, head: string}|null $known
+	 * @param array{seq: int, head: string} $told
+	 * @return array{seq: int, head: string}
+	 */
+	public static function higher(?array $known, array $told): array {
+		return $known === null || $told['seq'] > $known['seq'] ? $told : $known;
 	}
 
 	/**

@@ -39,13 +39,6 @@ class ReleaseLog {
 		$this->store($log);
 	}
 
-	/** The key server's audit head went back: it was restored from a backup, or is another one. Never throws. */
-	public function suspectRollback(): void {
-		$log = $this->load();
-		$log['rollback'] = (int)(microtime(true) * 1000);
-		$this->store($log);
-	}
-
 	/**
 	 * Never throws.
 	 *
@@ -74,12 +67,7 @@ class ReleaseLog {
 		return $this->load()['releases'];
 	}
 
-	/** Has the key server shown an audit head older than one seen before (restored from a backup)? ms, or null. */
-	public function rollbackSuspectedAt(): ?int {
-		return $this->load()['rollback'];
-	}
-
-	/** @return array{releases: list<array<string, mixed>>, rollback: int|null, clock: int|null} */
+	/** @return array{releases: list<array<string, mixed>>, clock: int|null} */
 	private function load(): array {
 		try {
 			$log = json_decode($this->folder->read(self::FILE) ?? '', true, 4);
@@ -87,12 +75,11 @@ class ReleaseLog {
 			$log = null;
 		}
 		$releases = is_array($log) && is_array($log['releases'] ?? null) ? $log['releases'] : [];
-		$rollback = is_array($log) && is_int($log['rollback'] ?? null) ? $log['rollback'] : null;
 		$clock = is_array($log) && is_int($log['clock'] ?? null) ? $log['clock'] : null;
-		return ['releases' => array_values(array_filter($releases, 'is_array')), 'rollback' => $rollback, 'clock' => $clock];
+		return ['releases' => array_values(array_filter($releases, 'is_array')), 'clock' => $clock];
 	}
 
-	/** @param array{releases: list<array<string, mixed>>, rollback: int|null, clock: int|null} $log */
+	/** @param array{releases: list<array<string, mixed>>, clock: int|null} $log */
 	private function store(array $log): void {
 		try {
 			$this->folder->write(self::FILE, json_encode($log, JSON_THROW_ON_ERROR) . "\n", false);

@@ -7,8 +7,8 @@ declare(strict_types=1);
 namespace OCA\RemoteKeyStorage\State;
 
 /**
- * The folder that holds client.json, ca.pem, link.json, purge, releases.json, breaker.json and lock:
- * mode 0700, files 0600, owned by the user PHP runs as. Nothing in it is a key.
+ * The folder that holds client.json, ca.pem, link.json, purge, releases.json, breaker.json, heartbeat.json, rollback.json
+ * and lock: mode 0700, files 0600, owned by the user PHP runs as. Nothing in it is a key.
  */
 class StateFolder {
 	private const LOCK_POLL_MICROSECONDS = 10000;

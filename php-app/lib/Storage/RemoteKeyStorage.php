@@ -159,7 +159,13 @@ class RemoteKeyStorage extends Storage {
 				if ($risk !== null) {
 					throw Refusal::because('the hook is not complete, so the key could reach the disk: ' . $risk);
 				}
-				return $this->host()->keys()->get($keyId);
+				$bytes = $this->host()->keys()->get($keyId);
+				$this->host()->rollback()->announce(function (string $text): void {
+					if ($this->logger !== null) {
+						$this->logger->warning($text, ['app' => 'remotekeystorage']);
+					}
+				});
+				return $bytes;
 			} catch (GenericEncryptionException $e) {
 				throw $this->logged($e);
 			}

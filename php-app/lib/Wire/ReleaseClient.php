@@ -11,6 +11,7 @@ use OCA\RemoteKeyStorage\Machine\Fingerprint;
 use OCA\RemoteKeyStorage\State\Credentials;
 use OCA\RemoteKeyStorage\State\LinkState;
 use OCA\RemoteKeyStorage\State\ReleaseLog;
+use OCA\RemoteKeyStorage\State\Rollback;
 use OCA\RemoteKeyStorage\State\StateFolder;
 use OCA\RemoteKeyStorage\State\StateLock;
 
@@ -165,6 +166,7 @@ class ReleaseClient {
 					throw new WireError('bad_answer', 'the key server\'s answer has no usable "state"', $answer->status());
 				}
 				$this->compare($stamp['seen'], $answer->head());
+				$this->links->heard($answer->head());
 				return ['state' => $state, 'policy' => $answer->policy()];
 			}));
 		} finally {
@@ -190,13 +192,14 @@ class ReleaseClient {
 		$session = $opened->text('session');
 		$this->compare($stamp['seen'], $opened->head());
 		// on disk before the second message: whoever holds only what was on disk before it can no longer go on unseen
-		$time = $this->links->keep($stamp['link'], $next, ($this->clock)());
+		$time = $this->links->keep($stamp['link'], $next, ($this->clock)(), $opened->head());
 		$released = $transport->send('POST', '/v1/release', $this->headers(false), [
 			'session' => $session,
 			'link' => $next->text(),
 			'time' => $time,
 			'keys' => $keyIds,
 		]);
+		$this->compare(LinkState::higher($stamp['seen'], $opened->head()), $released->head());
 		$this->links->advance($next, $released->head());
 		return ['keys' => $released->keys($keyIds), 'policy' => $released->policy()];
 	}
@@ -273,8 +276,8 @@ class ReleaseClient {
 	 * @param array{seq: int, head: string} $head
 	 */
 	private function compare(?array $known, array $head): void {
-		if ($known !== null && ($head['seq'] < $known['seq'] || ($head['seq'] === $known['seq'] && $head['head'] !== $known['head']))) {
-			$this->log->suspectRollback();
+		if ($known !== null && Rollback::isContradiction($known, $head)) {
+			(new Rollback($this->folder))->suspect($known, $head);
 		}
 	}
 

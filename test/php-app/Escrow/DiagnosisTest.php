@@ -14,12 +14,13 @@ use PHPUnit\Framework\TestCase;
 final class DiagnosisTest extends TestCase {
 	private const FACTS = [
 		'enrolled' => true, 'keys' => ['master_1.privateKey'], 'localKeys' => [], 'masterKeyId' => 'master_1', 'masterKeyIdInDatabase' => 'master_1',
+		'heartbeat' => ['time' => 999999999, 'code' => 'ok', 'answered' => 999400000],
 		'link' => ['present' => true, 'time' => 1], 'breaker' => ['open' => false, 'failures' => 0, 'until' => null, 'code' => null],
 		'sessionsKeyFree' => true, 'exceptionArgsIgnored' => true, 'apcuOnDisk' => false, 'swapInClear' => [], 'hook' => 'app',
 	];
 	private const CALM = [
 		'hookFailure' => null, 'masterKeyEnabled' => true, 'encryptionEnabled' => true, 'failure' => null, 'rollbackSuspectedAt' => null,
-		'clockBehind' => null,
+		'clockBehind' => null, 'now' => 1000000000,
 	];
 
 	/** @return list<array{array<string, mixed>, array<string, mixed>, string, string}> */
@@ -35,7 +36,9 @@ final class DiagnosisTest extends TestCase {
 			[['masterKeyIdInDatabase' => 'master_2'], [], 'master_key_id_changed', 'bad'],
 			[['masterKeyIdInDatabase' => ''], [], 'master_key_id_changed', 'bad'],
 			[['breaker' => $broken], [], 'breaker_open', 'bad'],
-			[[], ['rollbackSuspectedAt' => 1], 'server_rollback_suspected', 'bad'],
+			[[], ['rollbackSuspectedAt' => 1], 'server_rollback_suspected', 'warn'],
+			[['heartbeat' => ['time' => 1, 'code' => 'unreachable', 'answered' => 999399999]], [], 'heartbeat_silent', 'warn'],
+			[['heartbeat' => ['time' => null, 'code' => null, 'answered' => null]], [], 'heartbeat_silent', 'warn'],
 			[[], ['clockBehind' => 183000], 'clock_skew', 'bad'],
 			[['sessionsKeyFree' => false], [], 'sessions_hold_key', 'warn'],
 			[['exceptionArgsIgnored' => false], [], 'exception_args_logged', 'warn'],

@@ -18,6 +18,7 @@ final class AdminPageTest extends TestCase {
 	private const REPORT = [
 		'enrolled' => true, 'clientId' => 'lk-1', 'urls' => ['https://10.0.0.1'], 'keys' => ['master_1.privateKey'], 'localKeys' => [],
 		'masterKeyId' => 'master_1', 'masterKeyIdInDatabase' => 'master_1', 'link' => ['present' => true, 'time' => 1],
+		'heartbeat' => ['time' => 4000, 'code' => 'ok', 'answered' => 4000],
 		'breaker' => ['open' => false, 'failures' => 0, 'until' => null, 'code' => null],
 		'cache' => ['apcu' => true, 'tmpfs' => null, 'store' => 'apcu', 'age' => 3],
 		'sessionsKeyFree' => true, 'exceptionArgsIgnored' => true, 'apcuOnDisk' => false, 'swapInClear' => [], 'hook' => 'app', 'version' => '1.0.0',
@@ -33,10 +34,10 @@ final class AdminPageTest extends TestCase {
 			$report,
 			[
 				'hookFailure' => null, 'masterKeyEnabled' => true, 'encryptionEnabled' => true, 'failure' => null, 'rollbackSuspectedAt' => null,
-				'clockBehind' => null,
+				'clockBehind' => null, 'now' => 5000,
 			],
 		);
-		$_ = ['report' => $report, 'headline' => Headline::of($report), 'releases' => $releases, 'until' => 'soon'];
+		$_ = ['report' => $report, 'headline' => Headline::of($report), 'releases' => $releases, 'heartbeat' => 'just now', 'until' => 'soon'];
 		ob_start();
 		(static function () use ($_): void {
 			include __DIR__ . '/../../../php-app/templates/admin.php';
@@ -57,6 +58,11 @@ final class AdminPageTest extends TestCase {
 		$this->assertStringContainsString('rks-bad', $page);
 		$this->assertStringContainsString('<code>occ remotekey:verify</code>', $page);
 		$this->assertStringContainsString('next try soon', preg_replace('/\s+/', ' ', $page));
+	}
+
+	public function testTellsOfHeartbeatsThatAreNotAnswered(): void {
+		$page = preg_replace('/\s+/', ' ', self::page(['heartbeat' => ['time' => 1, 'code' => 'timeout', 'answered' => 1]] + self::REPORT));
+		$this->assertStringContainsString('answered just now, then <code>timeout</code>', $page);
 	}
 
 	public function testShowsAHostThatIsNotEnrolled(): void {

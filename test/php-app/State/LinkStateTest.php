@@ -15,6 +15,7 @@ use PHPUnit\Framework\TestCase;
 
 final class LinkStateTest extends TestCase {
 	private const HEAD = ['seq' => 5, 'head' => 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'];
+	private const OLD = ['seq' => 1, 'head' => 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb'];
 	private StateFolder $folder;
 	private LinkState $links;
 
@@ -27,7 +28,7 @@ final class LinkStateTest extends TestCase {
 	public function testOneExchange(): void {
 		$stamp = $this->links->stamp(2000);
 		$this->assertSame([self::link(1)->text(), 2000, null], [$stamp['link']->text(), $stamp['time'], $stamp['seen']]);
-		$this->assertSame(2001, $this->links->keep(self::link(1), self::link(2), 2000));
+		$this->assertSame(2001, $this->links->keep(self::link(1), self::link(2), 2000, self::OLD));
 		$this->links->advance(self::link(2), self::HEAD);
 		$stamp = $this->links->stamp(1500);
 		$this->assertSame([self::link(2)->text(), 2002, self::HEAD], [$stamp['link']->text(), $stamp['time'], $stamp['seen']]);
@@ -35,17 +36,17 @@ final class LinkStateTest extends TestCase {
 
 	public function testAfterACrashTheNewestStoredLinkIsUsed(): void {
 		$this->links->stamp(2000);
-		$this->links->keep(self::link(1), self::link(2), 2000);
+		$this->links->keep(self::link(1), self::link(2), 2000, self::OLD);
 		$again = new LinkState($this->folder);
 		$this->assertSame(self::link(2)->text(), $again->stamp(2100)['link']->text());
-		$again->keep(self::link(2), self::link(3), 2100);
+		$again->keep(self::link(2), self::link(3), 2100, self::OLD);
 		$this->assertSame(self::link(3)->text(), $again->stamp(2200)['link']->text());
 	}
 
 	public function testAnAnswerToAnotherLinkChangesNothing(): void {
 		$before = $this->folder->read('link.json');
 		foreach ([
-			fn () => $this->links->keep(self::link(9), self::link(2), 3000),
+			fn () => $this->links->keep(self::link(9), self::link(2), 3000, self::OLD),
 			fn () => $this->links->advance(self::link(1), self::HEAD),
 			fn () => $this->links->advance(self::link(2), self::HEAD),
 		] as $work) {
@@ -68,10 +69,28 @@ final class LinkStateTest extends TestCase {
 
 	public function testTheHighestHeadIsKept(): void {
 		foreach ([[2, self::HEAD], [3, ['seq' => 4] + self::HEAD]] as [$number, $head]) {
-			$this->links->keep(self::link($number - 1), self::link($number), 3000);
+			$this->links->keep(self::link($number - 1), self::link($number), 3000, self::OLD);
 			$this->links->advance(self::link($number), $head);
 			$this->assertSame(self::HEAD, $this->links->seen());
 		}
+	}
+
+	public function testAHeadIsKeptFromEachAnswerAndNeverLowered(): void {
+		$this->links->keep(self::link(1), self::link(2), 3000, self::HEAD);
+		$this->assertSame(self::HEAD, $this->links->seen());
+		$this->links->heard(self::OLD);
+		$this->assertSame(self::HEAD, $this->links->seen());
+		$newer = ['seq' => 6, 'head' => self::OLD['head']];
+		$this->links->heard($newer);
+		$this->assertSame($newer, $this->links->seen());
+		$this->assertSame([3000, self::link(2)->text()], [$this->links->time(), $this->links->stamp(1)['link']->text()]);
+	}
+
+	public function testWhatWasSeenCanBeForgotten(): void {
+		$this->links->heard(self::HEAD);
+		$this->links->forgetSeen();
+		$this->links->heard(self::OLD);
+		$this->assertSame(self::OLD, $this->links->seen());
 	}
 
 	/** @return array<string, array{string}> */

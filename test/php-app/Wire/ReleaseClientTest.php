@@ -208,13 +208,66 @@ final class ReleaseClientTest extends TestCase {
 		}
 	}
 
-	public function testAnOlderAuditHeadIsRemembered(): void {
+	/** @return array<string, array{callable(self): void}> */
+	public function conversations(): array {
+		return [
+			'release' => [static fn (self $test) => $test->release()],
+			'heartbeat' => [static fn (self $test) => $test->host->client()->heartbeat()],
+		];
+	}
+
+	/** @dataProvider conversations */
+	public function testAnOlderAuditHeadIsSuspectedAndTheKeyStillComes(callable $talk): void {
 		$this->release();
-		file_put_contents($this->dir . '/link.json', json_encode(['seen' => ['seq' => 999, 'head' => str_repeat('a', 64)]] + $this->link()));
-		$this->assertNull($this->host->releases()->rollbackSuspectedAt());
-		$this->release();
-		$this->assertNotNull($this->host->releases()->rollbackSuspectedAt());
+		$this->saw(999, str_repeat('a', 64));
+		$talk($this);
+		$this->assertNotNull($this->host->rollback()->suspectedAt());
 		$this->assertSame(999, $this->link()['seen']['seq']);
+	}
+
+	/** @dataProvider conversations */
+	public function testAnotherHeadUnderTheSameNumberIsSuspected(callable $talk): void {
+		$this->release();
+		$this->saw($this->link()['seen']['seq'] + 1, str_repeat('a', 64));
+		$talk($this);
+		$this->assertNotNull($this->host->rollback()->suspectedAt());
+	}
+
+	/** @dataProvider conversations */
+	public function testAHeadThatGoesOnIsRememberedAndNotSuspected(callable $talk): void {
+		$this->release();
+		$before = $this->link()['seen']['seq'];
+		$talk($this);
+		$this->assertGreaterThan($before, $this->link()['seen']['seq']);
+		$this->assertNull($this->host->rollback()->suspectedAt());
+	}
+
+	public function testADismissedSuspicionComesBackOnlyWithNewEvidence(): void {
+		$this->release();
+		$this->saw(999, str_repeat('a', 64));
+		$this->release();
+		$this->host->dismissRollback();
+		$this->release();
+		$this->assertNull($this->host->rollback()->suspectedAt());
+		$this->assertLessThan(999, $this->link()['seen']['seq']);
+		$this->saw(999, str_repeat('a', 64));
+		$this->release();
+		$this->assertNotNull($this->host->rollback()->suspectedAt());
+	}
+
+	public function testTheHighestHeadIsSentAsSeen(): void {
+		$this->release();
+		$this->host->client()->heartbeat();
+		$seen = $this->link()['seen'];
+		$this->release();
+		$sent = array_column(array_column($this->server->requests('POST /v1/open'), 'body'), 'seen');
+		$this->assertSame([null, $seen], $sent);
+	}
+
+	public function testTheHeadOfAnOpenIsRememberedThoughTheReleaseIsLost(): void {
+		$this->server->behave(['/v1/release' => 'lose-request']);
+		$this->fails('unreachable');
+		$this->assertSame(1, $this->link()['seen']['seq']);
 	}
 
 	public function testOtherBytesUnderAStoredIdAreRefused(): void {
@@ -225,6 +278,10 @@ final class ReleaseClientTest extends TestCase {
 	/** @return array<string, mixed> */
 	private function release(): array {
 		return $this->host->client()->release([self::ID], 'cold');
+	}
+
+	private function saw(int $seq, string $head): void {
+		file_put_contents($this->dir . '/link.json', json_encode(['seen' => ['seq' => $seq, 'head' => $head]] + $this->link()));
 	}
 
 	private function clientAt(int $nowMs): ReleaseClient {
