@@ -2,6 +2,7 @@ import type { Kysely, Selectable } from 'kysely';
 import { appendAudit } from '../platform/audit-chain.ts';
 import type { RandomBytes } from '../platform/clock.ts';
 import { LatchkeyError } from '../platform/errors.ts';
+import { raiseAlert } from './alerts/raise.ts';
 import { clientDefaults, newClientId } from './client.ts';
 import { createEnrolmentCode, withdrawCodes } from './enrolment.ts';
 import { createGrant, withdrawGrants } from './grant.ts';
@@ -136,6 +137,7 @@ export async function resetClient(
   await withdrawGrants(tx, client.id);
   const invitation = await invite(tx, client.id, escrow, now, random);
   await appendAudit(tx, { time: now, event: 'client_reset', client: client.id, detail: { was: client.state, escrow } });
+  await raiseAlert(tx, { event: 'client_reset', client, was: client.state }, now);
   return invitation;
 }
 

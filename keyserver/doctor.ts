@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import type { Kysely } from 'kysely';
+import { channelHealth } from '../platform/alert-report.ts';
 import { verifyAudit } from '../platform/audit-chain.ts';
 import { isLatchkeyError } from '../platform/errors.ts';
 import { placeOf } from '../wireguard/interface-address.ts';
@@ -39,6 +40,7 @@ export async function examine(data: ServerData, vault: Vault | null, now: number
     ...(await auditFindings(data, now)),
     await switchFinding(data),
     await clientFinding(data),
+    await alertFinding(data),
   ];
 }
 
@@ -190,4 +192,26 @@ async function clientFinding(data: ServerData): Promise<Finding> {
   if (locked.length === 0) return { check: 'clients', verdict: 'ok', found: `${rows.length}, none locked` };
   const hint = 'two machines hold its state; find out which is real, then keyserver client reset';
   return { check: 'clients', verdict: 'warn', found: `locked: ${locked.join(', ')}`, hint };
+}
+
+/** Nobody to tell is a warning: what an alert is for would be found out too late. */
+async function alertFinding(data: ServerData): Promise<Finding> {
+  const check = 'alerts';
+  const { names, health } = await data.store.read(async (tx) => ({
+    names: (await tx.selectFrom('alert_channel').select('name').execute()).map((row) => row.name),
+    health: await channelHealth(tx),
+  }));
+  if (names.length === 0) {
+    const hint = 'add a channel with keyserver alert add, and try it with alert test';
+    return { check, verdict: 'warn', found: 'no channel, so nobody is told of anything', hint };
+  }
+  const stuck = health.filter((one) => names.includes(one.channel) && one.error !== null);
+  if (stuck.length === 0)
+    return {
+      check,
+      verdict: 'ok',
+      found: `${names.length} ${names.length === 1 ? 'channel' : 'channels'}, none failing`,
+    };
+  const found = stuck.map((one) => `${one.channel}: ${one.error}`).join('; ');
+  return { check, verdict: 'warn', found, hint: 'see keyserver alert list, and try again with alert test' };
 }

@@ -1,6 +1,7 @@
 import { isLatchkeyError, LatchkeyError } from '../platform/errors.ts';
 import type { AppRequest, AppResponse, Route } from '../platform/http-app.ts';
 import { parseInput } from '../platform/schema.ts';
+import { tellLockout } from './alerts/lockout.ts';
 import { clientDefaults, type RatePolicy } from './client.ts';
 import type { Custody } from './custody.ts';
 import { enrol, enrolRequest } from './enrolment.ts';
@@ -49,7 +50,8 @@ async function limited(custody: Custody, request: AppRequest, work: () => Promis
     }
     throw error;
   } finally {
-    limiter.settle(stranger, source, strangerRate, 'free', outcome, now);
+    const first = limiter.settle(stranger, source, strangerRate, 'free', outcome, now);
+    if (first) await tellLockout(custody, null, source, 'enroll', now);
   }
 }
 

@@ -5,6 +5,7 @@ import type { Clock, RandomBytes } from '../platform/clock.ts';
 import { encodeBase64Url, sha256 } from '../platform/encoding.ts';
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Store } from '../platform/store.ts';
+import { raiseAlert } from './alerts/raise.ts';
 import { totpItem } from './client.ts';
 import type { IssuedCertificate } from './identity.ts';
 import { linkText, newLink } from './link.ts';
@@ -130,6 +131,9 @@ export async function enrol(request: EnrolRequest, source: string, deps: Enrolme
       source,
       detail: { certificate: certificate?.serial ?? null, host: request.name ?? null },
     });
+    const { name } = await tx.selectFrom('client').select('name').where('id', '=', client).executeTakeFirstOrThrow();
+    const host = request.name ?? null;
+    await raiseAlert(tx, { event: 'client_enrolled', client: { id: client, name }, source, host }, now);
     const stored = await tx
       .selectFrom('stored_key')
       .select('key_id')

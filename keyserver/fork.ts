@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
-import { appendAudit, type CanonicalValue } from '../platform/audit-chain.ts';
+import { appendAudit } from '../platform/audit-chain.ts';
+import { raiseAlert } from './alerts/raise.ts';
 import type { CaseFile } from './case-file.ts';
 import type { Database } from './schema.ts';
 
@@ -27,13 +28,20 @@ export async function recordFork(
   if (client === null) return;
   const locks = client.forkPolicy !== 'alert' && client.state === 'enrolled';
   if (locks) await tx.updateTable('client').set({ state: 'locked' }).where('id', '=', client.id).execute();
-  const before: Record<string, CanonicalValue> = {
+  const before = {
     source: file.pulse.source,
     time: file.pulse.lastTime,
     bootId: file.pulse.bootId,
     fingerprint: file.pulse.fingerprint,
     releasedAt: file.pulse.releasedAt,
   };
+  const { call, source, time, bootId, fingerprint } = message;
+  const side = { source, time, bootId, fingerprint };
+  await raiseAlert(
+    tx,
+    { event: 'fork', client, call, policy: client.forkPolicy, locked: locks, now: side, before },
+    now,
+  );
   await appendAudit(tx, {
     time: now,
     event: 'fork_detected',

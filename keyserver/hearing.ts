@@ -2,10 +2,13 @@ import type { Kysely } from 'kysely';
 import { appendAudit } from '../platform/audit-chain.ts';
 import { LatchkeyError } from '../platform/errors.ts';
 import { absenceNow, joined } from './absence.ts';
+import type { Alert } from './alerts/alert.ts';
+import { tellLockout } from './alerts/lockout.ts';
+import { raiseAlert } from './alerts/raise.ts';
 import type { Caller } from './caller.ts';
 import { type CaseFile, readCase } from './case-file.ts';
 import { freshness } from './chain.ts';
-import { clientDefaults, type RatePolicy, totpItem } from './client.ts';
+import { type Client, clientDefaults, type RatePolicy, totpItem } from './client.ts';
 import type { Custody } from './custody.ts';
 import { type ForkingMessage, recordFork } from './fork.ts';
 import type { CallKind, GateRequest, GateState, ShownMachine, Verdict } from './gate.ts';
@@ -88,11 +91,13 @@ export async function hear<T>(custody: Custody, hearing: Hearing<T>, now: number
   const { client, source } = caller;
   let policy = strangerRate;
   let outcome: RateOutcome = 'dropped';
+  let known: Client | null = null;
   custody.limiter.enter(client, source);
   try {
     const result = await custody.store.transaction(async (tx): Promise<Outcome<T>> => {
       const file = await readCase(tx, client, hearing.shown);
-      policy = file.client?.rate ?? strangerRate;
+      known = file.client;
+      policy = known?.rate ?? strangerRate;
       const facts = { link: file.link, sessionHolds: false, proven: false, ...(await hearing.facts?.(tx, file)) };
       const state = stateOf(custody, hearing, file, facts, policy, now);
       const machine = hearing.machine ?? null;
@@ -116,7 +121,8 @@ export async function hear<T>(custody: Custody, hearing: Hearing<T>, now: number
     else if (result.alerts.length > 0) await recordAlerts(custody, hearing, result.alerts, now);
     return result;
   } finally {
-    custody.limiter.settle(client, source, policy, rateKinds[kind], outcome, now);
+    const first = custody.limiter.settle(client, source, policy, rateKinds[kind], outcome, now);
+    if (first) await tellLockout(custody, known, source, kind, now);
   }
 }
 
@@ -262,6 +268,7 @@ async function afterwards<T>(
     call: hearing.kind,
     gate: refusal.gate,
     reason: refusal.reason ?? null,
+    ...(refusal.gate === 'source' && file.client !== null && { alert: sourceAlert(hearing, file.client) }),
   });
 }
 
@@ -277,6 +284,11 @@ async function recordAlerts<T>(
   }
 }
 
+/** Somebody speaks in a client's name from where it does not live. */
+function sourceAlert<T>({ kind, caller }: Hearing<T>, client: Client): Alert {
+  return { event: 'source_refused', client, source: caller.source, call: kind };
+}
+
 /** A refusal on its way to the audit log. */
 export interface DenialRecord {
   readonly now: number;
@@ -287,6 +299,8 @@ export interface DenialRecord {
   readonly call: CallKind | 'enroll';
   readonly gate?: string;
   readonly reason?: string | null;
+  /** Told to the owner with the record. */
+  readonly alert?: Alert;
 }
 
 /** Records the first refusal of its sort; those that follow are counted. */
@@ -296,7 +310,11 @@ export async function recordDenial(custody: Custody, denial: DenialRecord): Prom
   const why = denial.reason === undefined || denial.reason === null ? {} : { reason: denial.reason };
   if (!custody.denials.note({ event, code, source, ...who, ...why }, now)) return;
   const detail = { call: denial.call, code, ...(denial.gate === undefined ? {} : { gate: denial.gate }) };
-  await custody.store.transaction((tx) => appendAudit(tx, { time: now, event, source, ...who, ...why, detail }));
+  const { alert } = denial;
+  await custody.store.transaction(async (tx) => {
+    await appendAudit(tx, { time: now, event, source, ...who, ...why, detail });
+    if (alert !== undefined) await raiseAlert(tx, alert, now);
+  });
 }
 
 /** What a call that found no such thing answers. */

@@ -1,9 +1,11 @@
 import type { Clock, RandomBytes } from '../platform/clock.ts';
 import { createHttpApp, type Route } from '../platform/http-app.ts';
 import type { Log } from '../platform/log.ts';
+import type { Store } from '../platform/store.ts';
+import { ServerAlerts } from './alerts/server-alerts.ts';
 import { CodeBook } from './code-book.ts';
 import type { Custody } from './custody.ts';
-import { databaseFile, killFileLook } from './data-directory.ts';
+import { databaseFile, isKillFilePresent, killFileLook } from './data-directory.ts';
 import { DenialLog } from './denials.ts';
 import { enrolmentRoute } from './enrolment-route.ts';
 import { redeemGrant } from './grant.ts';
@@ -18,6 +20,7 @@ import { startOwnWatch } from './own-watch.ts';
 import { isConnectedTo } from './probe.ts';
 import { RateLimiter } from './rate.ts';
 import { protocolRoutes } from './routes.ts';
+import type { Database } from './schema.ts';
 import type { ServerData } from './server-data.ts';
 import { loadAuditKey, serverIdentity } from './server-secrets.ts';
 import { Sessions } from './sessions.ts';
@@ -41,7 +44,9 @@ export async function startKeyServer(data: ServerData, vault: Vault, deps: KeySe
   const { config, ca } = data;
   const auditKey = await data.store.read((tx) => loadAuditKey(tx, vault, data.auditKey));
   const ownTime = await data.store.read((tx) => loadOwnTime(tx, deps.clock.now()));
-  const custody = custodyFor(data, vault, ownTime, deps);
+  const alerts = alertsFor(data, vault, deps);
+  const custody = custodyFor(data, vault, alerts.store, ownTime, deps);
+  custody.metrics.watchAlerts(() => alerts.backlog());
   const app = createHttpApp({
     routes: routesFor(custody, data),
     log: deps.log,
@@ -52,6 +57,7 @@ export async function startKeyServer(data: ServerData, vault: Vault, deps: KeySe
   const housekeeping = startHousekeeping(custody, auditKey, async () => {
     if (config.transport === 'tls') listener.setIdentity(await identity());
   });
+  await alerts.start();
   const watch = startOwnWatch(custody, () => isConnectedTo(config.probe));
   return {
     port: listener.port,
@@ -59,15 +65,34 @@ export async function startKeyServer(data: ServerData, vault: Vault, deps: KeySe
       await listener.stop();
       await watch.stop();
       await housekeeping.stop();
+      await alerts.stop();
     },
   };
 }
 
-function custodyFor(data: ServerData, vault: Vault, ownTime: OwnTime, deps: KeyServerDeps): Custody {
-  const { clock, random, log } = deps;
+function alertsFor(data: ServerData, vault: Vault, { clock, random, log }: KeyServerDeps): ServerAlerts {
+  return new ServerAlerts({
+    store: guardStore(data.store, databaseFile(data.directory), clock),
+    vault: () => vault,
+    clock,
+    random,
+    log,
+    server: data.config.url,
+    auditKey: data.auditKey,
+    killFile: () => isKillFilePresent(data.directory),
+  });
+}
+
+function custodyFor(
+  data: ServerData,
+  vault: Vault,
+  store: Store<Database>,
+  ownTime: OwnTime,
+  { clock, random, log }: KeyServerDeps,
+): Custody {
   const sessions = new Sessions(random);
   return {
-    store: guardStore(data.store, databaseFile(data.directory), clock),
+    store,
     vault: () => vault,
     clock,
     random,

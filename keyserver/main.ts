@@ -1,5 +1,6 @@
 import { systemClock, systemRandom } from '../platform/clock.ts';
 import { runProgram } from '../platform/command-line.ts';
+import { addAlertCommands } from './commands/alert.ts';
 import { addAuditCommands } from './commands/audit.ts';
 import { addClientCommands } from './commands/client.ts';
 import type { CommandIo } from './commands/command-io.ts';
@@ -38,6 +39,7 @@ process.exitCode = await runProgram(
     addVaultCommands(program, io);
     addKillCommands(program, io);
     addAuditCommands(program, io);
+    addAlertCommands(program, io);
     addDoctorCommand(program, io);
   },
   process.argv.slice(2),

@@ -58,6 +58,23 @@ export class Metrics {
     this.#forks.inc();
   }
 
+  /** Alerts on their way, asked when monitoring asks. */
+  watchAlerts(backlog: () => Promise<{ readonly waiting: number; readonly givenUp: number }>): void {
+    new Gauge({
+      name: 'latchkey_alerts',
+      help: 'Alerts that wait for their channel, and that were given up after three days.',
+      labelNames: ['state'],
+      registers: [this.registry],
+      async collect(): Promise<void> {
+        const found = await backlog().catch(() => null); // the other figures are wanted most when the store is broken
+        this.reset();
+        if (found === null) return;
+        this.set({ state: 'waiting' }, found.waiting);
+        this.set({ state: 'given_up' }, found.givenUp);
+      },
+    });
+  }
+
   /** The Prometheus text. */
   text(): Promise<string> {
     return this.registry.metrics();

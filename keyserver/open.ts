@@ -51,7 +51,13 @@ export const open: CallHandler = async (request, caller, custody, now) => {
     // the client remembers a record this log does not have: the log was set back, and with it spent links
     const { client } = caller;
     const event = 'server_rollback_suspected';
-    await recordDenial(custody, { now, event, code: event, source: caller.source, client, call: 'open' });
+    const { source } = caller;
+    const named = outcome.file.client;
+    const alert =
+      named === null || body.seen === null
+        ? {}
+        : { alert: { event, client: named, source, seen: body.seen.seq, head: outcome.file.head.seq } as const };
+    await recordDenial(custody, { now, event, code: event, source, client, call: 'open', ...alert });
   }
   if (outcome.refusal !== null) return refused(outcome.refusal, now);
   const { head, said, approval } = outcome.value;

@@ -83,8 +83,18 @@ export class RateLimiter {
     return { allowed: true, retryAfter: 0, bound: null };
   }
 
-  /** Books how the request ended. `dropped` books nothing: it was not judged. */
-  settle(client: string, source: string, policy: RatePolicy, kind: RateKind, outcome: RateOutcome, now: number): void {
+  /**
+   * Books how the request ended. `dropped` books nothing: it was not judged. True when this failure was the first of its
+   * row to be followed by a wait.
+   */
+  settle(
+    client: string,
+    source: string,
+    policy: RatePolicy,
+    kind: RateKind,
+    outcome: RateOutcome,
+    now: number,
+  ): boolean {
     const name = pairName(client, source);
     const underWay = (this.#underWay.get(name) ?? 1) - 1;
     if (underWay > 0) this.#underWay.set(name, underWay);
@@ -94,14 +104,14 @@ export class RateLimiter {
       if (kind === 'exchange') touch(this.#pairs, name, { failures: 0, lockedUntil: 0, provenAt: now }, this.#limit);
       if (kind !== 'free') this.#charge(`${kind} ${client}`, budgetOf(policy, kind), 1, now);
     }
-    if (outcome === 'refused') {
-      const pair = this.#pairs.get(name) ?? { failures: 0, lockedUntil: 0, provenAt: Number.NEGATIVE_INFINITY };
-      const failures = pair.failures + 1;
-      const lock = failures < freeFailures ? 0 : Math.min(1000 * 2 ** (failures - freeFailures), longestLockout);
-      touch(this.#pairs, name, { failures, lockedUntil: now + lock, provenAt: pair.provenAt }, this.#limit);
-      this.#charge(`source ${source}`, sourceBudget, failureCost, now);
-      this.#charge('overall', overallBudget, failureCost, now);
-    }
+    if (outcome !== 'refused') return false;
+    const pair = this.#pairs.get(name) ?? { failures: 0, lockedUntil: 0, provenAt: Number.NEGATIVE_INFINITY };
+    const failures = pair.failures + 1;
+    const lock = failures < freeFailures ? 0 : Math.min(1000 * 2 ** (failures - freeFailures), longestLockout);
+    touch(this.#pairs, name, { failures, lockedUntil: now + lock, provenAt: pair.provenAt }, this.#limit);
+    this.#charge(`source ${source}`, sourceBudget, failureCost, now);
+    this.#charge('overall', overallBudget, failureCost, now);
+    return policy.lockout && failures === freeFailures;
   }
 
   /** Entries held, for a test that memory stays bounded. */

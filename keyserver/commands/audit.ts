@@ -2,6 +2,8 @@ import type { Command } from 'commander';
 import { auditHead, readAudit, verifyAudit } from '../../platform/audit-chain.ts';
 import { printJson } from '../../platform/command-line.ts';
 import { parseInteger } from '../../platform/encoding.ts';
+import { isLatchkeyError } from '../../platform/errors.ts';
+import { raiseAuditBroken } from '../alerts/audit-watch.ts';
 import { withServerData } from '../server-data.ts';
 import { type CommandIo, dataCommand, showTime } from './command-io.ts';
 
@@ -24,7 +26,14 @@ export function addAuditCommands(program: Command, io: CommandIo): void {
 
 function verify(options: AuditOptions, io: CommandIo): Promise<void> {
   return withServerData(options.data, async ({ store, auditKey }) => {
-    const report = await store.read((tx) => verifyAudit(tx, auditKey));
+    const report = await store
+      .read((tx) => verifyAudit(tx, auditKey))
+      .catch(async (error: unknown) => {
+        if (isLatchkeyError(error, 'audit_broken')) {
+          await store.transaction((tx) => raiseAuditBroken(tx, error, io.clock.now()));
+        }
+        throw error;
+      });
     if (options.json === true) return printJson(io.terminal, { ok: true, ...report });
     const signed = `${report.signedTo} signed, the last at ${showTime(report.signedAt)}`;
     io.terminal.stdout.write(

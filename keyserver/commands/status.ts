@@ -1,11 +1,14 @@
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Command } from 'commander';
+import type { Kysely } from 'kysely';
+import { channelHealth } from '../../platform/alert-report.ts';
 import { auditHead } from '../../platform/audit-chain.ts';
 import { printJson } from '../../platform/command-line.ts';
 import { isKillFilePresent } from '../data-directory.ts';
 import { killedSince } from '../kill-switch.ts';
 import { authorityOf } from '../listen-address.ts';
+import type { Database } from '../schema.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
 import { methodWords } from '../unseal.ts';
 import { sealMethodOf } from '../vault-file.ts';
@@ -53,6 +56,7 @@ function status(options: StatusOptions, io: CommandIo): Promise<void> {
       ['keys', String(report.keys)],
       ['released', showTime(report.lastRelease)],
       ['audit', `${report.audit.seq} records, head ${report.audit.hash.slice(0, 16)}`],
+      ['alerts', alertText(report.alerts)],
     ];
     for (const [label, value] of lines) io.terminal.stdout.write(`${label.padEnd(9)} ${value}\n`);
   });
@@ -78,8 +82,28 @@ async function counts({ store, directory }: ServerData) {
       keys: Number(keys.count),
       lastRelease: last?.at ?? null,
       audit: head,
+      alerts: await alertCounts(tx),
     };
   });
+}
+
+async function alertCounts(tx: Kysely<Database>) {
+  const { channels } = await tx
+    .selectFrom('alert_channel')
+    .select((eb) => eb.fn.countAll<number>().as('channels'))
+    .executeTakeFirstOrThrow();
+  const health = await channelHealth(tx);
+  return {
+    channels: Number(channels),
+    waiting: health.reduce((sum, one) => sum + one.waiting, 0),
+    givenUp: health.reduce((sum, one) => sum + one.givenUp, 0),
+  };
+}
+
+function alertText({ channels, waiting, givenUp }: Awaited<ReturnType<typeof alertCounts>>): string {
+  if (channels === 0) return 'no channel, so nobody is told';
+  const lost = givenUp === 0 ? '' : `, ${givenUp} given up`;
+  return `${channels} ${channels === 1 ? 'channel' : 'channels'}, ${waiting} waiting${lost}`;
 }
 
 /** What `/health` says, `not running` when nobody answers. The certificate is checked against the server's own CA. */
