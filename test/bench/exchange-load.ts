@@ -14,6 +14,11 @@ interface Order {
   readonly clients: readonly Credentials[];
   readonly warmUp: number;
   readonly exchanges: number;
+  /**
+   * Exchanges a second, all clients together, each begun when it is due; `null`: the next one as soon as the last is done.
+   * What comes late is counted from when it was due, so that a stall of the server is charged to everybody it kept waiting.
+   */
+  readonly pace: number | null;
 }
 
 const order = JSON.parse(readFileSync(0, 'utf8')) as Order;
@@ -22,6 +27,7 @@ const took: number[] = [];
 let begun = 0;
 let done = 0;
 let firstCounted = 0;
+let origin = 0;
 
 class LoadClient {
   readonly #secret: Buffer;
@@ -52,8 +58,15 @@ class LoadClient {
 
   begin(): void {
     if (begun >= total) return;
+    const due = order.pace === null ? performance.now() : origin + (begun * 1000) / order.pace;
     begun += 1;
-    this.#started = performance.now();
+    const wait = due - performance.now();
+    if (wait <= 0) this.#open(due);
+    else setTimeout(() => this.#open(performance.now()), wait);
+  }
+
+  #open(started: number): void {
+    this.#started = started;
     const body = `{"link":"${this.#link}","time":${this.#tick()},"fingerprint":null,"bootId":null,"reason":"cold","seen":null}`;
     this.#socket.write(
       `${this.#openHead}X-TOTP: ${this.#totp()}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
@@ -143,4 +156,5 @@ const clients = await Promise.all(
       }),
   ),
 );
+origin = performance.now();
 for (const client of clients) client.begin();
