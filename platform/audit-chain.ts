@@ -62,12 +62,19 @@ export function canonicalJson(value: CanonicalValue): string {
     return String(value);
   }
   if (isList(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  const parts: string[] = [];
-  for (const name of Object.keys(value).sort()) {
+  let text = '';
+  for (const name of sortedNames(value)) {
     const member = value[name];
-    if (member !== undefined) parts.push(`${JSON.stringify(name)}:${canonicalJson(member)}`);
+    if (member !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${canonicalJson(member)}`;
   }
-  return `{${parts.join(',')}}`;
+  return `{${text}}`;
+}
+
+/** Sorting costs more than seeing that a record was written in order already. */
+function sortedNames(value: object): readonly string[] {
+  const names = Object.keys(value);
+  const inOrder = names.every((name, index) => index === 0 || (names[index - 1] ?? '') < name);
+  return inOrder ? names : names.sort();
 }
 
 function isList(value: CanonicalValue): value is readonly CanonicalValue[] {

@@ -98,7 +98,7 @@ if (first === undefined) fail('launch.mjs needs a file of the project to run');
 
 // a server answers small requests for months: without bounds V8 lets garbage pile up to several times what is in use
 const isServer = first === 'keyserver/main.ts';
-const heap = isServer ? ['--max-semi-space-size=2', '--max-old-space-size=64'] : [];
+const heap = isServer ? ['--max-semi-space-size=4', '--max-old-space-size=64'] : [];
 let argv = ['--disable-warning=ExperimentalWarning', ...heap, join(root, first), ...rest];
 if (first === '--tool') {
   const [tool, ...toolArguments] = rest;
