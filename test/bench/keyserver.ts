@@ -68,7 +68,15 @@ async function exchanges(clients: number, warmUp: number, count: number, pace: n
   const { launcher, pid } = await startServer(made);
   try {
     const before = residentMiB(pid);
-    const order = { port: made.port, ca: made.ca, keyId: masterKeyId, clients: made.clients, warmUp, exchanges: count, pace };
+    const order = {
+      port: made.port,
+      ca: made.ca,
+      keyId: masterKeyId,
+      clients: made.clients,
+      warmUp,
+      exchanges: count,
+      pace,
+    };
     const samples: number[] = [];
     const timer = setInterval(() => samples.push(residentMiB(pid)), 500);
     const figures = await load('exchange-load.ts', order);
