@@ -7,6 +7,7 @@ export const testPackages = [
   ...['php-cli', 'php-fpm', 'php-sqlite3', 'php-curl', 'php-gd', 'php-mbstring', 'php-xml', 'php-zip', 'php-intl'],
   ...['php-bcmath', 'php-gmp', 'php-apcu', 'phpunit', 'php-codesniffer', 'wireguard-tools', 'wireguard-go'],
   ...['openssh-server', 'nftables', 'nginx-light', 'iproute2', 'sqlite3', 'unzip', 'bzip2', 'shellcheck', 'busybox'],
+  'postgresql',
 ] as const;
 
 /** Programs by which a system without apt is judged. */
@@ -21,6 +22,7 @@ const testPrograms = [
   'nginx',
   'ip',
   'sqlite3',
+  'postgres',
   'unzip',
   'bzip2',
   'shellcheck',
