@@ -2,6 +2,7 @@ import { systemClock, systemRandom } from '../platform/clock.ts';
 import { runProgram } from '../platform/command-line.ts';
 import { addAlertCommands } from './commands/alert.ts';
 import { addAuditCommands } from './commands/audit.ts';
+import { addBackupCommands } from './commands/backup.ts';
 import { addClientCommands } from './commands/client.ts';
 import type { CommandIo } from './commands/command-io.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
@@ -39,6 +40,7 @@ process.exitCode = await runProgram(
     addVaultCommands(program, io);
     addKillCommands(program, io);
     addAuditCommands(program, io);
+    addBackupCommands(program, io);
     addAlertCommands(program, io);
     addDoctorCommand(program, io);
   },

@@ -4,6 +4,7 @@ import type { AuditTables } from '../platform/audit-chain.ts';
 import { tables } from './migrations/001-tables.ts';
 import { gateTables } from './migrations/002-gates.ts';
 import { alerts } from './migrations/003-alerts.ts';
+import { operations } from './migrations/006-operations.ts';
 
 /**
  * The key server's tables. Times are milliseconds since 1970, yes/no is 1/0, digests are raw bytes, and a column named
@@ -25,6 +26,8 @@ export interface Database extends AuditTables, OutboxTables {
   write_probe: WriteProbeTable;
   alert_channel: AlertChannelTable;
   server_run: ServerRunTable;
+  backup: BackupTable;
+  rotation: RotationTable;
 }
 
 /** One enrolled host and what its owner decided about it; changed by commands, hardly ever by requests. */
@@ -230,9 +233,33 @@ export interface ServerRunTable {
   stopped_at: number | null;
 }
 
+/** Backups that were read back and found good; where they went is not kept. */
+export interface BackupTable {
+  made_at: number;
+  /** Of the file, hex. */
+  sha256: string;
+  /** Bytes. */
+  size: number;
+}
+
+/** New secrets of a client that it did not use yet: until it does, the old ones are good too. At most one a client. */
+export interface RotationTable {
+  client_id: string;
+  /** SHA-256 of the new token; `null` when the token stays. */
+  token_hash: Uint8Array | null;
+  /** Sealed as a client's TOTP secret is; `null` when that stays. */
+  totp_sealed: Uint8Array | null;
+  /** What the client is told, sealed as `{kind: 'rotation', client, id: 'offer', version: 1}`, until it uses it. */
+  offer_sealed: Uint8Array;
+  created_at: number;
+  /** When it was told first. */
+  offered_at: number | null;
+}
+
 /** In the order of their names, each once; hand them to the store when it opens. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '001-tables': tables,
   '002-gates': gateTables,
   '003-alerts': alerts,
+  '006-operations': operations,
 };

@@ -74,6 +74,14 @@ export class RunningServer {
     this.#server = null;
   }
 
+  /** Stops, and takes the data directory away as a dead disk would. */
+  async leaveData(): Promise<void> {
+    await this.stop();
+    await this.#side?.close();
+    this.#side = null;
+    rmSync(this.made.data, { recursive: true });
+  }
+
   /** Works on the database from the side, as a command does. */
   async beside<T>(work: (tx: Kysely<Database>) => Promise<T>): Promise<T> {
     this.#side ??= await openSqlite<Database>(databaseFile(this.made.data), { migrations });
