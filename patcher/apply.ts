@@ -7,7 +7,7 @@ import { planFor } from './plan.ts';
 import type { Progress } from './progress.ts';
 import { actionsFor } from './steps.ts';
 import { type JournalDeps, transaction, withJournal } from './transaction.ts';
-import { type Verification, verify } from './verify.ts';
+import { type Verification, verifyRepair } from './verify.ts';
 import type { Workplace } from './workplace.ts';
 
 export interface ApplyReport {
@@ -19,12 +19,12 @@ export interface ApplyReport {
 
 /**
  * Brings the server to what the plan wants, as one transaction: each action's undo is on the server's disk before the
- * action is done, and all of it is undone unless the app is shown to work at the end. A run that was cut off is
+ * action is done, and all of it is undone unless the app is shown to work at the end, as far as the key server lets it. A run that was cut off is
  * settled first. Where nothing is missing nothing is changed, and only the proof is made.
  */
 export function apply(place: Workplace, app: LocalApp, deps: JournalDeps): Promise<ApplyReport> {
   return withJournal(place, deps, async (journal) => {
-    const { changed, done, proof } = await bringUp(place, journal, app, deps.progress, verify);
+    const { changed, done, proof } = await bringUp(place, journal, app, deps.progress, verifyRepair);
     return { changed, done, verification: proof };
   });
 }

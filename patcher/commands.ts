@@ -32,6 +32,8 @@ export interface CommandDeps {
   readonly now: () => number;
   readonly random: RandomBytes;
   readonly by: JournalWriter;
+  /** The exit code of a command that was carried out and still found something wrong. */
+  readonly endWith: (exit: 1) => void;
 }
 
 interface CommonOptions extends WorkOptions {
@@ -121,10 +123,18 @@ function declareChanging(program: Command, deps: CommandDeps): void {
       await at(options, deps, async (place) => {
         const app = await readLocalApp(deps.appFolder);
         const report = await apply(place, app, journalDeps(options, deps));
+        const { untried } = report.verification;
+        if (untried !== null) deps.endWith(1);
         if (options.json === true) return printJson(terminal, report);
-        terminal.stdout.write(
-          report.changed ? 'applied and verified\n' : 'nothing to do: everything is as it should be\n',
-        );
+        if (untried === null) {
+          terminal.stdout.write(
+            report.changed ? 'applied and verified\n' : 'nothing to do: everything is as it should be\n',
+          );
+          return;
+        }
+        terminal.stdout.write(report.changed ? 'applied; not verified\n' : 'nothing to do; not verified\n');
+        terminal.stderr.write(`ncpatch: warning: no key could be released: ${untried.message} (${untried.code})\n`);
+        if (untried.hint !== null) terminal.stderr.write(`ncpatch: hint: ${untried.hint}; then: ncpatch verify\n`);
       });
     });
   changing(program, 'rollback', 'undo a transaction that was interrupted').action((options: CommonOptions) =>

@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { askLine, askSecret, runProgram, type Terminal } from '../platform/command-line.ts';
 import { isLatchkeyError } from '../platform/errors.ts';
 import { declareCommands } from './commands.ts';
+import { machineName } from './machine-name.ts';
 import type { Prompter } from './prompter.ts';
 
 const terminal: Terminal = {
@@ -25,7 +27,11 @@ const person: Prompter = {
   },
 };
 
-process.exitCode = await runProgram(
+const machineId = ['/etc/machine-id', '/var/lib/dbus/machine-id'].find((path) => existsSync(path));
+const machine = machineName(hostname(), machineId === undefined ? null : readFileSync(machineId, 'utf8'));
+
+let ending: 0 | 1 = 0;
+const code = await runProgram(
   'ncpatch',
   (program) =>
     declareCommands(program, {
@@ -34,8 +40,12 @@ process.exitCode = await runProgram(
       appFolder: fileURLToPath(new URL('../php-app', import.meta.url)),
       now: Date.now,
       random: randomBytes,
-      by: { user: userInfo().username, machine: hostname(), pid: process.pid },
+      by: { user: userInfo().username, machine, pid: process.pid },
+      endWith: (exit) => {
+        ending = exit;
+      },
     }),
   process.argv.slice(2),
   terminal,
 );
+process.exitCode = code === 0 ? ending : code;

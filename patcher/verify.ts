@@ -1,4 +1,4 @@
-import { LatchkeyError } from '../platform/errors.ts';
+import { isLatchkeyError, LatchkeyError } from '../platform/errors.ts';
 import type { Occ } from './actions/action.ts';
 import type { Facts } from './facts.ts';
 import type { Progress } from './progress.ts';
@@ -13,7 +13,15 @@ export interface Verification {
   readonly decrypt: true | null;
   /** Files read through Nextcloud; counted before the move only. */
   readonly files: number | null;
+  /** Why the key server gave no key although it was asked; `null` when it was not, or did. */
+  readonly untried: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
 }
+
+/** What the key server, or nobody in its place, answers. Nothing of it is the fault of the app on this server. */
+const KEY_SERVER_SAYS = new Set([
+  ...['unreachable', 'timeout', 'tls_failed', 'bad_answer', 'sealed', 'degraded', 'killed', 'locked', 'unauthorized'],
+  ...['source_refused', 'rate_limited', 'approval_pending', 'stale_message', 'not_found'],
+]);
 
 /** Shows that the app is loaded and asked for keys. Throws `app_not_loaded` or `hook_off`. */
 export async function verifyLoaded(
@@ -53,9 +61,10 @@ export async function verify(occ: Occ, facts: Facts, progress: Progress): Promis
         hint: 'check "secret" and "instanceid" in config.php; the owner\'s copy is the way back: ncpatch restore --from-copy',
       });
     }
-    return { hook: status.hook, release: { ms }, decrypt: true, files: null };
+    return { hook: status.hook, release: { ms }, decrypt: true, files: null, untried: null };
   }
-  if (facts.encryption.mode === 'off') return { hook: status.hook, release: null, decrypt: null, files: null };
+  if (facts.encryption.mode === 'off')
+    return { hook: status.hook, release: null, decrypt: null, files: null, untried: null };
   progress.step('verify that the keys on the disk open');
   const look = await app.preflight();
   const broken = look.problems.find((problem) => problem.code === 'master_key_unusable');
@@ -66,5 +75,20 @@ export async function verify(occ: Occ, facts: Facts, progress: Progress): Promis
     throw new LatchkeyError('decryption_failed', failure.message, { hint: failure.hint });
   }
   for (const problem of unreadable) progress.note(`${problem.message}: ${problem.hint}`);
-  return { hook: status.hook, release: null, decrypt: true, files: look.sample.length };
+  return { hook: status.hook, release: null, decrypt: true, files: look.sample.length, untried: null };
+}
+
+/**
+ * The same for a repair. That the key server is away, or refuses, is no reason to take a repaired app away again: without
+ * it overwritten files would be lost. It is loaded and asked for keys; `untried` tells what could not be shown.
+ */
+export async function verifyRepair(occ: Occ, facts: Facts, progress: Progress): Promise<Verification> {
+  try {
+    return await verify(occ, facts, progress);
+  } catch (error) {
+    if (!isLatchkeyError(error) || !KEY_SERVER_SAYS.has(error.code)) throw error;
+    const { hook } = await verifyLoaded(occ, facts, progress);
+    const untried = { code: error.code, message: error.message, hint: error.hint ?? null };
+    return { hook, release: null, decrypt: null, files: null, untried };
+  }
 }

@@ -1,0 +1,10 @@
+import { sha256 } from '../platform/encoding.ts';
+
+/**
+ * What this machine is called in a lock: its host name and eight digits of a digest of its machine id. Many machines are
+ * called `debian`; the id itself is not to be told to others (machine-id(5)). Without an id the host name must do.
+ */
+export function machineName(host: string, machineId: string | null): string {
+  const id = machineId?.trim() ?? '';
+  return /^[0-9a-f]{32}$/.test(id) ? `${host}-${sha256(`latchkey ncpatch ${id}`).toString('hex').slice(0, 8)}` : host;
+}

@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { machineName } from '../../patcher/machine-name.ts';
+
+const ID = '0123456789abcdef0123456789abcdef';
+
+test('two machines of one name are told apart', () => {
+  expect(machineName('debian', `${ID}\n`)).toMatch(/^debian-[0-9a-f]{8}$/);
+  expect(machineName('debian', ID)).not.toBe(machineName('debian', ID.replace('0', '1')));
+});
+
+test('a machine is called the same each time', () => {
+  expect(machineName('debian', `${ID}\n`)).toBe(machineName('debian', ID));
+});
+
+test('the id itself is not told', () => {
+  const [, shown = ''] = machineName('debian', ID).split('-');
+  expect(ID).not.toContain(shown);
+});
+
+test.each([null, '', 'uninitialized\n', 'not an id'])('without an id (%j) the host name must do', (id) => {
+  expect(machineName('debian', id)).toBe('debian');
+});
