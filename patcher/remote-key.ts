@@ -78,7 +78,8 @@ export function remoteKey(occ: Occ) {
         input: json(keys === null ? {} : { keys }),
       }),
     restoreFinish: () => occJson(occ, ['remotekey:restore', '--stage=finish'], finished, SLOW),
-    forget: () => occJson(occ, ['remotekey:forget'], forgotten),
+    /** config.php keeps naming the folder, so that a run cut off after this still finds it. */
+    forget: () => occJson(occ, ['remotekey:forget', '--keep-config'], forgotten),
     verify: () => occJson(occ, ['remotekey:verify'], verified, { ...SLOW, mayFail: true }),
   };
 }

@@ -5,6 +5,7 @@ import { occJson, occText } from './occ.ts';
 import { describeActions, type PlannedChange } from './planned-changes.ts';
 import { remoteKey } from './remote-key.ts';
 import { removalFor } from './removal.ts';
+import { removeStateFolder } from './state-folder.ts';
 import { actionsForRemoval } from './steps.ts';
 import { type JournalDeps, transaction, withJournal } from './transaction.ts';
 import type { Workplace } from './workplace.ts';
@@ -15,7 +16,7 @@ export interface RemoveReport {
 }
 
 /**
- * Takes the app, its timer and its values away, as one transaction, and the enrolment after it. Refuses (exit 3) while a
+ * Takes the app, its timer and its values away, and the enrolment, as one transaction. Refuses (exit 3) while a
  * key is on the key server only, and in a state in which Nextcloud could not tell us so. The journal stays.
  */
 export async function remove(place: Workplace, deps: JournalDeps, dryRun: boolean): Promise<RemoveReport> {
@@ -35,12 +36,14 @@ export async function remove(place: Workplace, deps: JournalDeps, dryRun: boolea
         progress.step(action.describe());
         await journal.perform(action);
       }
+      // last, but before the commit: cut off here, config.php names the folder again and the next run finds it
+      if (facts.stateFolder.exists) {
+        const { path } = facts.stateFolder;
+        progress.step(`remove the enrolment in ${path}`);
+        const left = await removeStateFolder(place.transport, path);
+        if (left.length > 0) progress.note(`${path} stays, it holds what is not the app's: ${left.join(', ')}`);
+      }
     });
-    if (facts.stateFolder.exists) {
-      const { path } = facts.stateFolder;
-      progress.step(`remove the enrolment in ${path}`);
-      await place.transport.removeTree(path, { named: path.slice(path.lastIndexOf('/') + 1) });
-    }
     return { dryRun, changes };
   });
 }

@@ -15,12 +15,18 @@ use Symfony\Component\Console\Input\InputOption;
 /** `occ remotekey:forget`: drops the caches and the credentials of this host. */
 final class Forget extends RemoteKeyCommand {
 	/** client.json first: without it the others mean nothing */
-	private const FILES = ['client.json', 'link.json', 'ca.pem', 'releases.json', 'breaker.json'];
+	private const FILES = [
+		'client.json', 'link.json', 'client.key', 'client.crt', 'ca.pem', 'releases.json', 'breaker.json', 'heartbeat.json',
+		'rollback.json',
+	];
+	/** Only where no key has moved: else caches of other processes must still find that they are out of date. */
+	private const SHARED = ['purge', 'lock'];
 
 	protected function configure(): void {
 		$this->setName('remotekey:forget')
 			->setDescription('drop cached keys and the credentials for the key server')
-			->addOption('force', null, InputOption::VALUE_NONE, 'even though the private keys are on the key server only');
+			->addOption('force', null, InputOption::VALUE_NONE, 'even though the private keys are on the key server only')
+			->addOption('keep-config', null, InputOption::VALUE_NONE, 'leave "' . Host::CONFIG_DIR . '" in config.php');
 	}
 
 	protected function work(InputInterface $input): array {
@@ -42,6 +48,11 @@ final class Forget extends RemoteKeyCommand {
 		}
 		$host->reload();
 		if ($keys === []) {
+			foreach (self::SHARED as $file) {
+				$host->folder()->remove($file);
+			}
+		}
+		if ($keys === [] && $input->getOption('keep-config') !== true) {
 			\OCP\Server::get(IConfig::class)->deleteSystemValue(Host::CONFIG_DIR);
 		}
 		return ['forgotten' => true];
