@@ -42,6 +42,13 @@ final class ManifestTest extends TestCase {
 		$this->assertCount(1, $this->info->xpath('//types/prevent_group_restriction'));
 	}
 
+	public function testNoAddressInItLeadsToThisMachineOrNowhere(): void {
+		foreach ($this->info->xpath('//bugs | //website | //repository | //documentation/*') as $address) {
+			$this->assertDoesNotMatchRegularExpression('#//(localhost|127\.|\[|[^/]*\.?example\b|[^/]*\.(invalid|test)\b)#', (string)$address);
+		}
+		$this->assertSame('remotekeystorage', (string)$this->info->id);
+	}
+
 	public function testItIsNotSigned(): void {
 		$this->assertFileDoesNotExist(self::APP . '/appinfo/signature.json');
 	}
