@@ -3,9 +3,11 @@ import { appendAudit } from '../platform/audit-chain.ts';
 import type { RandomBytes } from '../platform/clock.ts';
 import { LatchkeyError } from '../platform/errors.ts';
 import { raiseAlert } from './alerts/raise.ts';
+import { withdrawApprovals } from './approvals.ts';
 import { clientDefaults, newClientId } from './client.ts';
 import { createEnrolmentCode, withdrawCodes } from './enrolment.ts';
 import { createGrant, withdrawGrants } from './grant.ts';
+import { type OverrideChange, withOverrides } from './policy.ts';
 import type { ClientTable, Database } from './schema.ts';
 
 /** What the owner decides when a client is added. */
@@ -36,6 +38,7 @@ export interface PolicyChange {
   readonly forkPolicy?: ClientTable['fork_policy'];
   readonly networks?: readonly string[];
   readonly basic?: boolean;
+  readonly gates?: OverrideChange;
 }
 
 /** A client by its name or its id; throws `client_unknown`. */
@@ -135,6 +138,7 @@ export async function resetClient(
     .where('revoked_at', 'is', null)
     .execute();
   await withdrawGrants(tx, client.id);
+  await withdrawApprovals(tx, client.id);
   const invitation = await invite(tx, client.id, escrow, now, random);
   await appendAudit(tx, { time: now, event: 'client_reset', client: client.id, detail: { was: client.state, escrow } });
   await raiseAlert(tx, { event: 'client_reset', client, was: client.state }, now);
@@ -153,6 +157,7 @@ export async function revokeClient(tx: Kysely<Database>, client: Selectable<Clie
     .execute();
   await withdrawCodes(tx, client.id, now);
   await withdrawGrants(tx, client.id);
+  await withdrawApprovals(tx, client.id);
   await appendAudit(tx, { time: now, event: 'client_revoked', client: client.id, detail: { was: client.state } });
 }
 
@@ -172,6 +177,7 @@ export async function changePolicy(
     ...(change.forkPolicy !== undefined && { fork_policy: change.forkPolicy }),
     ...(change.networks !== undefined && { networks: JSON.stringify(change.networks) }),
     ...(change.basic !== undefined && { basic: change.basic ? 1 : 0 }),
+    ...(change.gates !== undefined && { gate_policy: withOverrides(client.gate_policy, change.gates) }),
   };
   if (Object.keys(row).length === 0) return;
   await tx.updateTable('client').set(row).where('id', '=', client.id).execute();

@@ -1,5 +1,7 @@
 import type { Kysely, Selectable } from 'kysely';
+import { type Absence, absenceFrom } from '../absence.ts';
 import { clientFromRow } from '../client.ts';
+import type { GatePolicy } from '../policy.ts';
 import type { ClientTable, Database } from '../schema.ts';
 
 /** A client as `client list` and `client show` print it: no digest, no sealed secret. */
@@ -19,11 +21,16 @@ export interface ClientReport {
     readonly staleIfError: number;
     readonly onFork: ClientTable['fork_policy'];
   };
+  readonly gates: GatePolicy;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
   readonly enrolledAt: number | null;
   readonly releasedAt: number | null;
   readonly heardAt: number | null;
+  /** The last heartbeat. */
+  readonly presentAt: number | null;
+  /** An absence that nobody has cleared yet. */
+  readonly absence: Absence | null;
 }
 
 export async function describeClient(tx: Kysely<Database>, row: Selectable<ClientTable>): Promise<ClientReport> {
@@ -35,7 +42,7 @@ export async function describeClient(tx: Kysely<Database>, row: Selectable<Clien
     .execute();
   const pulse = await tx
     .selectFrom('pulse')
-    .select(['heard_at', 'released_at'])
+    .select(['heard_at', 'released_at', 'present_at', 'absence'])
     .where('client_id', '=', row.id)
     .executeTakeFirst();
   const client = clientFromRow(row);
@@ -54,10 +61,13 @@ export async function describeClient(tx: Kysely<Database>, row: Selectable<Clien
       ...client.policy,
       onFork: client.forkPolicy,
     },
+    gates: client.gates,
     createdAt: row.created_at,
     enrolledAt: row.enrolled_at,
     releasedAt: pulse?.released_at ?? null,
     heardAt: pulse?.heard_at ?? null,
+    presentAt: pulse?.present_at ?? null,
+    absence: absenceFrom(pulse?.absence ?? null),
   };
 }
 

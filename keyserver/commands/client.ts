@@ -3,6 +3,7 @@ import { printJson, printTable } from '../../platform/command-line.ts';
 import { parseInteger } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { parseInput } from '../../platform/schema.ts';
+import { lengthText } from '../approval-facts.ts';
 import { clientName } from '../client.ts';
 import {
   addClient,
@@ -15,8 +16,9 @@ import {
 } from '../client-admin.ts';
 import { networksFor, parseNetworks } from '../networks.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
-import { describeClient, listClients } from './client-report.ts';
+import { type ClientReport, describeClient, listClients } from './client-report.ts';
 import { type CommandIo, dataCommand, showTime } from './command-io.ts';
+import { type GateOptions, gateChangeFrom, gatesReport, gatesText, withGateOptions } from './gate-options.ts';
 
 interface DataOptions {
   readonly data: string;
@@ -29,7 +31,7 @@ interface AddOptions extends DataOptions {
   readonly escrow: boolean;
 }
 
-interface PolicyOptions extends DataOptions {
+interface PolicyOptions extends DataOptions, GateOptions {
   readonly rate?: string;
   readonly burst?: string;
   readonly lockout?: string;
@@ -58,7 +60,7 @@ export function addClientCommands(program: Command, io: CommandIo): void {
   dataCommand(client, 'revoke <name>', 'end a client for good').action((name: string, options: DataOptions) =>
     revoke(name, options, io),
   );
-  dataCommand(client, 'policy <name>', 'change what a client may do; without options show it')
+  const policyCommand = dataCommand(client, 'policy <name>', 'change what a client may do; without options show it')
     .option('--rate <n/h>', 'exchanges an hour, as 60/h')
     .option('--burst <n>', 'exchanges at once')
     .option('--lockout <on|off>', 'whether failures lock it out for a growing time')
@@ -66,8 +68,8 @@ export function addClientCommands(program: Command, io: CommandIo): void {
     .option('--stale-if-error <seconds>', 'how long a kept key may serve while the key server is out of reach')
     .option('--on-fork <lock+purge|lock|alert>', 'what a fork does')
     .option('--from <cidr...>', 'networks it may speak from, in place of the present ones')
-    .option('--basic <on|off>', 'whether it may use GET /key')
-    .action((name: string, options: PolicyOptions) => policy(name, options, io));
+    .option('--basic <on|off>', 'whether it may use GET /key');
+  withGateOptions(policyCommand).action((name: string, options: PolicyOptions) => policy(name, options, io));
 }
 
 function add(text: string, options: AddOptions, io: CommandIo): Promise<void> {
@@ -132,7 +134,7 @@ function list(options: DataOptions, io: CommandIo): Promise<void> {
 function show(name: string, options: DataOptions, io: CommandIo): Promise<void> {
   return withServerData(options.data, async ({ store }) => {
     const client = await store.read(async (tx) => describeClient(tx, await findClient(tx, name)));
-    if (options.json === true) return printJson(io.terminal, client);
+    if (options.json === true) return printJson(io.terminal, { ...client, gates: gatesReport(client.gates) });
     const { policy: rules } = client;
     const lines: [string, string][] = [
       ['name', client.name],
@@ -144,13 +146,22 @@ function show(name: string, options: DataOptions, io: CommandIo): Promise<void> 
       ['rate', `${rules.ratePerHour}/h, burst ${rules.burst}, lockout ${rules.lockout ? 'on' : 'off'}`],
       ['cache', `${rules.ttl} s, ${rules.staleIfError} s while the key server is out of reach`],
       ['on fork', rules.onFork],
+      ['gates', gatesText(client.gates)],
       ['added', showTime(client.createdAt)],
       ['enrolled', showTime(client.enrolledAt)],
       ['released', showTime(client.releasedAt)],
       ['heard', showTime(client.heardAt)],
+      ['present', presenceText(client)],
     ];
     for (const [label, value] of lines) io.terminal.stdout.write(`${label.padEnd(9)} ${value}\n`);
   });
+}
+
+function presenceText({ presentAt, absence }: ClientReport): string {
+  if (absence === null) return showTime(presentAt);
+  const { since, until, kind } = absence;
+  const how = kind === 'own' ? 'not heard while this server was away' : 'away';
+  return `${showTime(presentAt)}, ${how} for ${lengthText(until - since)} from ${showTime(since)}`;
 }
 
 function revoke(name: string, options: DataOptions, io: CommandIo): Promise<void> {
@@ -170,11 +181,17 @@ function policy(name: string, options: PolicyOptions, io: CommandIo): Promise<vo
     });
     const { policy: rules } = client;
     if (options.json === true)
-      return printJson(io.terminal, { name: client.name, from: client.from, basic: client.basic, ...rules });
+      return printJson(io.terminal, {
+        name: client.name,
+        from: client.from,
+        basic: client.basic,
+        ...rules,
+        gates: gatesReport(client.gates),
+      });
     io.terminal.stdout.write(
       `${client.name}: ${rules.ratePerHour}/h, burst ${rules.burst}, lockout ${rules.lockout ? 'on' : 'off'}, ` +
         `ttl ${rules.ttl} s, stale-if-error ${rules.staleIfError} s, on fork ${rules.onFork}, ` +
-        `basic ${client.basic ? 'on' : 'off'}, from ${client.from.join(', ')}\n`,
+        `basic ${client.basic ? 'on' : 'off'}, from ${client.from.join(', ')}\ngates ${gatesText(client.gates)}\n`,
     );
   });
 }
@@ -182,6 +199,7 @@ function policy(name: string, options: PolicyOptions, io: CommandIo): Promise<vo
 function policyFrom(options: PolicyOptions): PolicyChange {
   const { rate, burst, lockout, ttl, staleIfError, onFork, from, basic } = options;
   const month = 2_592_000;
+  const gates = gateChangeFrom(options);
   return {
     ...(rate !== undefined && { ratePerHour: rateFrom(rate) }),
     ...(burst !== undefined && { burst: parseInteger(burst, '--burst', { min: 1, max: 1_000_000 }) }),
@@ -193,6 +211,7 @@ function policyFrom(options: PolicyOptions): PolicyChange {
     ...(onFork !== undefined && { forkPolicy: forkPolicyFrom(onFork) }),
     ...(from !== undefined && { networks: parseNetworks(from, '--from') }),
     ...(basic !== undefined && { basic: switchFrom(basic, '--basic') }),
+    ...(gates !== null && { gates }),
   };
 }
 
