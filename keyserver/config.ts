@@ -30,6 +30,14 @@ const metricsSchema = z.strictObject({
 });
 export type MetricsAccess = z.infer<typeof metricsSchema>;
 
+/** Who may ask for the pages: these sources; `null` is the network of the listen address. */
+const adminSchema = z.strictObject({
+  from: z
+    .array(z.string().refine(isNetwork, 'must be a network such as 10.8.0.0/24'))
+    .max(32)
+    .nullable(),
+});
+
 const schema = z.strictObject({
   version: z.literal(1),
   listen: z.strictObject({
@@ -41,6 +49,7 @@ const schema = z.strictObject({
   url: z.string().regex(/^https?:\/\/[^/?#@\s]+$/, 'must be http(s)://HOST:PORT'),
   transport: z.enum(['tls', 'plain-http']),
   metrics: metricsSchema.default({ from: [], tokenHash: null }),
+  admin: adminSchema.default({ from: null }),
   /** Hosts that are always there: while none of them is reached, the server counts itself as away. */
   probe: z.array(probeTarget).max(8).default([]),
 });

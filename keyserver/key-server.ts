@@ -2,6 +2,7 @@ import type { Clock, RandomBytes } from '../platform/clock.ts';
 import { createHttpApp, type Route } from '../platform/http-app.ts';
 import type { Log } from '../platform/log.ts';
 import type { Store } from '../platform/store.ts';
+import { adminPages } from './admin/admin-area.ts';
 import { ServerAlerts } from './alerts/server-alerts.ts';
 import { CodeBook } from './code-book.ts';
 import type { Custody } from './custody.ts';
@@ -47,8 +48,11 @@ export async function startKeyServer(data: ServerData, vault: Vault, deps: KeySe
   const alerts = alertsFor(data, vault, deps);
   const custody = custodyFor(data, vault, alerts.store, ownTime, deps);
   custody.metrics.watchAlerts(() => alerts.backlog());
+  const health = healthFor(custody);
+  const pages = adminPages(custody, config, health);
   const app = createHttpApp({
-    routes: routesFor(custody, data),
+    routes: routesFor(custody, health, data),
+    areas: [pages.area],
     log: deps.log,
     requestId: () => deps.random(8).toString('hex'),
   });
@@ -63,6 +67,7 @@ export async function startKeyServer(data: ServerData, vault: Vault, deps: KeySe
     port: listener.port,
     stop: async () => {
       await listener.stop();
+      await pages.stop();
       await watch.stop();
       await housekeeping.stop();
       await alerts.stop();
@@ -108,14 +113,13 @@ function custodyFor(
   };
 }
 
-/** Every route of the server. */
-function routesFor(custody: Custody, { config, ca }: ServerData): readonly Route[] {
-  const health = new Health({
-    store: custody.store,
-    clock: custody.clock,
-    isSealed: () => custody.vault() === null,
-    killFile: custody.killFile,
-  });
+function healthFor(custody: Custody): Health {
+  const { store, clock, killFile } = custody;
+  return new Health({ store, clock, isSealed: () => custody.vault() === null, killFile });
+}
+
+/** Every route of the server but those of its pages. */
+function routesFor(custody: Custody, health: Health, { config, ca }: ServerData): readonly Route[] {
   return [
     {
       method: 'GET',

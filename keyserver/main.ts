@@ -1,5 +1,6 @@
 import { systemClock, systemRandom } from '../platform/clock.ts';
 import { runProgram } from '../platform/command-line.ts';
+import { addAdminCommands } from './commands/admin.ts';
 import { addAlertCommands } from './commands/alert.ts';
 import { addAuditCommands } from './commands/audit.ts';
 import { addBackupCommands } from './commands/backup.ts';
@@ -40,6 +41,7 @@ process.exitCode = await runProgram(
     addVaultCommands(program, io);
     addKillCommands(program, io);
     addAuditCommands(program, io);
+    addAdminCommands(program, io);
     addBackupCommands(program, io);
     addAlertCommands(program, io);
     addDoctorCommand(program, io);

@@ -4,6 +4,7 @@ import type { AuditTables } from '../platform/audit-chain.ts';
 import { tables } from './migrations/001-tables.ts';
 import { gateTables } from './migrations/002-gates.ts';
 import { alerts } from './migrations/003-alerts.ts';
+import { adminTables } from './migrations/005-admin.ts';
 import { operations } from './migrations/006-operations.ts';
 
 /**
@@ -26,6 +27,8 @@ export interface Database extends AuditTables, OutboxTables {
   write_probe: WriteProbeTable;
   alert_channel: AlertChannelTable;
   server_run: ServerRunTable;
+  admin: AdminTable;
+  heard_day: HeardDayTable;
   backup: BackupTable;
   rotation: RotationTable;
 }
@@ -256,10 +259,35 @@ export interface RotationTable {
   offered_at: number | null;
 }
 
+/** Who may use the pages. */
+export interface AdminTable {
+  name: string;
+  /** Argon2id, in the PHC string format. */
+  password_hash: string;
+  /** Sealed as `{kind: 'admin-totp', client: '', id: name, version: 1}`, the raw secret. */
+  totp_sealed: Uint8Array;
+  /** The last step whose code was accepted; a code is good once. */
+  totp_step: number;
+  created_at: number;
+  /** When password or TOTP secret were last set; sessions of before are over. */
+  changed_at: number;
+  used_at: number | null;
+}
+
+/** In which stretches of five minutes of one day a client was heard. */
+export interface HeardDayTable {
+  client_id: string;
+  /** Days since 1970, UTC. */
+  day: number;
+  /** 72 hex digits, one bit a stretch, the first stretch in the highest bit. */
+  slots: string;
+}
+
 /** In the order of their names, each once; hand them to the store when it opens. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '001-tables': tables,
   '002-gates': gateTables,
   '003-alerts': alerts,
+  '005-admin': adminTables,
   '006-operations': operations,
 };

@@ -1,0 +1,153 @@
+import type { Command } from 'commander';
+import { askSecret, printJson, printTable } from '../../platform/command-line.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { readSecretFile } from '../../platform/files.ts';
+import { parseInput } from '../../platform/schema.ts';
+import { addAdmin, adminName, findAdmin, listAdmins, removeAdmin, renewTotp, setPassword } from '../admin/accounts.ts';
+import { assertPassword, hashPassword } from '../admin/password.ts';
+import type { ServerData } from '../server-data.ts';
+import { withServerData } from '../server-data.ts';
+import type { Vault } from '../vault.ts';
+import { sealMethodOf, unsealVault } from '../vault-file.ts';
+import { type CommandIo, dataCommand, showTime } from './command-io.ts';
+import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from './unseal-options.ts';
+
+interface AdminOptions extends UnsealOptions {
+  readonly data: string;
+  readonly json?: boolean;
+  readonly passwordFile?: string;
+}
+
+/** `admin add|list|password|totp|remove`: who may use the pages. Sessions of a changed administrator end at once. */
+export function addAdminCommands(program: Command, io: CommandIo): void {
+  const admin = program.command('admin').description('the people who may use the pages');
+  const passwordFile = [
+    '--password-file <file>',
+    'the password in FILE (mode 0600); without it, it is asked for',
+  ] as const;
+  withUnsealOptions(dataCommand(admin, 'add <name>', 'add an administrator and show the secret for codes, once'))
+    .option(...passwordFile)
+    .action((name: string, options: AdminOptions) => add(name, options, io));
+  dataCommand(admin, 'list', 'list the administrators').action((options: AdminOptions) => list(options, io));
+  dataCommand(admin, 'password <name>', 'set another password')
+    .option(...passwordFile)
+    .action((name: string, options: AdminOptions) => password(name, options, io));
+  withUnsealOptions(dataCommand(admin, 'totp <name>', 'make a new secret for codes and show it, once')).action(
+    (name: string, options: AdminOptions) => totp(name, options, io),
+  );
+  dataCommand(admin, 'remove <name>', 'take an administrator away').action((name: string, options: AdminOptions) =>
+    remove(name, options, io),
+  );
+}
+
+function add(text: string, options: AdminOptions, io: CommandIo): Promise<void> {
+  const name = nameFrom(text);
+  return withServerData(options.data, async (server) => {
+    const present = await server.store.read((tx) => findAdmin(tx, name));
+    if (present !== null) {
+      throw new LatchkeyError('admin_exists', `there is an administrator named ${name} already`, {
+        hint: 'see keyserver admin password and keyserver admin totp',
+      });
+    }
+    const vault = await openVault(server, options, io);
+    const passwordHash = await hashPassword(await passwordFrom(options, io), io.random);
+    const wanted = { name, passwordHash };
+    const secret = await server.store.transaction((tx) => addAdmin(tx, vault, wanted, io.clock.now(), io.random));
+    await printSecret(`added administrator ${name}`, name, secret, server, options, io);
+  });
+}
+
+function list(options: AdminOptions, io: CommandIo): Promise<void> {
+  return withServerData(options.data, async ({ store }) => {
+    const admins = await store.read(listAdmins);
+    if (options.json === true) return printJson(io.terminal, { admins });
+    if (admins.length === 0) {
+      return void io.terminal.stderr.write('keyserver: hint: nobody may use the pages yet; see admin add\n');
+    }
+    printTable(
+      io.terminal,
+      ['NAME', 'ADDED', 'CHANGED', 'USED'],
+      admins.map((admin) => [admin.name, showTime(admin.createdAt), showTime(admin.changedAt), showTime(admin.usedAt)]),
+    );
+  });
+}
+
+function password(name: string, options: AdminOptions, io: CommandIo): Promise<void> {
+  return withServerData(options.data, async ({ store }) => {
+    const hash = await hashPassword(await passwordFrom(options, io), io.random);
+    await store.transaction((tx) => setPassword(tx, name, hash, io.clock.now()));
+    if (options.json === true) printJson(io.terminal, { changed: name });
+    else io.terminal.stdout.write(`changed the password of ${name}; sessions of before are over\n`);
+  });
+}
+
+function totp(name: string, options: AdminOptions, io: CommandIo): Promise<void> {
+  return withServerData(options.data, async (server) => {
+    const vault = await openVault(server, options, io);
+    const secret = await server.store.transaction((tx) => renewTotp(tx, vault, name, io.clock.now(), io.random));
+    await printSecret(`made a new secret for ${name}; the one before is over`, name, secret, server, options, io);
+  });
+}
+
+function remove(name: string, options: AdminOptions, io: CommandIo): Promise<void> {
+  return withServerData(options.data, async ({ store }) => {
+    await store.transaction((tx) => removeAdmin(tx, name, io.clock.now()));
+    if (options.json === true) printJson(io.terminal, { removed: name });
+    else io.terminal.stdout.write(`removed administrator ${name}; sessions of before are over\n`);
+  });
+}
+
+/** The secret as text, as an address that authenticator apps read, and on a terminal as a picture of that address. */
+async function printSecret(
+  headline: string,
+  name: string,
+  secret: string,
+  { config }: ServerData,
+  options: AdminOptions,
+  io: CommandIo,
+): Promise<void> {
+  const label = encodeURIComponent(`Latchkey:${name}@${config.hosts[0] ?? config.listen.host}`);
+  const uri = `otpauth://totp/${label}?secret=${secret}&issuer=Latchkey&algorithm=SHA1&digits=6&period=30`;
+  const url = `${config.url}/admin`;
+  if (options.json === true) return printJson(io.terminal, { name, totpSecret: secret, totpUri: uri, url });
+  const { default: qrcode } = await import('qrcode');
+  const picture = await qrcode.toString(uri, { type: 'utf8', errorCorrectionLevel: 'L' });
+  io.terminal.stdout.write(`${headline}\n\n${picture}\nsecret  ${secret}\nuri     ${uri}\npages   ${url}\n`);
+}
+
+async function openVault({ directory }: ServerData, options: AdminOptions, io: CommandIo): Promise<Vault> {
+  return unsealVault(directory, await unsealMethodFor(await sealMethodOf(directory), options, io), io.random);
+}
+
+async function passwordFrom({ passwordFile }: AdminOptions, io: CommandIo): Promise<string> {
+  const given = passwordFile === undefined ? await askTwice(io) : passwordIn(passwordFile);
+  assertPassword(given);
+  return given;
+}
+
+function passwordIn(path: string): string {
+  const text = readSecretFile(path, { max: 4096 })
+    .toString('utf8')
+    .replace(/\r?\n$/, '');
+  if (!/[\r\n]/.test(text)) return text;
+  throw new LatchkeyError('invalid_request', '"--password-file" must hold one line', {
+    exit: 2,
+    field: '--password-file',
+  });
+}
+
+async function askTwice(io: CommandIo): Promise<string> {
+  const hint = 'use --password-file FILE';
+  const first = await askSecret(io.terminal, 'new password', hint);
+  if (first === (await askSecret(io.terminal, 'again', hint))) return first;
+  throw new LatchkeyError('password_differs', 'the two passwords differ', { exit: 2 });
+}
+
+function nameFrom(text: string): string {
+  try {
+    return parseInput(adminName, text);
+  } catch (cause) {
+    const words = 'must be 1 to 63 of a-z 0-9 . _ - and start with a letter or digit';
+    throw new LatchkeyError('invalid_request', `"NAME" ${words}`, { exit: 2, field: 'NAME', cause });
+  }
+}
