@@ -10,6 +10,7 @@ import { addDoctorCommand } from './commands/doctor.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addKeyCommands } from './commands/key.ts';
 import { addKillCommands } from './commands/kill.ts';
+import { addServiceCommands } from './commands/service.ts';
 import { addStartCommand } from './commands/start.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addVaultCommands } from './commands/vault.ts';
@@ -35,6 +36,7 @@ process.exitCode = await runProgram(
     program.description('keeps the keys of Nextcloud servers and releases them through gates');
     addInitCommand(program, io);
     addStartCommand(program, io);
+    addServiceCommands(program, io);
     addStatusCommand(program, io);
     addClientCommands(program, io);
     addKeyCommands(program, io);

@@ -1,0 +1,88 @@
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import { printJson } from '../../platform/command-line.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { type ServiceFacts, type ServicePlatform, servicePlatforms, serviceText } from '../service.ts';
+import type { CommandIo } from './command-io.ts';
+import { dataCommand } from './command-io.ts';
+import { type UnsealOptions, unsealMethodFrom, withUnsealOptions } from './unseal-options.ts';
+
+interface ServiceOptions extends UnsealOptions {
+  readonly data: string;
+  readonly platform?: ServicePlatform;
+  readonly user: string;
+  readonly credentialFile?: string;
+  readonly json?: boolean;
+}
+
+const root = resolve(import.meta.dirname, '../..');
+
+/** What to do with the text, per platform. */
+const install: Readonly<Record<ServicePlatform, string>> = {
+  linux:
+    'as root: write it to /etc/systemd/system/latchkey-keyserver.service, then systemctl daemon-reload, systemctl enable --now latchkey-keyserver',
+  macos:
+    'as root: write it to /Library/LaunchDaemons/latchkey.keyserver.plist, then launchctl bootstrap system /Library/LaunchDaemons/latchkey.keyserver.plist',
+  windows:
+    'write it beside a copy of WinSW as latchkey-keyserver.xml, then latchkey-keyserver.exe install and start; this was not tried on Windows',
+};
+
+/** `service print`: a service file for this machine, or another; nothing is installed. */
+export function addServiceCommands(program: Command, io: CommandIo): void {
+  const service = program.command('service').description('start at boot');
+  withUnsealOptions(dataCommand(service, 'print', 'print the service file of a platform; nothing is installed'))
+    .addOption(new Option('--platform <platform>', 'for which system; this one unless told').choices(servicePlatforms))
+    .option('--user <account>', 'the account it runs as, which owns the data directory', 'latchkey')
+    .option('--credential-file <file>', 'where systemd finds the credential', '/etc/latchkey/NAME.cred')
+    .action((options: ServiceOptions) => print(options, io));
+}
+
+async function print(options: ServiceOptions, io: CommandIo): Promise<void> {
+  const platform = options.platform ?? ownPlatform();
+  if (!/^[A-Za-z_][A-Za-z0-9_.\\-]{0,63}$/.test(options.user)) {
+    throw new LatchkeyError('invalid_request', '"--user" must be the name of an account', { exit: 2, field: '--user' });
+  }
+  await unsealMethodFrom(options, io); // refuses two ways
+  const facts: ServiceFacts = {
+    node: process.execPath,
+    root,
+    data: resolve(options.data),
+    user: options.user,
+    unseal: unsealWords(options),
+    credential: credentialOf(options),
+  };
+  if (facts.credential !== null && platform !== 'linux') {
+    throw new LatchkeyError('usage', 'credentials are systemd’s: use --keyfile or --keychain', { exit: 2 });
+  }
+  const text = serviceText(platform, facts);
+  if (options.json === true) printJson(io.terminal, { platform, text });
+  else io.terminal.stdout.write(text);
+  const say = (words: string): void => void io.terminal.stderr.write(`keyserver: hint: ${words}\n`);
+  say(install[platform]);
+  if (facts.credential !== null) {
+    const { name, file } = facts.credential;
+    say(`the credential: head -c 32 /dev/urandom | systemd-creds encrypt --name=${name} - ${file}`);
+  }
+}
+
+function unsealWords(options: UnsealOptions): readonly string[] {
+  const { keyfile, passphraseFile, credential, keychain } = options;
+  if (keyfile !== undefined) return ['--keyfile', resolve(keyfile)];
+  if (passphraseFile !== undefined) return ['--passphrase-file', resolve(passphraseFile)];
+  if (credential !== undefined) return ['--credential', credential];
+  if (keychain !== undefined) return ['--keychain', keychain];
+  throw new LatchkeyError('usage', 'a service has nobody to ask for a passphrase or shares', {
+    exit: 2,
+    hint: 'give --credential NAME, --keyfile FILE, --keychain NAME or --passphrase-file FILE, or start it by hand',
+  });
+}
+
+function credentialOf({ credential, credentialFile }: ServiceOptions): ServiceFacts['credential'] {
+  if (credential === undefined) return null;
+  return { name: credential, file: resolve((credentialFile ?? '').replace('NAME', credential)) };
+}
+
+function ownPlatform(): ServicePlatform {
+  if (process.platform === 'darwin') return 'macos';
+  return process.platform === 'win32' ? 'windows' : 'linux';
+}

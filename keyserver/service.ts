@@ -1,0 +1,202 @@
+import { LatchkeyError } from '../platform/errors.ts';
+
+export const servicePlatforms = ['linux', 'macos', 'windows'] as const;
+export type ServicePlatform = (typeof servicePlatforms)[number];
+
+/** What a service has to know. Paths are absolute, in the platform's own spelling. */
+export interface ServiceFacts {
+  /** The Node that runs it. */
+  readonly node: string;
+  /** The clone. */
+  readonly root: string;
+  readonly data: string;
+  /** The account it runs as. */
+  readonly user: string;
+  /** How it opens the vault with nobody there, as on the command line: `['--keyfile', '/media/key']`. */
+  readonly unseal: readonly string[];
+  /** The encrypted credential that systemd loads, with its name; Linux only. */
+  readonly credential: { readonly name: string; readonly file: string } | null;
+}
+
+/** As the launcher starts a server: small heaps, kept small. */
+const nodeOptions = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2', '--max-old-space-size=64'];
+
+/** The text of the platform's service file. */
+export function serviceText(platform: ServicePlatform, facts: ServiceFacts): string {
+  for (const text of [facts.node, facts.root, facts.data, facts.user, ...facts.unseal, facts.credential?.file ?? '']) {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    if (/[\u0000-\u001f\u007f]/.test(text)) {
+      throw new LatchkeyError('invalid_request', 'a service file cannot hold a path with control characters', {
+        exit: 2,
+      });
+    }
+  }
+  if (platform === 'linux') return systemdUnit(facts);
+  return platform === 'macos' ? launchdPlist(facts) : winswService(facts);
+}
+
+function argumentsOf({ root, data, unseal }: ServiceFacts, separator: '/' | '\\'): readonly string[] {
+  const main = [root, 'keyserver', 'main.ts'].join(separator);
+  return [...nodeOptions, main, 'start', '--data', data, ...unseal];
+}
+
+/** systemd.exec(5). Directives that a program with a just-in-time compiler cannot live with are named and left out. */
+function systemdUnit(facts: ServiceFacts): string {
+  if (/["'\\]/.test(facts.node)) {
+    throw new LatchkeyError('invalid_request', 'systemd takes no program whose path has quotes or a backslash', {
+      exit: 2,
+    });
+  }
+  const command = [quoted(facts.node), ...argumentsOf(facts, '/').map(commandWord)].join(' ');
+  const inHome = [facts.node, facts.root, facts.data, ...facts.unseal].some((path) =>
+    /^\/(home|root|run\/user)\//.test(path),
+  );
+  const credential = facts.credential;
+  return `[Unit]
+Description=Latchkey key server
+After=network.target
+# no interface is named: the server waits for its WireGuard address by itself, and for its return
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+ExecStart=${command}
+WorkingDirectory=${specifiersEscaped(facts.root)}
+User=${facts.user}
+UMask=0077
+Environment=MALLOC_ARENA_MAX=1 ${quoted(`NODE_COMPILE_CACHE=${facts.root}/node_modules/.cache/latchkey`)}
+${credential === null ? '' : `LoadCredentialEncrypted=${credential.name}:${specifiersEscaped(credential.file)}\n`}Restart=on-failure
+RestartSec=5
+# used wrongly, or refused because it would be unsafe: trying again changes nothing
+RestartPreventExitStatus=2 3
+TimeoutStopSec=20
+
+# what it may write
+ProtectSystem=strict
+ReadWritePaths=${quoted(facts.data)}
+ProtectHome=${inHome ? 'read-only' : 'yes'}
+PrivateTmp=yes
+# keys stay in memory: no core dump, no swap
+LimitCORE=0
+MemorySwapMax=0
+
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+PrivateDevices=yes
+PrivateMounts=yes
+DevicePolicy=closed
+PrivateUsers=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+ProcSubset=pid
+KeyringMode=private
+LockPersonality=yes
+RemoveIPC=yes
+# netlink tells which interface carries the address
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+# not MemoryDenyWriteExecute: Node writes machine code as it runs
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** systemd.syntax(7): C escapes within double quotes; a percent sign begins a specifier. */
+function quoted(text: string): string {
+  return `"${specifiersEscaped(text.replace(/[\\"]/g, '\\$&'))}"`;
+}
+
+function specifiersEscaped(text: string): string {
+  return text.replaceAll('%', '%%');
+}
+
+/** systemd.service(5): in a command line's arguments a dollar sign begins a variable. */
+function commandWord(text: string): string {
+  return quoted(text).replaceAll('$', '$$$$');
+}
+
+/** launchd.plist(5). */
+function launchdPlist(facts: ServiceFacts): string {
+  const words = [facts.node, ...argumentsOf(facts, '/')].map((word) => `    <string>${xml(word)}</string>`).join('\n');
+  return `<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0">
+<dict>
+  <key>Label</key>
+  <string>latchkey.keyserver</string>
+  <key>ProgramArguments</key>
+  <array>
+${words}
+  </array>
+  <key>WorkingDirectory</key>
+  <string>${xml(facts.root)}</string>
+  <key>UserName</key>
+  <string>${xml(facts.user)}</string>
+  <key>Umask</key>
+  <integer>63</integer>
+  <key>RunAtLoad</key>
+  <true/>
+  <key>KeepAlive</key>
+  <true/>
+  <key>ThrottleInterval</key>
+  <integer>10</integer>
+  <key>ExitTimeOut</key>
+  <integer>20</integer>
+  <key>HardResourceLimits</key>
+  <dict>
+    <key>Core</key>
+    <integer>0</integer>
+  </dict>
+  <key>StandardErrorPath</key>
+  <string>${xml(facts.data)}/keyserver.log</string>
+</dict>
+</plist>
+`;
+}
+
+/** WinSW's service file (github.com/winsw/winsw). */
+function winswService(facts: ServiceFacts): string {
+  const command = argumentsOf(facts, '\\').map(windowsWord).join(' ');
+  return `<service>
+  <!-- not tried on Windows by its makers: there the server takes a loopback address only, and file modes tell it nothing -->
+  <id>latchkey-keyserver</id>
+  <name>Latchkey key server</name>
+  <description>Keeps the keys of Nextcloud servers and releases them through gates</description>
+  <executable>${xml(facts.node)}</executable>
+  <arguments>${xml(command)}</arguments>
+  <workingdirectory>${xml(facts.root)}</workingdirectory>
+  <serviceaccount>
+    <username>${xml(facts.user)}</username>
+  </serviceaccount>
+  <startmode>Automatic</startmode>
+  <onfailure action="restart" delay="10 sec"/>
+  <stoptimeout>20 sec</stoptimeout>
+  <log mode="roll"/>
+</service>
+`;
+}
+
+function xml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+}
+
+/** As CommandLineToArgvW takes it apart: backslashes count only before a quote. WinSW expands %NAME% and cannot be told not to. */
+function windowsWord(text: string): string {
+  if (text.includes('%')) {
+    throw new LatchkeyError('invalid_request', 'a Windows service cannot hold a path with a percent sign', { exit: 2 });
+  }
+  return `"${text.replace(/(\\*)"/g, '$1$1\\"').replace(/(\\+)$/, '$1$1')}"`;
+}
