@@ -1,6 +1,7 @@
 import { isLatchkeyError } from '../platform/errors.ts';
 import type { AppRequest, AppResponse } from '../platform/http-app.ts';
 import { type Caller, readCaller } from './caller.ts';
+import { shownOn } from './certificate-shown.ts';
 import type { Custody } from './custody.ts';
 import type { CallKind } from './gate.ts';
 import { refusalError } from './refusal.ts';
@@ -19,7 +20,8 @@ export function answering(
     const now = custody.clock.now();
     let code = 'ok';
     try {
-      const caller = readCaller(request.headers, request.source, now);
+      const certificate = await shownOn(request.socket, custody.authorities);
+      const caller = readCaller(request.headers, request.source, now, certificate);
       return await handler(request, caller, custody, now);
     } catch (error) {
       code = isLatchkeyError(error) ? error.code : 'internal_error';

@@ -1,6 +1,7 @@
 import { sha256 } from '../platform/encoding.ts';
 import { LatchkeyError } from '../platform/errors.ts';
 import { parseInput } from '../platform/schema.ts';
+import type { ShownCertificate } from './certificate-shown.ts';
 import { clientId } from './client.ts';
 import { refusalError } from './refusal.ts';
 import { tokenText, totpText } from './wire.ts';
@@ -11,6 +12,8 @@ export interface Caller {
   readonly tokenHash: Buffer;
   readonly totp: string | null;
   readonly source: string;
+  /** What its connection showed. */
+  readonly certificate: ShownCertificate | null;
 }
 
 /** One header's value: node gives several values of a name as one, joined, which no schema here lets pass. */
@@ -20,7 +23,12 @@ export type HeaderValue = string | readonly string[] | undefined;
  * Reads the credentials. A header that is there and cannot be one is a 400 that names it; one that is missing is the
  * same 401 as a wrong one.
  */
-export function readCaller(headers: Readonly<Record<string, HeaderValue>>, source: string, now: number): Caller {
+export function readCaller(
+  headers: Readonly<Record<string, HeaderValue>>,
+  source: string,
+  now: number,
+  certificate: ShownCertificate | null = null,
+): Caller {
   const client = headers['x-client'];
   const token = headers['x-auth-token'];
   const totp = headers['x-totp'];
@@ -30,6 +38,7 @@ export function readCaller(headers: Readonly<Record<string, HeaderValue>>, sourc
     tokenHash: sha256(header('X-Auth-Token', tokenText, token)),
     totp: totp === undefined ? null : header('X-TOTP', totpText, totp),
     source,
+    certificate,
   };
 }
 

@@ -10,6 +10,9 @@ const day = 86_400_000;
 const authorityDays = 3650;
 const serverDays = 397;
 const clientDays = 30;
+const adminDays = 397;
+/** A revocation list is written anew long before; the rest is for a server that is down meanwhile. */
+const listDays = 7;
 /** Certificates count from a little before now, so that a client whose clock is behind accepts them. */
 const backdate = 3_600_000;
 const ecdsa = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
@@ -82,6 +85,65 @@ export async function signClientRequest(
   return issuedFrom(pem);
 }
 
+/** A certificate for a person's browser, with a new ECDSA P-256 key. The unit in its name keeps it apart from clients'. */
+export async function issueAdminIdentity(
+  authority: Identity,
+  name: string,
+  now: number,
+  random: RandomBytes,
+): Promise<Identity> {
+  const keys = await newKeys();
+  const certificate = await issue(authority, {
+    subject: [{ CN: [name] }, { OU: ['admin'] }],
+    publicKey: keys.publicKey,
+    serialNumber: serialFrom(random),
+    ...validity(authority, now, adminDays),
+    usage: x509.ExtendedKeyUsage.clientAuth,
+    more: [],
+  });
+  return { certificate, privateKey: await pkcs8(keys.privateKey) };
+}
+
+/** One line of a revocation list. */
+export interface Revocation {
+  /** Hex. */
+  readonly serial: string;
+  readonly at: number;
+  /** RFC 5280, section 5.3.1: another certificate took its place, or it must not be trusted. */
+  readonly reason: 'superseded' | 'unspecified';
+}
+
+/** The authority's list of revoked certificates (RFC 5280, section 5), good for a week. */
+export async function signRevocationList(
+  authority: Identity,
+  revocations: readonly Revocation[],
+  now: number,
+): Promise<{ pem: string; der: Buffer }> {
+  const issuer = new x509.X509Certificate(authority.certificate);
+  const list = await x509.X509CrlGenerator.create({
+    issuer: issuer.subjectName,
+    thisUpdate: new Date(now - (now % 1000)),
+    nextUpdate: new Date(now - (now % 1000) + listDays * day),
+    signingAlgorithm: ecdsa,
+    signingKey: await signingKeyOf(authority),
+    entries: revocations.map(({ serial, at, reason }) => ({
+      serialNumber: serial.toLowerCase(),
+      revocationDate: new Date(at),
+      reason: x509.X509CrlReason[reason],
+    })),
+    extensions: [await x509.AuthorityKeyIdentifierExtension.create(issuer), listNumber(now)],
+  });
+  return { pem: `${list.toString('pem')}\n`, der: Buffer.from(list.rawData) };
+}
+
+/** RFC 5280, section 5.2.3: a number that grows with each list; the time does. */
+function listNumber(now: number): x509.Extension {
+  const digits = Math.floor(now / 1000).toString(16);
+  const bytes = Buffer.from(`00${digits.length % 2 === 0 ? '' : '0'}${digits}`, 'hex');
+  const value = (bytes[1] ?? 0) < 0x80 ? bytes.subarray(1) : bytes; // DER: no needless leading zero
+  return new x509.Extension('2.5.29.20', false, Buffer.concat([Buffer.from([0x02, value.length]), value]));
+}
+
 interface Order {
   readonly subject: x509.JsonName;
   readonly publicKey: webcrypto.CryptoKey | x509.PublicKey;
@@ -94,12 +156,11 @@ interface Order {
 
 async function issue(authority: Identity, order: Order): Promise<string> {
   const issuer = new x509.X509Certificate(authority.certificate);
-  const signingKey = await webcrypto.subtle.importKey('pkcs8', authority.privateKey, ecdsa, false, ['sign']);
   const { usage, more, ...rest } = order;
   const certificate = await x509.X509CertificateGenerator.create({
     ...rest,
     issuer: issuer.subjectName,
-    signingKey: signingKey,
+    signingKey: await signingKeyOf(authority),
     signingAlgorithm: ecdsa,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
@@ -157,6 +218,10 @@ function serialFrom(random: RandomBytes): string {
   const bytes = random(16);
   bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40;
   return bytes.toString('hex');
+}
+
+function signingKeyOf(authority: Identity): Promise<webcrypto.CryptoKey> {
+  return webcrypto.subtle.importKey('pkcs8', authority.privateKey, ecdsa, false, ['sign']);
 }
 
 async function newKeys(): Promise<webcrypto.CryptoKeyPair> {

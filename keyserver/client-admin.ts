@@ -4,7 +4,8 @@ import type { RandomBytes } from '../platform/clock.ts';
 import { LatchkeyError } from '../platform/errors.ts';
 import { raiseAlert } from './alerts/raise.ts';
 import { withdrawApprovals } from './approvals.ts';
-import { clientDefaults, newClientId } from './client.ts';
+import { revokeCertificatesOf } from './certificate-records.ts';
+import { type Client, clientDefaults, newClientId } from './client.ts';
 import { createEnrolmentCode, withdrawCodes } from './enrolment.ts';
 import { createGrant, withdrawGrants } from './grant.ts';
 import { type OverrideChange, withOverrides } from './policy.ts';
@@ -39,6 +40,7 @@ export interface PolicyChange {
   readonly networks?: readonly string[];
   readonly basic?: boolean;
   readonly gates?: OverrideChange;
+  readonly certificate?: Client['certificate']['policy'];
 }
 
 /** A client by its name or its id; throws `client_unknown`. */
@@ -128,15 +130,10 @@ export async function resetClient(
   }
   await tx
     .updateTable('client')
-    .set({ state: 'new', token_hash: null, totp_sealed: null, enrolled_at: null })
+    .set({ state: 'new', token_hash: null, totp_sealed: null, enrolled_at: null, certificate_since: null })
     .where('id', '=', client.id)
     .execute();
-  await tx
-    .updateTable('certificate')
-    .set({ revoked_at: now })
-    .where('client_id', '=', client.id)
-    .where('revoked_at', 'is', null)
-    .execute();
+  await revokeCertificatesOf(tx, client.id, 'client reset', now);
   await withdrawGrants(tx, client.id);
   await withdrawApprovals(tx, client.id);
   const invitation = await invite(tx, client.id, escrow, now, random);
@@ -149,12 +146,7 @@ export async function resetClient(
 export async function revokeClient(tx: Kysely<Database>, client: Selectable<ClientTable>, now: number): Promise<void> {
   if (client.state === 'revoked') return;
   await tx.updateTable('client').set({ state: 'revoked' }).where('id', '=', client.id).execute();
-  await tx
-    .updateTable('certificate')
-    .set({ revoked_at: now })
-    .where('client_id', '=', client.id)
-    .where('revoked_at', 'is', null)
-    .execute();
+  await revokeCertificatesOf(tx, client.id, 'client revoked', now);
   await withdrawCodes(tx, client.id, now);
   await withdrawGrants(tx, client.id);
   await withdrawApprovals(tx, client.id);
@@ -178,6 +170,7 @@ export async function changePolicy(
     ...(change.networks !== undefined && { networks: JSON.stringify(change.networks) }),
     ...(change.basic !== undefined && { basic: change.basic ? 1 : 0 }),
     ...(change.gates !== undefined && { gate_policy: withOverrides(client.gate_policy, change.gates) }),
+    ...(change.certificate !== undefined && { certificate_policy: change.certificate }),
   };
   if (Object.keys(row).length === 0) return;
   await tx.updateTable('client').set(row).where('id', '=', client.id).execute();

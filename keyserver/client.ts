@@ -29,6 +29,8 @@ export interface Client {
   readonly forkPolicy: 'lock+purge' | 'lock' | 'alert';
   readonly gates: GatePolicy;
   readonly killed: boolean;
+  /** Whether it must show a certificate: `auto` from the time it was issued one, milliseconds since 1970. */
+  readonly certificate: { readonly policy: 'auto' | 'required' | 'off'; readonly since: number | null };
 }
 
 export interface RatePolicy {
@@ -68,6 +70,7 @@ export function clientFromRow(row: Selectable<ClientTable>): Client {
     forkPolicy: row.fork_policy,
     gates: gatePolicyOf(row.gate_policy),
     killed: row.killed_at !== null,
+    certificate: { policy: row.certificate_policy, since: row.certificate_since },
   };
 }
 

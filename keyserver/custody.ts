@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Clock, RandomBytes } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { Store } from '../platform/store.ts';
+import type { Authorities } from './certificate-authorities.ts';
 import type { CodeBook } from './code-book.ts';
 import type { DenialLog } from './denials.ts';
 import type { Metrics } from './metrics.ts';
@@ -27,6 +28,7 @@ export interface Custody {
   readonly codeBook: CodeBook;
   readonly denials: DenialLog;
   readonly metrics: Metrics;
+  readonly authorities: Authorities;
   /** When the server itself was away. */
   readonly ownTime: OwnTime;
   /** Whether the file KILL lies in the data directory, asked anew for requests that come later. */

@@ -6,6 +6,8 @@ import { LatchkeyError } from '../platform/errors.ts';
 export const databaseFile = (directory: string): string => join(directory, 'keyserver.db');
 export const authorityFile = (directory: string): string => join(directory, 'ca.pem');
 export const auditKeyFile = (directory: string): string => join(directory, 'audit.pub');
+/** What other programs may read: certificates that no longer hold (RFC 5280), signed. */
+export const revocationListFile = (directory: string, form: 'pem' | 'der'): string => join(directory, `crl.${form}`);
 export const killFile = (directory: string): string => join(directory, 'KILL');
 
 /** Throws `data_exists` (exit 3) unless there is nothing at `path`, or an empty private directory: `init` never touches a server. */
@@ -55,7 +57,7 @@ export function directoryFault(directory: string): string | null {
 
 /** Files in the directory that others may read, by name; public ones do not count. */
 export function openFiles(directory: string): string[] {
-  const open = ['ca.pem', 'audit.pub'];
+  const open = ['ca.pem', 'audit.pub', 'crl.pem', 'crl.der'];
   return readdirSync(directory).filter((name) => {
     return !open.includes(name) && (statSync(join(directory, name)).mode & 0o077) !== 0;
   });

@@ -4,16 +4,16 @@ import { channelHealth } from '../platform/alert-report.ts';
 import { verifyAudit } from '../platform/audit-chain.ts';
 import { isLatchkeyError } from '../platform/errors.ts';
 import { placeOf } from '../wireguard/interface-address.ts';
+import { bundleOf, readAuthorities } from './certificate-authorities.ts';
+import { certificateOutlook, type Outlook } from './certificate-outlook.ts';
 import { directoryFault, isKillFilePresent, openFiles } from './data-directory.ts';
 import { isWritable } from './guarded-store.ts';
-import { isServerCertificateFor } from './identity.ts';
 import { killedSince } from './kill-switch.ts';
 import type { Database } from './schema.ts';
 import type { ServerData } from './server-data.ts';
-import { loadAuditKey, loadAuthority } from './server-secrets.ts';
+import { findServerCertificate, loadAuditKey, loadAuthority } from './server-secrets.ts';
 import type { Vault } from './vault.ts';
 
-const day = 86_400_000;
 const mebibyte = 1_048_576;
 /** Under this, disk space is a fault: a full disk stops every release. */
 const leastSpace = 64 * mebibyte;
@@ -67,7 +67,7 @@ async function vaultFinding(data: ServerData, vault: Vault | null): Promise<Find
   try {
     await data.store.read(async (tx) => {
       await loadAuditKey(tx, vault, data.auditKey);
-      await loadAuthority(tx, vault, data.ca);
+      for (const { serial } of await readAuthorities(tx)) await loadAuthority(tx, vault, serial);
       await openEveryKey(tx, vault);
     });
     return { check: 'vault', verdict: 'ok', found: 'opens, and every sealed key with it' };
@@ -87,32 +87,46 @@ async function openEveryKey(tx: Kysely<Database>, vault: Vault): Promise<void> {
   for (const row of rows) vault.open({ kind: 'key', client: row.client_id, id: row.key_id, version: 1 }, row.sealed);
 }
 
+const certificateNames = {
+  ca: 'certificate authority',
+  server: 'certificate',
+  client: 'client certificate',
+  admin: 'admin certificate',
+} as const;
+
 async function certificateFindings(data: ServerData, now: number): Promise<Finding[]> {
-  const rows = await data.store.read((tx) =>
-    tx.selectFrom('certificate').selectAll().where('purpose', 'in', ['ca', 'server']).orderBy('purpose').execute(),
-  );
-  return rows.map((row) => {
-    const days = Math.floor((row.not_after - now) / day);
-    const check = row.purpose === 'ca' ? 'certificate authority' : 'certificate';
-    const found = days < 0 ? `ended ${-days} days ago` : `${days} days left`;
-    if (row.purpose === 'server' && !isServerCertificateFor(row.pem, data.ca, data.config.hosts)) {
-      return {
-        check,
-        verdict: 'warn',
-        found: 'does not fit the hosts in config.json',
-        hint: 'the next start makes a new one',
-      };
+  const { outlook, server, authorities } = await data.store.read(async (tx) => ({
+    outlook: await certificateOutlook(tx, now),
+    server: await findServerCertificate(tx, data.config.hosts, now),
+    authorities: await readAuthorities(tx),
+  }));
+  const findings = outlook.map((one): Finding => {
+    const check = one.name === '' ? certificateNames[one.purpose] : `${certificateNames[one.purpose]} ${one.name}`;
+    if (one.purpose === 'server' && server === null && (one.daysLeft ?? 0) >= 30) {
+      const hint = 'a running server makes a new one within the hour';
+      return { check, verdict: 'warn', found: 'does not fit the hosts in config.json', hint };
     }
-    if (days < 0)
-      return {
-        check,
-        verdict: 'fault',
-        found,
-        hint: row.purpose === 'server' ? 'restart the server' : 'make a new server',
-      };
-    if (row.purpose === 'ca' && days < 180) return { check, verdict: 'warn', found, hint: 'plan a new key server' };
-    return { check, verdict: 'ok', found };
+    const found = one.daysLeft === null ? 'none that holds' : endText(one.daysLeft);
+    if (one.verdict === 'ok') return { check, verdict: 'ok', found };
+    const isFault = one.verdict === 'ended' && (one.purpose === 'ca' || one.purpose === 'server');
+    return { check, verdict: isFault ? 'fault' : 'warn', found, hint: certificateHint(one) };
   });
+  if (data.ca === bundleOf(authorities)) return findings;
+  const hint = 'a running server writes it anew within seconds';
+  return [...findings, { check: 'ca.pem', verdict: 'warn', found: 'is not what the database has', hint }];
+}
+
+function endText(days: number): string {
+  return days < 0 ? `ended ${-days} days ago` : `${days} days left`;
+}
+
+function certificateHint({ purpose, verdict, name }: Outlook): string {
+  if (purpose === 'ca') return 'replace it: keyserver cert rollover begin';
+  if (purpose === 'server') return 'a running server renews it by itself; by hand: keyserver cert renew-server';
+  if (purpose === 'admin') return `keyserver cert export-admin --name ${name}`;
+  return verdict === 'soon'
+    ? 'the client renews it by itself while it can reach this server: see its own status'
+    : `keyserver client reset ${name}, then enrol it again`;
 }
 
 /** The clock has no judge at hand but the log: a record from the future means it went back. */

@@ -1,7 +1,9 @@
+import { TLSSocket } from 'node:tls';
 import { isLatchkeyError, LatchkeyError } from '../platform/errors.ts';
 import type { AppRequest, AppResponse, Route } from '../platform/http-app.ts';
 import { parseInput } from '../platform/schema.ts';
 import { tellLockout } from './alerts/lockout.ts';
+import { signFor } from './certificate-renewal.ts';
 import { clientDefaults, type RatePolicy } from './client.ts';
 import type { Custody } from './custody.ts';
 import { enrol, enrolRequest } from './enrolment.ts';
@@ -9,7 +11,6 @@ import { recordDenial } from './hearing.ts';
 import { killedSince } from './kill-switch.ts';
 import { isWithin } from './network.ts';
 import { refusalError } from './refusal.ts';
-import { loadAuthority } from './server-secrets.ts';
 
 /** Holders of codes have no client id yet; per source they share one bucket and one lock-out under this name. */
 const stranger = 'enroll';
@@ -20,12 +21,12 @@ const strangerRate: RatePolicy = {
 };
 
 /** `POST /v1/enroll`. */
-export function enrolmentRoute(custody: Custody, ca: string): Route {
+export function enrolmentRoute(custody: Custody): Route {
   return {
     method: 'POST',
     path: '/v1/enroll',
     bodyLimit: 64 * 1024,
-    handler: (request) => limited(custody, request, () => answer(custody, ca, request)),
+    handler: (request) => limited(custody, request, () => answer(custody, request)),
   };
 }
 
@@ -55,24 +56,23 @@ async function limited(custody: Custody, request: AppRequest, work: () => Promis
   }
 }
 
-async function answer(custody: Custody, ca: string, request: AppRequest): Promise<AppResponse> {
+async function answer(custody: Custody, request: AppRequest): Promise<AppResponse> {
   const { store, clock, random } = custody;
   const vault = custody.vault();
   if (vault === null) throw refusalError({ verdict: 'deny', code: 'sealed' }, clock.now());
   const killed = custody.killFile() || (await store.read(killedSince)) !== null;
   if (killed) throw refusalError({ verdict: 'deny', code: 'killed' }, clock.now());
-  const body = await enrol(parseInput(enrolRequest, request.body), request.source, {
+  const { csr, ...rest } = parseInput(enrolRequest, request.body);
+  // over plain HTTP there is nothing to show a certificate to
+  const wanted = request.socket instanceof TLSSocket && csr !== undefined ? { ...rest, csr } : rest;
+  const body = await enrol(wanted, request.source, {
     store,
     vault,
     clock,
     random,
-    ca,
+    ca: custody.authorities.bundle,
     isAllowedSource: isWithin,
-    signRequest: async (csr, client, now) => {
-      const { signClientRequest } = await import('./certificates.ts'); // large, and only this needs it
-      const authority = await store.read((tx) => loadAuthority(tx, vault, ca));
-      return signClientRequest(authority, csr, client, now, random);
-    },
+    signRequest: (text, client, now) => signFor(custody, vault, text, client, now),
   });
   return { status: 201, body };
 }

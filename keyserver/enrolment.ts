@@ -6,6 +6,7 @@ import { encodeBase64Url, sha256 } from '../platform/encoding.ts';
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Store } from '../platform/store.ts';
 import { raiseAlert } from './alerts/raise.ts';
+import { recordClientCertificate } from './certificate-records.ts';
 import { totpItem } from './client.ts';
 import type { IssuedCertificate } from './identity.ts';
 import { linkText, newLink } from './link.ts';
@@ -50,12 +51,18 @@ export interface EnrolmentDeps {
   readonly vault: Vault;
   readonly clock: Clock;
   readonly random: RandomBytes;
-  /** The CA certificate, PEM. */
+  /** The certificates a client trusts, PEM. */
   readonly ca: string;
   /** Whether a source may speak for a client with these networks. */
   readonly isAllowedSource: (source: string, networks: readonly string[]) => boolean;
   /** Signs a request for a client, or throws `csr_refused`. */
-  readonly signRequest: (csr: string, clientId: string, now: number) => Promise<IssuedCertificate>;
+  readonly signRequest: (csr: string, clientId: string, now: number) => Promise<SignedRequest>;
+}
+
+/** A client's certificate, and the serial of the authority that signed it. */
+export interface SignedRequest {
+  readonly certificate: IssuedCertificate;
+  readonly issuer: string;
 }
 
 /** A new one-time code for a client; codes it had before end here. 43 characters of base64url, kept as a digest only. */
@@ -100,7 +107,8 @@ export async function enrol(request: EnrolRequest, source: string, deps: Enrolme
   const now = deps.clock.now();
   const client = await deps.store.read((tx) => findCodeHolder(tx, request.code, source, now, deps));
   if (client === null) throw codeRefused();
-  const certificate = request.csr === undefined ? null : await deps.signRequest(request.csr, client, now);
+  const signed = request.csr === undefined ? null : await deps.signRequest(request.csr, client, now);
+  const certificate = signed?.certificate ?? null;
   const token = deps.random(32);
   const totp = deps.random(totpSecretBytes);
   const link = newLink(now, deps.random);
@@ -123,7 +131,7 @@ export async function enrol(request: EnrolRequest, source: string, deps: Enrolme
       .executeTakeFirst();
     if (enrolled.numUpdatedRows !== 1n) throw codeRefused();
     await startChain(tx, client, link);
-    if (certificate !== null) await recordCertificate(tx, client, certificate);
+    if (signed !== null) await recordClientCertificate(tx, client, signed.certificate, signed.issuer, now);
     await appendAudit(tx, {
       time: now,
       event: 'client_enrolled',
@@ -171,21 +179,6 @@ async function findCodeHolder(
     .executeTakeFirst();
   if (row === undefined) return null;
   return deps.isAllowedSource(source, JSON.parse(row.networks) as string[]) ? row.id : null;
-}
-
-async function recordCertificate(tx: Kysely<Database>, client: string, issued: IssuedCertificate): Promise<void> {
-  await tx
-    .insertInto('certificate')
-    .values({
-      serial: issued.serial,
-      client_id: client,
-      purpose: 'client',
-      pem: issued.pem,
-      not_before: issued.notBefore,
-      not_after: issued.notAfter,
-      revoked_at: null,
-    })
-    .execute();
 }
 
 function codeRefused(): LatchkeyError {

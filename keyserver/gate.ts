@@ -1,4 +1,5 @@
 import type { Gap } from './absence.ts';
+import type { ShownCertificate } from './certificate-shown.ts';
 import type { Freshness, Standing } from './chain.ts';
 import type { Client } from './client.ts';
 import type { Answer } from './policy.ts';
@@ -6,8 +7,8 @@ import type { Pulse } from './pulse.ts';
 import type { RateView } from './rate.ts';
 import type { TotpCode } from './totp.ts';
 
-/** Which call is being judged: `key` is the basic profile's GET, `store` the PUT of a key. */
-export type CallKind = 'open' | 'release' | 'heartbeat' | 'key' | 'store';
+/** Which call is being judged: `key` is the basic profile's GET, `store` the PUT of a key, `certificate` a renewal. */
+export type CallKind = 'open' | 'release' | 'heartbeat' | 'key' | 'store' | 'certificate';
 
 /** What the caller brought, parsed. */
 export interface GateRequest {
@@ -18,6 +19,8 @@ export interface GateRequest {
   readonly tokenHash: Uint8Array;
   /** `null` when no code was sent. */
   readonly totp: string | null;
+  /** What the connection showed; that its sender holds the key to it is all that is known of it. */
+  readonly certificate: ShownCertificate | null;
   /** What it says of its machine; `null` for the calls that ask for no key. */
   readonly machine: ShownMachine | null;
   readonly now: number;
@@ -44,6 +47,8 @@ export interface GateState {
     /** The last step accepted by the basic profile. */
     readonly lastStep: number;
   };
+  /** What is on file under the serial of the certificate shown; `null` when none was or nothing is. */
+  readonly certificate: CertificateOnFile | null;
   readonly chain: {
     readonly standing: Standing;
     readonly fresh: Freshness;
@@ -60,6 +65,17 @@ export interface GateState {
   readonly approved: readonly string[];
 }
 
+/** A certificate as it was issued. */
+export interface CertificateOnFile {
+  readonly client: string | null;
+  readonly purpose: 'ca' | 'server' | 'client' | 'admin';
+  /** SHA-256 of the DER form. */
+  readonly digest: Uint8Array;
+  readonly revokedAt: number | null;
+  /** When a call that passed every gate first showed it. */
+  readonly usedAt: number | null;
+}
+
 /** The codes a gate refuses with; `refusal.ts` gives each its status and words. */
 export type RefusalCode =
   | 'sealed'
@@ -67,6 +83,7 @@ export type RefusalCode =
   | 'source_refused'
   | 'rate_limited'
   | 'unauthorized'
+  | 'certificate_expired'
   | 'basic_disabled'
   | 'stale_message'
   | 'locked'

@@ -7,12 +7,14 @@ import { tellLockout } from './alerts/lockout.ts';
 import { raiseAlert } from './alerts/raise.ts';
 import type { Caller } from './caller.ts';
 import { type CaseFile, readCase } from './case-file.ts';
+import { noteFirstUse } from './certificate-records.ts';
 import { freshness } from './chain.ts';
 import { type Client, clientDefaults, type RatePolicy, totpItem } from './client.ts';
 import type { Custody } from './custody.ts';
 import { type ForkingMessage, recordFork } from './fork.ts';
 import type { CallKind, GateRequest, GateState, ShownMachine, Verdict } from './gate.ts';
 import { tellOwner } from './gate-alerts.ts';
+import { expired } from './gates/certificate.ts';
 import { askPerson } from './held-request.ts';
 import { type Finding, type Judgement, judge } from './judgement.ts';
 import { surroundingsOf } from './known-machine.ts';
@@ -73,6 +75,7 @@ const rateKinds: Readonly<Record<CallKind, RateKind>> = {
   heartbeat: 'heartbeat',
   release: 'free',
   store: 'free',
+  certificate: 'exchange',
 };
 
 const strangerRate: RatePolicy = {
@@ -95,13 +98,14 @@ export async function hear<T>(custody: Custody, hearing: Hearing<T>, now: number
   custody.limiter.enter(client, source);
   try {
     const result = await custody.store.transaction(async (tx): Promise<Outcome<T>> => {
-      const file = await readCase(tx, client, hearing.shown);
+      const file = await readCase(tx, client, hearing.shown, caller.certificate?.serial ?? null);
       known = file.client;
       policy = known?.rate ?? strangerRate;
       const facts = { link: file.link, sessionHolds: false, proven: false, ...(await hearing.facts?.(tx, file)) };
       const state = stateOf(custody, hearing, file, facts, policy, now);
       const machine = hearing.machine ?? null;
-      const request = { kind, source, tokenHash: caller.tokenHash, totp: caller.totp, machine, now };
+      const { tokenHash, totp, certificate } = caller;
+      const request = { kind, source, tokenHash, totp, certificate, machine, now };
       const first = judge(request, state);
       if (hearing.known !== undefined && first.verdicts.totp === 'pass') await hearing.known(tx, file);
       const { refusal, verdicts, alerts, approval } =
@@ -118,7 +122,10 @@ export async function hear<T>(custody: Custody, hearing: Hearing<T>, now: number
     });
     outcome = rateOutcome(result.refusal);
     if (result.refusal !== null) await afterwards(custody, hearing, result.refusal, result.file, now);
-    else if (result.alerts.length > 0) await recordAlerts(custody, hearing, result.alerts, now);
+    else {
+      await afterFirstUse(custody, caller, result.file, now);
+      await recordAlerts(custody, hearing, result.alerts, now);
+    }
     return result;
   } finally {
     const first = custody.limiter.settle(client, source, policy, rateKinds[kind], outcome, now);
@@ -194,6 +201,7 @@ function stateOf<T>(
     client: file.client,
     rate: custody.limiter.look(client, source, policy, rateKinds[hearing.kind], now),
     totp: { codes: codesOf(custody, file, now), lastStep: file.pulse.totpStep },
+    certificate: file.certificate,
     chain: { fresh, standing: facts.link.standing, sessionHolds: facts.sessionHolds, proven: facts.proven },
     pulse: file.pulse,
     ownGaps: custody.ownTime.gaps(now),
@@ -216,6 +224,7 @@ function codesOf(custody: Custody, file: CaseFile, now: number): readonly TotpCo
 
 /** Gates from which on the caller is known to be who it says. */
 function isKnownCaller(refusal: Refusal): boolean {
+  if (refusal.reason === expired) return true;
   return refusal.code !== 'unauthorized' && !['seal', 'kill', 'source', 'rate'].includes(refusal.gate);
 }
 
@@ -227,11 +236,13 @@ async function afterRefusal<T>(
   refusal: Refusal,
   now: number,
 ): Promise<void> {
-  if (!isKnownCaller(refusal) || hearing.time === null || state.chain.fresh !== 'fresh') return;
+  if (!isKnownCaller(refusal) || refusal.gate === 'certificate') return;
+  if (hearing.time === null || state.chain.fresh !== 'fresh') return;
   await savePulse(tx, hearing.caller.client, { ...file.pulse, lastTime: hearing.time });
-  if (isFork(refusal, file) && hearing.fork !== undefined && hearing.kind !== 'key' && hearing.kind !== 'store') {
+  const { kind, fork } = hearing;
+  if (fork !== undefined && isFork(refusal, file) && (kind === 'open' || kind === 'release' || kind === 'heartbeat')) {
     const { source } = hearing.caller;
-    await recordFork(tx, file, { call: hearing.kind, source, time: hearing.time, ...hearing.fork }, now);
+    await recordFork(tx, file, { call: kind, source, time: hearing.time, ...fork }, now);
   }
 }
 
@@ -269,7 +280,28 @@ async function afterwards<T>(
     gate: refusal.gate,
     reason: refusal.reason ?? null,
     ...(refusal.gate === 'source' && file.client !== null && { alert: sourceAlert(hearing, file.client) }),
+    ...(refusal.gate === 'certificate' && { alert: certificateAlert(hearing.caller.source, refusal, file) }),
   });
+}
+
+/** Token and code were right, and the certificate was not: somebody has a part of the credentials. */
+function certificateAlert(source: string, { reason = 'refused' }: Refusal, { client }: CaseFile): Alert {
+  const who = client === null ? null : { id: client.id, name: client.name };
+  return { event: 'certificate_refused', client: who, source, reason };
+}
+
+/**
+ * The first call that passed with a renewed certificate ends the one before it. What was asked for has been done by
+ * then, so a failure here is logged, and the next call tries again.
+ */
+async function afterFirstUse(custody: Custody, { certificate }: Caller, file: CaseFile, now: number): Promise<void> {
+  if (certificate === null || file.certificate?.usedAt !== null || file.client?.certificate.policy === 'off') return;
+  try {
+    await custody.store.transaction((tx) => noteFirstUse(tx, certificate.serial, now));
+  } catch (cause) {
+    const { name, message } = cause as Error;
+    custody.log.error({ name, message }, 'first use of a certificate was not noted');
+  }
 }
 
 /** What gates found that let pass: the first of each sort is a record. */

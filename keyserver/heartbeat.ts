@@ -53,12 +53,14 @@ export const heartbeat: CallHandler = async (request, caller, custody, now) => {
     throw refusalError(refusal, now);
   }
   const { ttl, staleIfError } = clientDefaults;
+  const ca = custody.authorities.news(now);
   return {
     status: 200,
     body: {
       state: purge ? 'purge' : 'ok',
       policy: file.client?.policy ?? { ttl, staleIfError },
       head: await custody.store.read(auditHead),
+      ...(ca !== null && { ca }),
     },
   };
 };

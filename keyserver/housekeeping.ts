@@ -12,13 +12,9 @@ export interface Housekeeping {
 
 /**
  * What a running server does by itself: counted refusals go to the audit log each minute, the log is signed at the
- * start, each hour and at the end, the certificate is looked at each hour. A failure is logged and tried again; it stops nothing.
+ * start, each hour and at the end. A failure is logged and tried again; it stops nothing.
  */
-export function startHousekeeping(
-  custody: Custody,
-  auditKey: KeyObject,
-  renewCertificate: () => Promise<void>,
-): Housekeeping {
+export function startHousekeeping(custody: Custody, auditKey: KeyObject): Housekeeping {
   const attempt = async (what: string, work: () => Promise<unknown>): Promise<void> => {
     try {
       await work();
@@ -32,7 +28,6 @@ export function startHousekeeping(
   const timers = [
     setInterval(() => void attempt('refusals were not recorded', () => record(false)), minute),
     setInterval(() => void attempt('audit log was not signed', sign), hour),
-    setInterval(() => void attempt('certificate was not renewed', renewCertificate), hour),
   ];
   for (const timer of timers) timer.unref();
   const first = attempt('audit log was not signed', sign); // what commands wrote while no server ran

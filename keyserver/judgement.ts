@@ -1,5 +1,6 @@
 import type { Gate, GateRequest, GateState, Verdict } from './gate.ts';
 import { approval } from './gates/approval.ts';
+import { certificate } from './gates/certificate.ts';
 import { chain } from './gates/chain.ts';
 import { fingerprint } from './gates/fingerprint.ts';
 import { habit } from './gates/habit.ts';
@@ -20,6 +21,7 @@ export const gates: readonly Gate[] = [
   rate,
   token,
   totp,
+  certificate,
   chain,
   fingerprint,
   presence,

@@ -4,6 +4,8 @@ import type { Log } from '../platform/log.ts';
 import type { Store } from '../platform/store.ts';
 import { adminPages } from './admin/admin-area.ts';
 import { ServerAlerts } from './alerts/server-alerts.ts';
+import { Authorities } from './certificate-authorities.ts';
+import { CertificateKeeper } from './certificate-keeper.ts';
 import { CodeBook } from './code-book.ts';
 import type { Custody } from './custody.ts';
 import { databaseFile, isKillFilePresent, killFileLook } from './data-directory.ts';
@@ -30,6 +32,8 @@ import type { Vault } from './vault.ts';
 export interface KeyServer {
   /** The port it listens on. */
   readonly port: number;
+  /** Takes up at once what commands changed beside it about certificates; without it that takes some seconds. */
+  refresh(): Promise<void>;
   /** Ends the requests under way and signs the audit log; the store stays open. */
   stop(): Promise<void>;
 }
@@ -42,11 +46,12 @@ export interface KeyServerDeps {
 
 /** Serves an opened data directory with its unsealed vault, at the address in its config. */
 export async function startKeyServer(data: ServerData, vault: Vault, deps: KeyServerDeps): Promise<KeyServer> {
-  const { config, ca } = data;
+  const { config } = data;
   const auditKey = await data.store.read((tx) => loadAuditKey(tx, vault, data.auditKey));
   const ownTime = await data.store.read((tx) => loadOwnTime(tx, deps.clock.now()));
   const alerts = alertsFor(data, vault, deps);
-  const custody = custodyFor(data, vault, alerts.store, ownTime, deps);
+  const authorities = await Authorities.load(data.store, deps.clock);
+  const custody = custodyFor(data, vault, alerts.store, authorities, ownTime, deps);
   custody.metrics.watchAlerts(() => alerts.backlog());
   const health = healthFor(custody);
   const pages = adminPages(custody, config, health);
@@ -56,18 +61,26 @@ export async function startKeyServer(data: ServerData, vault: Vault, deps: KeySe
     log: deps.log,
     requestId: () => deps.random(8).toString('hex'),
   });
-  const identity = () => serverIdentity(data.store, vault, ca, config.hosts, deps.clock.now(), deps.random);
-  const listener = await listen(config.listen, config.transport === 'tls' ? await identity() : null, app);
-  const housekeeping = startHousekeeping(custody, auditKey, async () => {
-    if (config.transport === 'tls') listener.setIdentity(await identity());
+  const isTls = config.transport === 'tls';
+  const identity = isTls ? await serverIdentity(data.store, vault, config.hosts, deps.clock.now(), deps.random) : null;
+  const listener = await listen(config.listen, identity, authorities.bundle, app);
+  const housekeeping = startHousekeeping(custody, auditKey);
+  const keeper = new CertificateKeeper({
+    custody,
+    hosts: config.hosts,
+    directory: data.directory,
+    listener: isTls ? listener : null,
   });
+  keeper.start();
   await alerts.start();
   const watch = startOwnWatch(custody, () => isConnectedTo(config.probe));
   return {
     port: listener.port,
+    refresh: () => keeper.look(),
     stop: async () => {
       await listener.stop();
       await pages.stop();
+      await keeper.stop();
       await watch.stop();
       await housekeeping.stop();
       await alerts.stop();
@@ -92,6 +105,7 @@ function custodyFor(
   data: ServerData,
   vault: Vault,
   store: Store<Database>,
+  authorities: Authorities,
   ownTime: OwnTime,
   { clock, random, log }: KeyServerDeps,
 ): Custody {
@@ -107,6 +121,7 @@ function custodyFor(
     codeBook: new CodeBook(random),
     denials: new DenialLog(),
     metrics: new Metrics(() => sessions.size),
+    authorities,
     ownTime,
     killFile: killFileLook(data.directory),
     redeemGrant,
@@ -119,7 +134,7 @@ function healthFor(custody: Custody): Health {
 }
 
 /** Every route of the server but those of its pages. */
-function routesFor(custody: Custody, health: Health, { config, ca }: ServerData): readonly Route[] {
+function routesFor(custody: Custody, health: Health, { config }: ServerData): readonly Route[] {
   return [
     {
       method: 'GET',
@@ -131,7 +146,7 @@ function routesFor(custody: Custody, health: Health, { config, ca }: ServerData)
       },
     },
     metricsRoute(custody.metrics, config.metrics),
-    enrolmentRoute(custody, ca),
+    enrolmentRoute(custody),
     ...protocolRoutes(custody),
   ];
 }

@@ -25,8 +25,8 @@ const limits = {
 
 export interface Listener {
   readonly port: number;
-  /** Serves new connections with another certificate. */
-  setIdentity(identity: Identity): void;
+  /** Serves new connections with another certificate, and tells them other authorities. */
+  setIdentity(identity: Identity, authorities: string): void;
   /** Takes nothing new, lets requests under way end for 5 s, then closes what is left. */
   stop(): Promise<void>;
 }
@@ -34,10 +34,14 @@ export interface Listener {
 /**
  * Listens with TLS 1.3 (no older version, whatever the client offers), or without TLS when `identity` is `null`: the
  * caller has then made sure that the address is loopback or inside a tunnel.
+ *
+ * Every peer is asked for a certificate of `authorities` (PEM) and none is turned away: whether it has to show one, and
+ * whether the one it shows holds, is decided where the call is known, so that a refusal is an answer.
  */
 export async function listen(
   address: ListenAddress,
   identity: Identity | null,
+  authorities: string,
   handler: RequestListener,
 ): Promise<Listener> {
   const http = {
@@ -50,7 +54,8 @@ export async function listen(
     requireHostHeader: true,
     noDelay: true,
   };
-  const https = identity === null ? null : createHttpsServer({ ...http, ...tlsOptions(identity) }, handler);
+  const https =
+    identity === null ? null : createHttpsServer({ ...http, ...tlsOptions(identity, authorities) }, handler);
   const server: Server = https ?? createHttpServer(http, handler);
   server.maxHeadersCount = limits.headerCount;
   server.maxConnections = limits.connections;
@@ -60,13 +65,16 @@ export async function listen(
   await opened(server, address);
   return {
     port: (server.address() as AddressInfo).port,
-    setIdentity: (next) => https?.setSecureContext(tlsOptions(next)),
+    setIdentity: (next, trusted) => https?.setSecureContext(tlsOptions(next, trusted)),
     stop: () => stopped(server, sockets),
   };
 }
 
-function tlsOptions(identity: Identity) {
+function tlsOptions(identity: Identity, authorities: string) {
   return {
+    requestCert: true,
+    rejectUnauthorized: false,
+    ca: authorities,
     cert: identity.certificate,
     key: privateKeyPem(identity.privateKey),
     minVersion: 'TLSv1.3',

@@ -4,6 +4,7 @@ import { addAdminCommands } from './commands/admin.ts';
 import { addAlertCommands } from './commands/alert.ts';
 import { addAuditCommands } from './commands/audit.ts';
 import { addBackupCommands } from './commands/backup.ts';
+import { addCertCommands } from './commands/cert.ts';
 import { addClientCommands } from './commands/client.ts';
 import type { CommandIo } from './commands/command-io.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
@@ -39,6 +40,7 @@ process.exitCode = await runProgram(
     addServiceCommands(program, io);
     addStatusCommand(program, io);
     addClientCommands(program, io);
+    addCertCommands(program, io);
     addKeyCommands(program, io);
     addVaultCommands(program, io);
     addKillCommands(program, io);

@@ -8,6 +8,7 @@ export class Metrics {
   readonly #seconds: Histogram<'call'>;
   readonly #refusals: Counter<'gate' | 'code'>;
   readonly #forks: Counter;
+  readonly #certificateDays: Gauge<'purpose'>;
 
   constructor(sessions: () => number = () => 0) {
     const registers = [this.registry];
@@ -33,6 +34,12 @@ export class Metrics {
     this.#forks = new Counter({
       name: 'latchkey_forks_total',
       help: 'Copies of a client that were noticed.',
+      registers,
+    });
+    this.#certificateDays = new Gauge({
+      name: 'latchkey_certificate_days_left',
+      help: 'Days until the first certificate in use ends, by what it is for: ca, server, client, admin.',
+      labelNames: ['purpose'],
       registers,
     });
     new Gauge({
@@ -73,6 +80,12 @@ export class Metrics {
         this.set({ state: 'given_up' }, found.givenUp);
       },
     });
+  }
+
+  /** Of each purpose the fewest days left. */
+  certificateDays(days: ReadonlyMap<string, number>): void {
+    this.#certificateDays.reset();
+    for (const [purpose, left] of days) this.#certificateDays.set({ purpose }, left);
   }
 
   /** The Prometheus text. */

@@ -9,6 +9,7 @@ const answers: Readonly<Record<RefusalCode, { readonly status: number; readonly 
   source_refused: { status: 403, message: 'this client may not ask from this address' },
   rate_limited: { status: 429, message: 'too many requests' },
   unauthorized: { status: 401, message: 'the credentials were not accepted' },
+  certificate_expired: { status: 401, message: 'the certificate of this client has expired' },
   basic_disabled: { status: 403, message: 'the basic profile is not enabled for this client' },
   stale_message: { status: 409, message: 'the message came too late or the clocks differ; start again with open' },
   locked: { status: 423, message: 'this client is locked' },

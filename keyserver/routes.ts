@@ -1,6 +1,7 @@
 import type { Route } from '../platform/http-app.ts';
 import { answering } from './answer.ts';
 import { basicKey } from './basic-key.ts';
+import { renewCertificate } from './certificate-renewal.ts';
 import type { Custody } from './custody.ts';
 import { heartbeat } from './heartbeat.ts';
 import { open } from './open.ts';
@@ -18,5 +19,11 @@ export function protocolRoutes(custody: Custody): readonly Route[] {
     { method: 'POST', path: '/v1/open', bodyLimit, handler: answering('open', open, custody) },
     { method: 'POST', path: '/v1/release', bodyLimit, handler: answering('release', release, custody) },
     { method: 'POST', path: '/v1/heartbeat', bodyLimit, handler: answering('heartbeat', heartbeat, custody) },
+    {
+      method: 'POST',
+      path: '/v1/certificate',
+      bodyLimit,
+      handler: answering('certificate', renewCertificate, custody),
+    },
   ];
 }

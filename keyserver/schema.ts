@@ -4,6 +4,7 @@ import type { AuditTables } from '../platform/audit-chain.ts';
 import { tables } from './migrations/001-tables.ts';
 import { gateTables } from './migrations/002-gates.ts';
 import { alerts } from './migrations/003-alerts.ts';
+import { certificates } from './migrations/004-certificates.ts';
 import { adminTables } from './migrations/005-admin.ts';
 import { operations } from './migrations/006-operations.ts';
 
@@ -55,6 +56,10 @@ export interface ClientTable {
   ttl: number;
   stale_if_error: number;
   fork_policy: 'lock+purge' | 'lock' | 'alert';
+  /** Whether it must show a certificate; `auto`: when it was issued one. */
+  certificate_policy: Generated<'auto' | 'required' | 'off'>;
+  /** Since when it has certificates; `null` without. */
+  certificate_since: number | null;
   /** JSON of the preset and what differs from it; see policy.ts. */
   gate_policy: Generated<string>;
   /** The per-client kill switch: since when, or `null`. */
@@ -146,20 +151,36 @@ export interface GrantTable {
   first_used_at: number | null;
 }
 
+/** Every certificate ever issued; rows are kept as a trace. */
 export interface CertificateTable {
+  /** Upper-case hex. */
   serial: string;
-  /** `null` for the server's own. */
+  /** `null` but for clients' certificates. */
   client_id: string | null;
-  purpose: 'ca' | 'server' | 'client';
+  purpose: 'ca' | 'server' | 'client' | 'admin';
   pem: string;
   not_before: number;
   not_after: number;
+  /** Ended: a person revoked it, another one took its place, or its authority ended. */
   revoked_at: number | null;
+  /** Serial of the authority that signed it; an authority's own is its own. */
+  issuer: string;
+  /** SHA-256 of the certificate's DER form. */
+  digest: Uint8Array;
+  issued_at: number;
+  /** Clients: when a call that passed every gate first showed it. */
+  used_at: number | null;
+  /** Administrators: whose it is. */
+  name: string | null;
+  revoke_reason: 'replaced' | 'revoked' | 'authority ended' | 'client reset' | 'client revoked' | null;
 }
 
-/** The server's own secrets: CA key, TLS key, audit signing key; sealed as `{kind: name, client: '', id: name, version: 1}`. */
+/**
+ * The server's own secrets: TLS key, audit signing key, and each authority's key by its serial; sealed as
+ * `{kind, client: '', id: name, version: 1}`.
+ */
 export interface ServerSecretTable {
-  name: 'ca-key' | 'tls-key' | 'audit-key';
+  name: 'tls-key' | 'audit-key' | `ca-key:${string}`;
   sealed: Uint8Array;
   created_at: number;
 }
@@ -288,6 +309,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '001-tables': tables,
   '002-gates': gateTables,
   '003-alerts': alerts,
+  '004-certificates': certificates,
   '005-admin': adminTables,
   '006-operations': operations,
 };

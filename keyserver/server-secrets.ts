@@ -1,8 +1,11 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import type { Kysely } from 'kysely';
+import { appendAudit } from '../platform/audit-chain.ts';
 import type { RandomBytes } from '../platform/clock.ts';
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Store } from '../platform/store.ts';
+import { type Authority, readAuthorities } from './certificate-authorities.ts';
+import { liveCertificates, recordCertificate } from './certificate-records.ts';
 import { certificateEnd, type Identity, isServerCertificateFor, issuedFrom } from './identity.ts';
 import type { Database, ServerSecretTable } from './schema.ts';
 import type { ItemName, Vault } from './vault.ts';
@@ -52,53 +55,100 @@ export async function storeServerSecrets(
   secrets: ServerSecrets,
   now: number,
 ): Promise<void> {
-  await storeSecret(tx, vault, 'ca-key', secrets.authority.privateKey, now);
-  await storeCertificate(tx, 'ca', secrets.authority.certificate);
-  await storeServerIdentity(tx, vault, secrets.server, now);
+  const issuer = await storeAuthority(tx, vault, secrets.authority, now);
+  await storeServerIdentity(tx, vault, secrets.server, issuer, now);
   await storeSecret(tx, vault, 'audit-key', secrets.auditPrivateKey, now);
 }
 
-/** The CA with its private key, for signing. */
-export async function loadAuthority(tx: Kysely<Database>, vault: Vault, ca: string): Promise<Identity> {
-  return { certificate: ca, privateKey: await loadSecret(tx, vault, 'ca-key') };
+/** Notes a new authority, which signs from now on; answers its serial. */
+export async function storeAuthority(
+  tx: Kysely<Database>,
+  vault: Vault,
+  authority: Identity,
+  now: number,
+): Promise<string> {
+  const issued = issuedFrom(authority.certificate);
+  await storeSecret(tx, vault, `ca-key:${issued.serial}`, authority.privateKey, now);
+  await recordCertificate(tx, { purpose: 'ca' }, issued, issued.serial, now);
+  return issued.serial;
 }
 
-/** The newest server certificate, or `null` when none fits `hosts` or it ends within 30 days. */
+/** An authority that may sign. */
+export interface SigningAuthority extends Authority, Identity {}
+
+/** The authority that signs, or the one with this serial, with its private key. Throws `vault_damaged`. */
+export async function loadAuthority(tx: Kysely<Database>, vault: Vault, serial?: string): Promise<SigningAuthority> {
+  const live = await readAuthorities(tx);
+  const authority = serial === undefined ? live[0] : live.find((one) => one.serial === serial);
+  if (authority === undefined) throw new LatchkeyError('vault_damaged', 'the database holds no such authority');
+  return { ...authority, privateKey: await loadSecret(tx, vault, `ca-key:${authority.serial}`) };
+}
+
+/** Destroys the private key of an authority: it can never sign again. */
+export async function destroyAuthorityKey(tx: Kysely<Database>, serial: string): Promise<void> {
+  await tx.deleteFrom('server_secret').where('name', '=', `ca-key:${serial}`).execute();
+}
+
+/** The server's certificate with the serial of its authority. */
+export interface ServerCertificate {
+  readonly certificate: string;
+  readonly serial: string;
+  readonly issuer: string;
+}
+
+/** The server's certificate, or `null` when it does not fit `hosts`, its authority has ended, or it ends within 30 days. */
 export async function findServerCertificate(
   tx: Kysely<Database>,
-  ca: string,
   hosts: readonly string[],
   now: number,
-): Promise<string | null> {
-  const newest = await tx
-    .selectFrom('certificate')
-    .select('pem')
-    .where('purpose', '=', 'server')
-    .orderBy('not_after', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  if (newest === undefined || !isServerCertificateFor(newest.pem, ca, hosts)) return null;
-  return certificateEnd(newest.pem) - now > renewalDays * day ? newest.pem : null;
+): Promise<ServerCertificate | null> {
+  const newest = (await liveCertificates(tx, 'server'))[0];
+  const authority = (await readAuthorities(tx)).find((one) => one.serial === newest?.issuer);
+  if (newest === undefined || authority === undefined) return null;
+  if (!isServerCertificateFor(newest.pem, authority.certificate, hosts)) return null;
+  if (certificateEnd(newest.pem) - now <= renewalDays * day) return null;
+  return { certificate: newest.pem, serial: newest.serial, issuer: newest.issuer };
 }
 
 /** The certificate and key to serve with, made anew when the present one will not do. */
 export async function serverIdentity(
   store: Store<Database>,
   vault: Vault,
-  ca: string,
   hosts: readonly string[],
   now: number,
   random: RandomBytes,
 ): Promise<Identity> {
   const present = await store.read(async (tx) => {
-    const certificate = await findServerCertificate(tx, ca, hosts, now);
-    return certificate === null ? null : { certificate, privateKey: await loadSecret(tx, vault, 'tls-key') };
+    const found = await findServerCertificate(tx, hosts, now);
+    return found === null ? null : { ...found, privateKey: await loadSecret(tx, vault, 'tls-key') };
   });
-  if (present !== null) return present;
+  return present ?? renewServerIdentity(store, vault, hosts, now, random);
+}
+
+/**
+ * A new certificate and key for the server, by the authority of the present one as long as that holds: clients may not
+ * know a newer one yet. `issuer` names another authority.
+ */
+export async function renewServerIdentity(
+  store: Store<Database>,
+  vault: Vault,
+  hosts: readonly string[],
+  now: number,
+  random: RandomBytes,
+  issuer?: string,
+): Promise<Identity> {
   const { issueServerIdentity } = await certificates();
-  const authority = await store.read((tx) => loadAuthority(tx, vault, ca));
+  const authority = await store.read(async (tx) => {
+    const wanted = issuer ?? (await liveCertificates(tx, 'server'))[0]?.issuer;
+    const holds = (await readAuthorities(tx)).some((one) => one.serial === wanted);
+    return loadAuthority(tx, vault, holds ? wanted : issuer);
+  });
   const identity = await issueServerIdentity(authority, hosts, now, random);
-  await store.transaction((tx) => storeServerIdentity(tx, vault, identity, now));
+  await store.transaction(async (tx) => {
+    await storeServerIdentity(tx, vault, identity, authority.serial, now);
+    const detail = { certificate: issuedFrom(identity.certificate).serial, authority: authority.serial };
+    await appendAudit(tx, { time: now, event: 'server_certificate_renewed', detail });
+  });
   return identity;
 }
 
@@ -110,19 +160,37 @@ export async function loadAuditKey(tx: Kysely<Database>, vault: Vault, publicKey
   throw new LatchkeyError('vault_damaged', 'audit.pub does not belong to the audit key in the vault');
 }
 
+/** The public half of the key that signs the audit log (PEM), out of the sealed private half. */
+export async function auditPublicKey(tx: Kysely<Database>, vault: Vault): Promise<string> {
+  const der = await loadSecret(tx, vault, 'audit-key');
+  const key = createPublicKey(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }));
+  return key.export({ format: 'pem', type: 'spki' }).toString();
+}
+
 /** The library behind it is large, and a serving process hardly ever needs it. */
 function certificates(): Promise<typeof import('./certificates.ts')> {
   return import('./certificates.ts');
 }
 
-async function storeServerIdentity(tx: Kysely<Database>, vault: Vault, identity: Identity, now: number): Promise<void> {
+async function storeServerIdentity(
+  tx: Kysely<Database>,
+  vault: Vault,
+  identity: Identity,
+  issuer: string,
+  now: number,
+): Promise<void> {
   await storeSecret(tx, vault, 'tls-key', identity.privateKey, now);
-  await tx.deleteFrom('certificate').where('purpose', '=', 'server').execute();
-  await storeCertificate(tx, 'server', identity.certificate);
+  await tx
+    .updateTable('certificate')
+    .set({ revoked_at: now, revoke_reason: 'replaced' })
+    .where('purpose', '=', 'server')
+    .where('revoked_at', 'is', null)
+    .execute();
+  await recordCertificate(tx, { purpose: 'server' }, issuedFrom(identity.certificate), issuer, now);
 }
 
 function itemOf(name: SecretName): ItemName {
-  return { kind: name, client: '', id: name, version: 1 };
+  return { kind: name.startsWith('ca-key:') ? 'ca-key' : name, client: '', id: name, version: 1 };
 }
 
 async function storeSecret(
@@ -144,12 +212,4 @@ async function loadSecret(tx: Kysely<Database>, vault: Vault, name: SecretName):
   const row = await tx.selectFrom('server_secret').select('sealed').where('name', '=', name).executeTakeFirst();
   if (row === undefined) throw new LatchkeyError('vault_damaged', `the database holds no ${name}`);
   return vault.open(itemOf(name), row.sealed);
-}
-
-async function storeCertificate(tx: Kysely<Database>, purpose: 'ca' | 'server', pem: string): Promise<void> {
-  const { serial, notBefore, notAfter } = issuedFrom(pem);
-  await tx
-    .insertInto('certificate')
-    .values({ serial, client_id: null, purpose, pem, not_before: notBefore, not_after: notAfter, revoked_at: null })
-    .execute();
 }

@@ -13,6 +13,12 @@ export interface ClientReport {
   readonly from: readonly string[];
   readonly basic: boolean;
   readonly keys: readonly string[];
+  readonly certificate: {
+    readonly policy: 'auto' | 'required' | 'off';
+    readonly since: number | null;
+    /** When the one that lasts longest ends, `null` without one. */
+    readonly until: number | null;
+  };
   readonly policy: {
     readonly ratePerHour: number;
     readonly burst: number;
@@ -45,6 +51,12 @@ export async function describeClient(tx: Kysely<Database>, row: Selectable<Clien
     .select(['heard_at', 'released_at', 'present_at', 'absence'])
     .where('client_id', '=', row.id)
     .executeTakeFirst();
+  const last = await tx
+    .selectFrom('certificate')
+    .select((eb) => eb.fn.max('not_after').as('at'))
+    .where('client_id', '=', row.id)
+    .where('revoked_at', 'is', null)
+    .executeTakeFirst();
   const client = clientFromRow(row);
   return {
     id: client.id,
@@ -54,6 +66,7 @@ export async function describeClient(tx: Kysely<Database>, row: Selectable<Clien
     from: client.networks,
     basic: client.basic,
     keys: keys.map((key) => key.key_id),
+    certificate: { ...client.certificate, until: last?.at ?? null },
     policy: {
       ratePerHour: client.rate.perHour,
       burst: client.rate.burst,

@@ -40,6 +40,7 @@ interface PolicyOptions extends DataOptions, GateOptions {
   readonly onFork?: string;
   readonly from?: readonly string[];
   readonly basic?: string;
+  readonly certificate?: string;
 }
 
 /** `client add|list|show|reset|revoke|policy`. */
@@ -68,7 +69,8 @@ export function addClientCommands(program: Command, io: CommandIo): void {
     .option('--stale-if-error <seconds>', 'how long a kept key may serve while the key server is out of reach')
     .option('--on-fork <lock+purge|lock|alert>', 'what a fork does')
     .option('--from <cidr...>', 'networks it may speak from, in place of the present ones')
-    .option('--basic <on|off>', 'whether it may use GET /key');
+    .option('--basic <on|off>', 'whether it may use GET /key')
+    .option('--certificate <required|auto|off>', 'whether it must show one; auto: when it was issued one');
   withGateOptions(policyCommand).action((name: string, options: PolicyOptions) => policy(name, options, io));
 }
 
@@ -147,6 +149,7 @@ function show(name: string, options: DataOptions, io: CommandIo): Promise<void> 
       ['cache', `${rules.ttl} s, ${rules.staleIfError} s while the key server is out of reach`],
       ['on fork', rules.onFork],
       ['gates', gatesText(client.gates)],
+      ['certif.', certificateText(client.certificate)],
       ['added', showTime(client.createdAt)],
       ['enrolled', showTime(client.enrolledAt)],
       ['released', showTime(client.releasedAt)],
@@ -155,6 +158,12 @@ function show(name: string, options: DataOptions, io: CommandIo): Promise<void> 
     ];
     for (const [label, value] of lines) io.terminal.stdout.write(`${label.padEnd(9)} ${value}\n`);
   });
+}
+
+function certificateText({ policy, since, until }: ClientReport['certificate']): string {
+  if (policy === 'off') return 'not looked at';
+  const held = since === null ? 'never issued one' : until === null ? 'none that holds' : `until ${showTime(until)}`;
+  return policy === 'required' ? `required, ${held}` : held;
 }
 
 function presenceText({ presentAt, absence }: ClientReport): string {
@@ -185,19 +194,20 @@ function policy(name: string, options: PolicyOptions, io: CommandIo): Promise<vo
         name: client.name,
         from: client.from,
         basic: client.basic,
+        certificate: client.certificate.policy,
         ...rules,
         gates: gatesReport(client.gates),
       });
     io.terminal.stdout.write(
       `${client.name}: ${rules.ratePerHour}/h, burst ${rules.burst}, lockout ${rules.lockout ? 'on' : 'off'}, ` +
         `ttl ${rules.ttl} s, stale-if-error ${rules.staleIfError} s, on fork ${rules.onFork}, ` +
-        `basic ${client.basic ? 'on' : 'off'}, from ${client.from.join(', ')}\ngates ${gatesText(client.gates)}\n`,
+        `basic ${client.basic ? 'on' : 'off'}, certificate ${client.certificate.policy}, from ${client.from.join(', ')}\ngates ${gatesText(client.gates)}\n`,
     );
   });
 }
 
 function policyFrom(options: PolicyOptions): PolicyChange {
-  const { rate, burst, lockout, ttl, staleIfError, onFork, from, basic } = options;
+  const { rate, burst, lockout, ttl, staleIfError, onFork, from, basic, certificate } = options;
   const month = 2_592_000;
   const gates = gateChangeFrom(options);
   return {
@@ -212,6 +222,7 @@ function policyFrom(options: PolicyOptions): PolicyChange {
     ...(from !== undefined && { networks: parseNetworks(from, '--from') }),
     ...(basic !== undefined && { basic: switchFrom(basic, '--basic') }),
     ...(gates !== null && { gates }),
+    ...(certificate !== undefined && { certificate: certificatePolicyFrom(certificate) }),
   };
 }
 
@@ -229,6 +240,14 @@ function switchFrom(text: string, field: string): boolean {
   throw new LatchkeyError('invalid_request', `"${field}" must be on or off`, { exit: 2, field });
 }
 
+function certificatePolicyFrom(text: string): NonNullable<PolicyChange['certificate']> {
+  if (text === 'required' || text === 'auto' || text === 'off') return text;
+  throw new LatchkeyError('invalid_request', '"--certificate" must be required, auto or off', {
+    exit: 2,
+    field: '--certificate',
+  });
+}
+
 function forkPolicyFrom(text: string): NonNullable<PolicyChange['forkPolicy']> {
   if (text === 'lock+purge' || text === 'lock' || text === 'alert') return text;
   throw new LatchkeyError('invalid_request', '"--on-fork" must be lock+purge, lock or alert', {
@@ -237,16 +256,17 @@ function forkPolicyFrom(text: string): NonNullable<PolicyChange['forkPolicy']> {
   });
 }
 
-function nameFrom(text: string): string {
+/** A name as clients and administrators have it; anything else is used wrongly. */
+export function nameFrom(text: string, field = 'NAME'): string {
   try {
     return parseInput(clientName, text);
   } catch (cause) {
     throw new LatchkeyError(
       'invalid_request',
-      '"NAME" must be 1 to 63 of a-z 0-9 . _ - and start with a letter or digit',
+      `"${field}" must be 1 to 63 of a-z 0-9 . _ - and start with a letter or digit`,
       {
         exit: 2,
-        field: 'NAME',
+        field,
         cause,
       },
     );

@@ -10,7 +10,7 @@ export const chain: Gate = {
   uniform: true,
   judge: (request, state) => {
     const closed = closedState(state);
-    if (request.kind === 'key' || request.kind === 'store') {
+    if (request.kind === 'key' || request.kind === 'store' || request.kind === 'certificate') {
       if (closed !== null) return closed;
       if (request.kind === 'key' && state.client?.basic !== true) return deny('basic_disabled');
       return pass;

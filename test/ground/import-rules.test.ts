@@ -19,7 +19,7 @@ const wrappers: Record<string, readonly string[]> = {
   ssh2: ['patcher/ssh-connection.ts', 'patcher/ssh-transport.ts', 'patcher/known-hosts.ts'],
   '@peculiar/x509': ['keyserver/certificates.ts'],
   otplib: ['keyserver/totp.ts'],
-  'node-forge': ['patcher/vendor-signature.ts'],
+  'node-forge': ['patcher/vendor-signature.ts', 'keyserver/certificate-pkcs12.ts'],
   'node:sqlite': ['platform/sqlite.ts', 'platform/sqlite-dialect.ts', 'platform/sqlite-snapshot.ts'],
   'shamir-secret-sharing': ['keyserver/shares.ts'],
   'node:child_process': ['platform/run.ts', 'platform/launch.mjs'],

@@ -104,7 +104,7 @@ describe('examine()', () => {
 
 describe('serverIdentity()', () => {
   const identity = (now: number, hosts = test.data.config.hosts) =>
-    serverIdentity(test.data.store, test.vault, test.data.ca, hosts, now, systemRandom);
+    serverIdentity(test.data.store, test.vault, hosts, now, systemRandom);
 
   it('keeps a certificate that fits', async () => {
     const first = await identity(someMoment);

@@ -37,11 +37,12 @@ const client: Client = {
   forkPolicy: 'lock+purge',
   gates: presets.balanced,
   killed: false,
+  certificate: { policy: 'auto', since: null },
 };
 
 function request(kind: CallKind, change: Partial<GateRequest> = {}): GateRequest {
   const machine = kind === 'open' ? { fingerprint: print, bootId, reason: 'expired' } : basicOnly(kind);
-  return { kind, source: '10.8.0.2', tokenHash, totp: '287082', machine, now, ...change };
+  return { kind, source: '10.8.0.2', tokenHash, totp: '287082', certificate: null, machine, now, ...change };
 }
 
 function basicOnly(kind: CallKind): GateRequest['machine'] {
@@ -56,6 +57,7 @@ function state(kind: CallKind, change: Partial<GateState> = {}): GateState {
     client,
     rate: { allowed: true, retryAfter: 0, bound: null },
     totp: { codes, lastStep: -1 },
+    certificate: null,
     chain: { standing, fresh: 'fresh', sessionHolds: true, proven: true },
     pulse,
     ownGaps: [],
@@ -70,7 +72,7 @@ function verdict(kind: CallKind, change: Partial<GateState> = {}, asked: Partial
 }
 
 const order = [
-  ...['seal', 'kill', 'source', 'rate', 'token', 'totp', 'chain'],
+  ...['seal', 'kill', 'source', 'rate', 'token', 'totp', 'certificate', 'chain'],
   ...['fingerprint', 'presence', 'habit', 'schedule', 'approval'],
 ];
 

@@ -13,7 +13,7 @@ let served = 0;
 beforeAll(async () => {
   authority = await createAuthority('Test CA', Date.now(), randomBytes);
   identity = await issueServerIdentity(authority, ['127.0.0.1'], Date.now(), randomBytes);
-  listener = await listen({ host: '127.0.0.1', port: 0 }, identity, (_, response) => {
+  listener = await listen({ host: '127.0.0.1', port: 0 }, identity, authority.certificate, (_, response) => {
     served += 1;
     response.end('served');
   });
@@ -95,7 +95,7 @@ describe('listen()', () => {
     expect(Date.now() - started).toBeLessThan(9_000);
   });
   it('names the port that is taken', async () => {
-    const second = listen({ host: '127.0.0.1', port: listener.port }, identity, () => undefined);
+    const second = listen({ host: '127.0.0.1', port: listener.port }, identity, '', () => undefined);
     await expect(second).rejects.toMatchObject({
       code: 'listen_failed',
       hint: expect.stringContaining('another program'),
@@ -104,14 +104,14 @@ describe('listen()', () => {
   it('serves over TLS 1.3, and with a new certificate when it is given one', async () => {
     expect(await exchange(get)).toContain('served');
     const other = await createAuthority('Other CA', Date.now(), randomBytes);
-    listener.setIdentity(await issueServerIdentity(other, ['127.0.0.1'], Date.now(), randomBytes));
+    listener.setIdentity(await issueServerIdentity(other, ['127.0.0.1'], Date.now(), randomBytes), other.certificate);
     await expect(exchange(get)).rejects.toThrow();
     expect(await exchange(get, { ca: other.certificate })).toContain('served');
-    listener.setIdentity(identity);
+    listener.setIdentity(identity, authority.certificate);
   });
   it('ends requests under way before it stops', async () => {
     let finish: (() => void) | null = null;
-    const slow = await listen({ host: '127.0.0.1', port: 0 }, null, (_, response) => {
+    const slow = await listen({ host: '127.0.0.1', port: 0 }, null, '', (_, response) => {
       finish = () => void response.end('finished');
     });
     const socket = connect(slow.port, '127.0.0.1');

@@ -4,9 +4,11 @@ import { dirname } from 'node:path';
 import { Writable } from 'node:stream';
 import type { Kysely } from 'kysely';
 import { databaseFile } from '../../keyserver/data-directory.ts';
+import { privateKeyPem } from '../../keyserver/identity.ts';
 import { type KeyServer, startKeyServer } from '../../keyserver/key-server.ts';
 import { type Database, migrations } from '../../keyserver/schema.ts';
 import { openServerData } from '../../keyserver/server-data.ts';
+import { loadAuthority, type SigningAuthority, serverIdentity } from '../../keyserver/server-secrets.ts';
 import { keyfileMethod } from '../../keyserver/unseal.ts';
 import { unsealVault } from '../../keyserver/vault-file.ts';
 import { readAudit } from '../../platform/audit-chain.ts';
@@ -66,6 +68,35 @@ export class RunningServer {
       random: systemRandom,
       log: createLog({ level: 'debug', destination }),
     });
+  }
+
+  /** The authority that signs, with its key. */
+  async authority(): Promise<SigningAuthority> {
+    const vault = await unsealVault(this.made.data, keyfileMethod(this.made.keyfile), systemRandom);
+    return this.beside((tx) => loadAuthority(tx, vault));
+  }
+
+  /** The server's own certificate and key, PEM. */
+  async ownIdentity(): Promise<{ certificate: string; key: string }> {
+    const vault = await unsealVault(this.made.data, keyfileMethod(this.made.keyfile), systemRandom);
+    const data = await openServerData(this.made.data);
+    try {
+      const { certificate, privateKey } = await serverIdentity(
+        data.store,
+        vault,
+        data.config.hosts,
+        this.now(),
+        systemRandom,
+      );
+      return { certificate, key: privateKeyPem(privateKey) };
+    } finally {
+      await data.store.close();
+    }
+  }
+
+  /** Has the server take up what was changed beside it about certificates. */
+  async refresh(): Promise<void> {
+    await this.#server?.refresh();
   }
 
   async stop(): Promise<void> {
