@@ -16,7 +16,7 @@ $stores = [
 $outcomes = [
 	'released' => 'released',
 	'denied' => 'denied',
-	'held' => 'waits for approval',
+	'held' => 'waiting for approval',
 	'not_found' => 'not known there',
 	'unavailable' => 'not reached',
 ];
@@ -148,7 +148,7 @@ $outcomes = [
 							<td>
 								<?php p($outcomes[$release['outcome']] ?? $release['outcome']); ?>
 								<?php if ($release['code'] !== '') : ?>
-									<code><?php p($release['code']); ?></code>
+									<code><?php p(($release['detail'] ?? '') === '' ? $release['code'] : $release['detail']); ?></code>
 								<?php endif; ?>
 							</td>
 							<td><?php p((string)$release['ms']); ?> ms</td>

@@ -43,7 +43,7 @@ final class Status extends RemoteKeyCommand {
 		foreach (array_slice($result['lastReleases'], 0, 5) as $i => $release) {
 			$lines[] = ($i === 0 ? 'releases     ' : '             ')
 				. gmdate('Y-m-d H:i:s', intdiv((int)$release['time'], 1000)) . 'Z ' . $release['outcome'] . ' ' . $release['reason']
-				. ($release['code'] === '' ? '' : ' (' . $release['code'] . ')');
+				. ($release['code'] === '' ? '' : ' (' . trim($release['code'] . ' ' . ($release['detail'] ?? '')) . ')');
 		}
 		if ($result['problems'] !== []) {
 			$lines[] = 'problems';

@@ -92,7 +92,9 @@ final class Diagnosis {
 				'run `occ config:app:set encryption masterKeyId --value=' . $facts['masterKeyId'] . '`',
 			);
 		}
-		if ($facts['breaker']['open']) {
+		if ($facts['breaker']['open'] && in_array($facts['breaker']['code'], ['approval_pending', 'approval_denied'], true)) {
+			self::approval($facts['breaker']['code'], $facts['breaker']['detail'] ?? '', $add);
+		} elseif ($facts['breaker']['open']) {
 			$add(
 				'breaker_open',
 				true,
@@ -150,6 +152,27 @@ final class Diagnosis {
 				. ($code === null || $code === 'ok' ? '' : ' (' . $code . ')'),
 			'see that its timer runs (`systemctl list-timers`, or /etc/cron.d; `ncpatch apply` installs it), then try'
 				. ' `occ remotekey:heartbeat`',
+		);
+	}
+
+	private static function approval(string $code, string $detail, callable $add): void {
+		if ($code === 'approval_pending') {
+			$add(
+				$code,
+				true,
+				'the key server waits for a person\'s yes' . ($detail === '' ? '' : ' to ' . $detail),
+				'on the key server run `keyserver approval show ' . ($detail === '' ? 'ID' : $detail)
+					. '`, then `approval approve` or `approval deny`',
+			);
+			return;
+		}
+		$add(
+			$code,
+			true,
+			$detail === 'lapsed'
+				? 'a person was asked on the key server, and nobody answered in time'
+				: 'a person on the key server said no',
+			'on the key server run `keyserver approval list --all`, and `keyserver approval approve` if all is well',
 		);
 	}
 

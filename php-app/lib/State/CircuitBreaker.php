@@ -18,13 +18,18 @@ class CircuitBreaker {
 	private const UNREACHABLE_SECONDS = [5, 60];
 	/** A refused client waits longer: the key server counts each failure against it. */
 	private const DENIED_SECONDS = [10, 300];
-	private const ABOUT_RELEASES = ['unauthorized', 'rate_limited', 'approval_pending', 'stale_message', 'not_found', 'invalid_request'];
+	private const ABOUT_RELEASES = [
+		'unauthorized', 'rate_limited', 'approval_pending', 'approval_denied', 'fingerprint_refused', 'outside_hours',
+		'stale_message', 'not_found', 'invalid_request',
+	];
+	/** A person's answer is asked for as often as the key server says, and no less often the longer it takes. */
+	private const UNANSWERED_SECONDS = 30;
 	private const MOST_SECONDS = 900;
 
 	private StateFolder $folder;
 	/** @var callable(): int */
 	private $clock;
-	/** @var array<string, array{failures: int, until: int, code: string, message: string}> per folder, when the disk is full */
+	/** @var array<string, array{failures: int, until: int, code: string, message: string, detail: string}> per folder, when the disk is full */
 	private static array $unwritten = [];
 
 	/** @param (callable(): int)|null $clock ms since 1970 */
@@ -44,7 +49,8 @@ class CircuitBreaker {
 			return null;
 		}
 		$seconds = intdiv($state['until'] - $now + 999, 1000);
-		return new WireError($state['code'], $state['message'] . '; not asked again for ' . $seconds . ' s', 0, $seconds);
+		$message = $state['message'] . '; not asked again for ' . $seconds . ' s';
+		return new WireError($state['code'], $message, 0, $seconds, $state['detail']);
 	}
 
 	/** Did the last exchange fail? Then only one process at a time may try again, and nobody waits for it. */
@@ -56,12 +62,16 @@ class CircuitBreaker {
 		$failures = ($this->load()['failures'] ?? 0) + 1;
 		[$first, $most] = $error->isDenial() ? self::DENIED_SECONDS : self::UNREACHABLE_SECONDS;
 		$seconds = min($most, $first * 2 ** min($failures - 1, 10));
+		if ($error->isUnanswered()) {
+			$seconds = $error->retryAfter() ?? self::UNANSWERED_SECONDS;
+		}
 		$seconds = min(self::MOST_SECONDS, max($seconds, $error->retryAfter() ?? 0));
 		$state = [
 			'failures' => $failures,
 			'until' => ($this->clock)() + $seconds * 1000,
 			'code' => $error->code(),
 			'message' => $error->getMessage(),
+			'detail' => $error->detail(),
 		];
 		try {
 			$this->folder->write(self::FILE, json_encode($state, JSON_THROW_ON_ERROR) . "\n", false);
@@ -90,7 +100,7 @@ class CircuitBreaker {
 		}
 	}
 
-	/** @return array{open: bool, failures: int, until: int|null, code: string|null} until in ms */
+	/** @return array{open: bool, failures: int, until: int|null, code: string|null, detail: string} until in ms */
 	public function state(): array {
 		$state = $this->load();
 		return [
@@ -98,10 +108,11 @@ class CircuitBreaker {
 			'failures' => $state['failures'] ?? 0,
 			'until' => $state['until'] ?? null,
 			'code' => $state['code'] ?? null,
+			'detail' => $state['detail'] ?? '',
 		];
 	}
 
-	/** @return array{failures: int, until: int, code: string, message: string}|null */
+	/** @return array{failures: int, until: int, code: string, message: string, detail: string}|null */
 	private function load(): ?array {
 		try {
 			$state = json_decode($this->folder->read(self::FILE) ?? '', true, 3);
@@ -112,7 +123,7 @@ class CircuitBreaker {
 			is_array($state) && is_int($state['failures'] ?? null) && is_int($state['until'] ?? null)
 			&& is_string($state['code'] ?? null) && is_string($state['message'] ?? null)
 		) {
-			return $state;
+			return ['detail' => is_string($state['detail'] ?? null) ? $state['detail'] : ''] + $state;
 		}
 		return self::$unwritten[$this->folder->path()] ?? null;
 	}

@@ -24,14 +24,16 @@ class ReleaseLog {
 	 *
 	 * @param string $outcome released | denied | held | not_found | unavailable
 	 * @param string $code "" or the error code
+	 * @param string $detail "" or which approval is waited for
 	 */
-	public function add(string $reason, string $outcome, string $code, int $milliseconds): void {
+	public function add(string $reason, string $outcome, string $code, int $milliseconds, string $detail = ''): void {
 		$log = $this->load();
 		array_unshift($log['releases'], [
 			'time' => (int)(microtime(true) * 1000),
 			'reason' => $reason,
 			'outcome' => $outcome,
 			'code' => $code,
+			'detail' => $detail,
 			'ms' => $milliseconds,
 			'sapi' => PHP_SAPI,
 		]);
@@ -61,7 +63,7 @@ class ReleaseLog {
 	/**
 	 * Newest first.
 	 *
-	 * @return list<array{time: int, reason: string, outcome: string, code: string, ms: int, sapi: string}> time in ms
+	 * @return list<array{time: int, reason: string, outcome: string, code: string, detail?: string, ms: int, sapi: string}> time in ms
 	 */
 	public function recent(): array {
 		return $this->load()['releases'];

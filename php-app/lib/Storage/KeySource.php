@@ -15,7 +15,7 @@ use OCA\RemoteKeyStorage\Wire\WireError;
 
 /** Answers "the bytes of this remote key, please" from RAM, or by one exchange per host at a time. */
 class KeySource {
-	private const OUTCOMES = ['approval_pending' => 'held', 'not_found' => 'not_found'];
+	private const OUTCOMES = ['approval_pending' => 'held', 'approval_denied' => 'denied', 'not_found' => 'not_found'];
 
 	private Host $host;
 	/** @var callable(): int */
@@ -138,6 +138,7 @@ class KeySource {
 		$start = microtime(true);
 		$outcome = 'unavailable';
 		$code = '';
+		$approval = '';
 		try {
 			$answer = $this->host->client()->release($keyIds, $reason, $lock);
 			$outcome = 'released';
@@ -145,6 +146,7 @@ class KeySource {
 			return $answer;
 		} catch (WireError $e) {
 			$code = $e->code();
+			$approval = $code === 'approval_pending' ? $e->detail() : '';
 			$outcome = $e->isDenial() ? 'denied' : (self::OUTCOMES[$code] ?? 'unavailable');
 			$this->host->refused($e);
 			throw $e;
@@ -152,7 +154,7 @@ class KeySource {
 			$code = $e->code();
 			throw $e;
 		} finally {
-			$this->host->releases()->add($reason, $outcome, $code, (int)((microtime(true) - $start) * 1000));
+			$this->host->releases()->add($reason, $outcome, $code, (int)((microtime(true) - $start) * 1000), $approval);
 		}
 	}
 }

@@ -141,9 +141,12 @@ class Answer {
 		$detail = is_string($detail) && preg_match('/\A[A-Za-z0-9._:-]{1,128}\z/', $detail) === 1 ? $detail : '';
 		$wait = $fields['retryAfter'] ?? $retryAfter;
 		$time = $fields['serverTime'] ?? $date;
+		$message = $code === 'approval_pending'
+			? 'the release waits for approval ' . ($detail === '' ? 'by a person' : $detail) . ' on the key server'
+			: 'the key server answered ' . $status . ' ' . $code . ($detail === '' ? '' : ' (' . $detail . ')');
 		return new WireError(
 			$code,
-			'the key server answered ' . $status . ' ' . $code . ($detail === '' ? '' : ' (' . $detail . ')'),
+			$message,
 			$status,
 			is_int($wait) && $wait >= 0 ? $wait : null,
 			$detail,

@@ -25,10 +25,17 @@ class WireError extends \RuntimeException {
 		'degraded' => 'the key server cannot write its audit log or store; see "keyserver doctor"',
 		'rate_limited' => 'too many requests; wait, then look for what asks so often',
 		'stale_message' => 'the clocks of this host and of the key server differ; check time synchronisation on both',
-		'approval_pending' => 'a person has to approve this release on the key server',
+		'approval_pending' => 'there, "keyserver approval show" tells what differs from last time; "approval approve" or "deny" answers it',
+		'approval_denied' => 'nobody on the key server said yes; "keyserver approval list --all" there, then "approval approve"',
+		'fingerprint_refused' => 'this machine is not the one that was enrolled; if it is yours, "keyserver client reset" and enrol again',
+		'outside_hours' => 'this client may not ask at this hour; see "keyserver client show"',
 		'key_exists' => 'the key server holds other bytes under this id; nothing was changed',
 		'grant_refused' => 'the escrow grant is used up, expired or of another client; ask for a new one',
 		'not_found' => 'the key server does not hold this key',
+	];
+
+	private const DENIALS = [
+		'unauthorized', 'source_refused', 'locked', 'killed', 'approval_denied', 'fingerprint_refused', 'outside_hours',
 	];
 
 	private string $errorCode;
@@ -40,7 +47,7 @@ class WireError extends \RuntimeException {
 	/**
 	 * @param int $status HTTP status, 0 when there was no answer
 	 * @param int|null $retryAfter seconds
-	 * @param string $detail "reason" of a 423, "approval" of a 202, else ''
+	 * @param string $detail "reason" of a 423 or of approval_denied, "approval" of a 202, else ''
 	 * @param int|null $serverTime ms; to the second where only the answer's header told it, null without an answer
 	 */
 	public function __construct(
@@ -81,14 +88,20 @@ class WireError extends \RuntimeException {
 
 	/**
 	 * The server was reached and refuses this client: caches must go. By status, so that a gate this version has not heard
-	 * of counts too; by code for a refusal the breaker repeats.
+	 * of counts too; by code for a refusal the breaker repeats. When nobody answered in time, nobody said no either: what
+	 * is in RAM goes on as if the server were out of reach.
 	 */
 	public function isDenial(): bool {
-		if (in_array($this->errorCode, ['bad_answer', 'grant_refused'], true)) {
+		if (in_array($this->errorCode, ['bad_answer', 'grant_refused'], true) || $this->isUnanswered()) {
 			return false;
 		}
 		return in_array($this->status, [401, 403, 423], true)
-			|| in_array($this->errorCode, ['unauthorized', 'source_refused', 'locked', 'killed'], true);
+			|| in_array($this->errorCode, self::DENIALS, true);
+	}
+
+	/** A person was asked, and has not answered: not yet, or not in time. */
+	public function isUnanswered(): bool {
+		return $this->errorCode === 'approval_pending' || ($this->errorCode === 'approval_denied' && $this->detail === 'lapsed');
 	}
 
 	/** Another key server of the list may do better: this one was not reached or cannot serve anybody now. */

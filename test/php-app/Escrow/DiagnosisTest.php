@@ -36,6 +36,8 @@ final class DiagnosisTest extends TestCase {
 			[['masterKeyIdInDatabase' => 'master_2'], [], 'master_key_id_changed', 'bad'],
 			[['masterKeyIdInDatabase' => ''], [], 'master_key_id_changed', 'bad'],
 			[['breaker' => $broken], [], 'breaker_open', 'bad'],
+			[['breaker' => ['code' => 'approval_pending', 'detail' => 'ap-1'] + $broken], [], 'approval_pending', 'bad'],
+			[['breaker' => ['code' => 'approval_denied', 'detail' => 'lapsed'] + $broken], [], 'approval_denied', 'bad'],
 			[[], ['rollbackSuspectedAt' => 1], 'server_rollback_suspected', 'warn'],
 			[['heartbeat' => ['time' => 1, 'code' => 'unreachable', 'answered' => 999399999]], [], 'heartbeat_silent', 'warn'],
 			[['heartbeat' => ['time' => null, 'code' => null, 'answered' => null]], [], 'heartbeat_silent', 'warn'],
@@ -66,6 +68,17 @@ final class DiagnosisTest extends TestCase {
 		foreach ([183400 => '183 s behind that', -61500 => '62 s ahead of that'] as $behind => $words) {
 			$problems = Diagnosis::problems(self::FACTS, ['clockBehind' => $behind] + self::CALM);
 			$this->assertStringContainsString($words, $problems[0]['message']);
+		}
+	}
+
+	public function testAnApprovalIsNamedWithWhatToDo(): void {
+		$breaker = ['open' => true, 'failures' => 1, 'until' => 1, 'code' => 'approval_pending', 'detail' => 'ap-1'];
+		$problem = Diagnosis::problems(['breaker' => $breaker] + self::FACTS, self::CALM)[0];
+		$this->assertStringContainsString('yes to ap-1', $problem['message']);
+		$this->assertStringContainsString('`keyserver approval show ap-1`', $problem['hint']);
+		foreach (['lapsed' => 'nobody answered', 'denied' => 'said no'] as $detail => $words) {
+			$breaker = ['code' => 'approval_denied', 'detail' => $detail] + $breaker;
+			$this->assertStringContainsString($words, Diagnosis::problems(['breaker' => $breaker] + self::FACTS, self::CALM)[0]['message']);
 		}
 	}
 

@@ -60,6 +60,14 @@ final class AdminPageTest extends TestCase {
 		$this->assertStringContainsString('next try soon', preg_replace('/\s+/', ' ', $page));
 	}
 
+	public function testNamesTheApprovalThatIsWaitedFor(): void {
+		$breaker = ['open' => true, 'failures' => 1, 'until' => 5, 'code' => 'approval_pending', 'detail' => 'ap-12'];
+		$held = ['outcome' => 'held', 'code' => 'approval_pending', 'detail' => 'ap-12'] + self::RELEASE;
+		$page = preg_replace('/\s+/', ' ', self::page(['breaker' => $breaker] + self::REPORT, [$held]));
+		$this->assertStringContainsString('waiting for approval <code>ap-12</code>', $page);
+		$this->assertStringContainsString('<code>keyserver approval show ap-12</code>', $page);
+	}
+
 	public function testTellsOfHeartbeatsThatAreNotAnswered(): void {
 		$page = preg_replace('/\s+/', ' ', self::page(['heartbeat' => ['time' => 1, 'code' => 'timeout', 'answered' => 1]] + self::REPORT));
 		$this->assertStringContainsString('answered just now, then <code>timeout</code>', $page);

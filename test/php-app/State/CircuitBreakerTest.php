@@ -41,6 +41,9 @@ final class CircuitBreakerTest extends TestCase {
 			'unreachable' => [new WireError('unreachable', ''), [5, 10, 20, 40, 60, 60]],
 			'denied' => [new WireError('locked', '', 423), [10, 20, 40, 80, 160, 300]],
 			'told when' => [new WireError('rate_limited', '', 429, 120), [120, 120]],
+			'waits for a person' => [new WireError('approval_pending', '', 202, 30, 'ap-1'), [30, 30, 30, 30, 30]],
+			'nobody answered' => [new WireError('approval_denied', '', 403, 120, 'lapsed'), [120, 120, 120]],
+			'said no' => [new WireError('approval_denied', '', 403, 900, 'denied'), [900, 900]],
 			'told years' => [new WireError('rate_limited', '', 429, 99999999), [900]],
 		];
 	}
@@ -60,12 +63,21 @@ final class CircuitBreakerTest extends TestCase {
 	}
 
 	public function testAHeartbeatEndsOnlyWhatItWouldHaveMet(): void {
-		foreach (['unreachable' => false, 'sealed' => false, 'locked' => false, 'unauthorized' => true, 'rate_limited' => true] as $code => $stays) {
+		foreach (['unreachable' => false, 'sealed' => false, 'locked' => false, 'unauthorized' => true, 'rate_limited' => true, 'approval_pending' => true, 'outside_hours' => true] as $code => $stays) {
 			$this->breaker->reset();
 			$this->breaker->failed(new WireError($code, ''));
 			$this->breaker->heard();
 			$this->assertSame($stays, $this->breaker->refusal() !== null, $code);
 		}
+	}
+
+	public function testItRemembersWhichApprovalIsWaitedFor(): void {
+		$this->breaker->failed(new WireError('approval_pending', 'waits', 202, 30, 'ap-0123456789abcdef'));
+		$refusal = $this->breaker->refusal();
+		$this->assertSame(['ap-0123456789abcdef', 30, false], [$refusal->detail(), $refusal->retryAfter(), $refusal->isDenial()]);
+		$this->assertSame('ap-0123456789abcdef', $this->breaker->state()['detail']);
+		$this->folder->write('breaker.json', '{"failures":1,"until":1700000009000,"code":"sealed","message":"x"}');
+		$this->assertSame('', $this->breaker->refusal()->detail(), 'a file of an older version');
 	}
 
 	public function testAClockSetBackDoesNotKeepItOpen(): void {

@@ -105,6 +105,9 @@ final class KeySourceTest extends TestCase {
 			'too often' => [429, 'rate_limited', false],
 			'stale, although said twice' => [409, 'stale_message', false],
 			'held for approval' => [202, 'approval_pending', false],
+			'another machine' => [403, 'fingerprint_refused', true],
+			'at night' => [403, 'outside_hours', true],
+			'a person said no' => [403, 'approval_denied', true],
 			'no such key' => [404, 'not_found', false],
 			'a proxy in between' => [502, 'nothing_known', false],
 		];
@@ -141,6 +144,45 @@ final class KeySourceTest extends TestCase {
 		$this->refused();
 		$newest = $this->host->releases()->recent()[0];
 		$this->assertSame([$outcome, $code], [$newest['outcome'], $newest['code']]);
+	}
+
+	public function testWhileAPersonIsAskedTheOldValueServesAndNobodyAsksAgain(): void {
+		$first = $this->keys->get(self::ID);
+		$held = ['approval' => 'ap-0123456789abcdef', 'retryAfter' => 30, 'code' => 'approval_pending'];
+		$this->server->behave(['/v1/open' => [202, $held]]);
+		$this->ahead = 3600000;
+		for ($i = 0; $i < 3; $i++) {
+			$this->assertSame($first, $this->keys->get(self::ID));
+		}
+		$this->assertCount(2, $this->server->requests('POST /v1/open'), 'one for the first release, one that was held');
+		$newest = $this->host->releases()->recent()[0];
+		$this->assertSame(['held', 'approval_pending', 'ap-0123456789abcdef'], [$newest['outcome'], $newest['code'], $newest['detail']]);
+		$this->assertFileDoesNotExist($this->dir . '/purge');
+	}
+
+	public function testWithNothingInRamAHoldIsTheReasonThatIsLogged(): void {
+		$held = ['approval' => 'ap-0123456789abcdef', 'retryAfter' => 30, 'code' => 'approval_pending'];
+		$this->server->behave(['/v1/open' => [202, $held]]);
+		foreach (['asked', 'not asked again'] as $turn) {
+			try {
+				$this->keys->get(self::ID);
+				$this->fail('it was handed out');
+			} catch (GenericEncryptionException $e) {
+				$this->assertStringContainsString('waits for approval ap-0123456789abcdef', Refusal::story($e), $turn);
+				$this->assertStringContainsString('keyserver approval show', Refusal::story($e), $turn);
+				$this->assertStringNotContainsString('ap-0123', $e->getMessage(), 'visitors are not told');
+			}
+		}
+		$this->assertCount(1, $this->server->requests('POST /v1/open'));
+	}
+
+	public function testARequestThatLapsedTakesNothingAway(): void {
+		$first = $this->keys->get(self::ID);
+		$this->server->behave(['/v1/open' => [403, ['code' => 'approval_denied', 'reason' => 'lapsed']]]);
+		$this->ahead = 3600000;
+		$this->assertSame($first, $this->keys->get(self::ID));
+		$this->assertSame('denied', $this->host->releases()->recent()[0]['outcome']);
+		$this->assertFileDoesNotExist($this->dir . '/purge');
 	}
 
 	public function testAPurgeMeansANewRelease(): void {
