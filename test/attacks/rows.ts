@@ -3,8 +3,11 @@ import { diskCopyRow } from './row-01-disk-copy.ts';
 import { sessionRow } from './row-02-session.ts';
 import { logRow } from './row-02b-log.ts';
 import { elsewhereRow } from './row-03-elsewhere.ts';
+import { sameCredentialsRow } from './row-04-same-credentials.ts';
+import { movedServerRow } from './row-05-moved-server.ts';
 import { recordingRow } from './row-06-recording.ts';
 import { guessingRow } from './row-07-guessing.ts';
+import { oldBackupRow } from './row-08-old-backup.ts';
 import { poweredOffRow } from './row-09-powered-off.ts';
 import { unsealedServerRow } from './row-10-unsealed-server.ts';
 import { auditLogRow } from './row-12-audit-log.ts';
@@ -17,8 +20,11 @@ export const attacks: readonly Attack[] = [
   sessionRow,
   logRow,
   elsewhereRow,
+  sameCredentialsRow,
+  movedServerRow,
   recordingRow,
   guessingRow,
+  oldBackupRow,
   poweredOffRow,
   unsealedServerRow,
   auditLogRow,

@@ -14,6 +14,18 @@ import { hasProgram } from './programs.ts';
 export interface Tunnel {
   readonly keyServer: Place;
   readonly nextcloud: Place;
+  /**
+   * Builds a third machine on a wire of its own, which holds the Nextcloud's WireGuard key and address: to the key server
+   * the tunnel looks the same, and its answers go to whichever of the two was heard last.
+   */
+  impostor(): Promise<Place>;
+  /**
+   * Has a machine make a new WireGuard session at once. It does so by itself when 15 s went by without an answer, as
+   * happens to whoever lost the tunnel to another holder of its key.
+   */
+  renewSession(place: Place): Promise<void>;
+  /** Takes the Nextcloud's wire away, or gives it back: a machine that was switched off, and started again. */
+  setNextcloudOnline(online: boolean): Promise<void>;
   /** Bytes that have come out of the tunnel on the key server's side. */
   receivedBytes(): Promise<number>;
   /** Ends whatever still runs inside, by process id: programs that a test was waiting for when it was interrupted. */
@@ -48,7 +60,7 @@ function wireguardKeys(): { private: string; public: string } {
   return { private: base64(jwk.d), public: base64(jwk.x) };
 }
 
-function end(id: string, side: 'a' | 'b', host: 1 | 2): End {
+function end(id: string, side: 'a' | 'b' | 'c', host: 1 | 2): End {
   const namespace = `lk${id}${side}`;
   return {
     namespace,
@@ -101,33 +113,30 @@ function endProcess(pid: number): void {
   }
 }
 
+async function makeNamespace(namespace: string, cleanup: Cleanup): Promise<void> {
+  await quietly(['ip', 'netns', 'add', namespace]);
+  cleanup.add(namespace, () => quietly(['ip', 'netns', 'delete', namespace]).then(() => undefined));
+  await quietly(['ip', '-n', namespace, 'link', 'set', 'lo', 'up']);
+}
+
+/** A wire between two namespaces, both ends with their addresses. */
+async function layWire(one: End, other: End): Promise<void> {
+  const far = ['type', 'veth', 'peer', 'name', other.wire, 'netns', other.namespace];
+  await quietly(['ip', 'link', 'add', one.wire, 'netns', one.namespace, ...far]);
+  for (const { namespace, wire, wireAddress } of [one, other]) {
+    await quietly(['ip', '-n', namespace, 'address', 'add', `${wireAddress}/24`, 'dev', wire]);
+    await quietly(['ip', '-n', namespace, 'link', 'set', wire, 'up']);
+  }
+}
+
 let built = 0;
 
 /** Builds both namespaces and waits for the first handshake; `cleanup` takes all of it away again. */
 export async function buildTunnel(cleanup: Cleanup): Promise<Tunnel> {
   const id = `${process.pid}-${built++}`; // at most 15 characters with what is put around it
   const [keyServer, nextcloud] = [end(id, 'a', 1), end(id, 'b', 2)];
-  for (const { namespace } of [keyServer, nextcloud]) {
-    await quietly(['ip', 'netns', 'add', namespace]);
-    cleanup.add(namespace, () => quietly(['ip', 'netns', 'delete', namespace]).then(() => undefined));
-    await quietly(['ip', '-n', namespace, 'link', 'set', 'lo', 'up']);
-  }
-  const wires = [
-    'netns',
-    keyServer.namespace,
-    'type',
-    'veth',
-    'peer',
-    'name',
-    nextcloud.wire,
-    'netns',
-    nextcloud.namespace,
-  ];
-  await quietly(['ip', 'link', 'add', keyServer.wire, ...wires]);
-  for (const { namespace, wire, wireAddress } of [keyServer, nextcloud]) {
-    await quietly(['ip', '-n', namespace, 'address', 'add', `${wireAddress}/24`, 'dev', wire]);
-    await quietly(['ip', '-n', namespace, 'link', 'set', wire, 'up']);
-  }
+  for (const { namespace } of [keyServer, nextcloud]) await makeNamespace(namespace, cleanup);
+  await layWire(keyServer, nextcloud);
   await bringUp(keyServer, nextcloud, cleanup);
   await bringUp(nextcloud, keyServer, cleanup);
   const show = async (what: string): Promise<number> => {
@@ -144,5 +153,40 @@ export async function buildTunnel(cleanup: Cleanup): Promise<Tunnel> {
       for (const pid of inside.map(Number)) endProcess(pid);
     }
   };
-  return { keyServer, nextcloud, receivedBytes: () => show('transfer'), endProcesses };
+  const impostor = async (): Promise<Place> => {
+    const third: End = { ...end(id, 'c', 2), keys: nextcloud.keys, wireAddress: '10.203.72.2' };
+    const toThird: End = { ...keyServer, wire: `${keyServer.wire}c`, wireAddress: '10.203.72.1' };
+    await makeNamespace(third.namespace, cleanup);
+    await layWire(toThird, third);
+    await bringUp(third, toThird, cleanup);
+    return third;
+  };
+  const setNextcloudOnline = async (online: boolean): Promise<void> => {
+    await quietly(['ip', '-n', nextcloud.namespace, 'link', 'set', nextcloud.wire, online ? 'up' : 'down']);
+  };
+  const renewSession = async (place: Place): Promise<void> => {
+    const { namespace, wireguard, wireAddress } = place as End;
+    const server = wireAddress === '10.203.72.2' ? '10.203.72.1' : keyServer.wireAddress;
+    const peer = ['peer', keyServer.keys.public];
+    const inside = ['ip', 'netns', 'exec', namespace, 'wg', 'set', wireguard] as const;
+    await quietly([...inside, ...peer, 'remove']);
+    const reach = [
+      'allowed-ips',
+      `${keyServer.address}/32`,
+      'endpoint',
+      `${server}:51820`,
+      'persistent-keepalive',
+      '5',
+    ];
+    await quietly([...inside, ...peer, ...reach]);
+  };
+  return {
+    keyServer,
+    nextcloud,
+    impostor,
+    renewSession,
+    setNextcloudOnline,
+    receivedBytes: () => show('transfer'),
+    endProcesses,
+  };
 }

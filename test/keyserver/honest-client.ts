@@ -25,9 +25,16 @@ export interface Answer {
   readonly body: Record<string, unknown>;
 }
 
-/** One HTTPS request to a server on loopback; rejects when no whole answer comes. */
+/** Where a server answers; on loopback unless a host is named. */
+export interface Line {
+  readonly host?: string;
+  readonly port: number;
+  readonly agent: Agent;
+}
+
+/** One HTTPS request; rejects when no whole answer comes. */
 export function call(
-  server: { readonly port: number; readonly agent: Agent },
+  server: Line,
   method: string,
   path: string,
   headers: Readonly<Record<string, string>>,
@@ -37,7 +44,7 @@ export function call(
     const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
     const outgoing = httpsRequest(
       {
-        host: '127.0.0.1',
+        host: server.host ?? '127.0.0.1',
         port: server.port,
         agent: server.agent,
         method,
@@ -82,6 +89,13 @@ export function decodeBase32(text: string): Buffer {
   let bits = '';
   for (const letter of text) bits += alphabet.indexOf(letter).toString(2).padStart(5, '0');
   return Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
+}
+
+/** What a host tells of its machine, and of what it was told before. */
+export interface Machine {
+  readonly bootId?: string;
+  readonly fingerprint?: string;
+  readonly seen?: { readonly seq: number; readonly head: string } | null;
 }
 
 /** A host that follows the protocol page: stores what it must before it goes on, and starts again at open after any doubt. */
@@ -147,8 +161,8 @@ export class HonestClient {
   }
 
   /** A whole exchange; the release's answer, or the open's when that was refused. */
-  async exchange(server: { readonly port: number; readonly agent: Agent }, keys: readonly string[]): Promise<Answer> {
-    const open = await call(server, 'POST', '/v1/open', this.openHeaders(), this.openBody());
+  async exchange(server: Line, keys: readonly string[], machine: Machine = {}): Promise<Answer> {
+    const open = await call(server, 'POST', '/v1/open', this.openHeaders(), { ...this.openBody(), ...machine });
     if (open.status !== 200) return open;
     this.opened(String(open.body.next));
     const body = this.releaseBody(String(open.body.session), keys);
