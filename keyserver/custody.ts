@@ -31,6 +31,8 @@ export interface Custody {
   readonly authorities: Authorities;
   /** When the server itself was away. */
   readonly ownTime: OwnTime;
+  /** Where a person answers an approval in a browser. */
+  readonly approvalPage: (approval: string) => string;
   /** Whether the file KILL lies in the data directory, asked anew for requests that come later. */
   readonly killFile: () => boolean;
   /** Whether `grant` (32 bytes) lets `client` store a key now; counts as its use. In the transaction that stores the key. */

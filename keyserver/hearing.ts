@@ -166,6 +166,7 @@ async function consult(
         },
         absence: joined(pulse.absence, absenceNow(pulse, bootId, ownGaps, client.gates.absence, now)),
       },
+      page: custody.approvalPage,
     },
     now,
     custody.random,

@@ -21,6 +21,8 @@ export interface HeldRequest {
   readonly client: { readonly id: string; readonly name: string };
   readonly holds: readonly Finding[];
   readonly facts: ApprovalFacts;
+  /** Where a person answers in a browser. */
+  readonly page: (approval: string) => string;
 }
 
 /** What came of asking: a person said yes to these gates, or what the caller is answered. */
@@ -127,7 +129,7 @@ async function addGates(tx: Kysely<Database>, approval: Approval, holds: readonl
 async function fileQuestion(
   tx: Kysely<Database>,
   id: string,
-  { client, holds, facts }: HeldRequest,
+  { client, holds, facts, page }: HeldRequest,
   now: number,
 ): Promise<void> {
   const { source, bootId, fingerprint } = facts.now;
@@ -157,6 +159,6 @@ async function fileQuestion(
     reason,
     detail: { approval: id, gate, ...(facts as unknown as { readonly [name: string]: CanonicalValue }) },
   });
-  const alert = { event: 'hold', client, gate, approval: id, source, reason, page: null, lapsesAt } as const;
+  const alert = { event: 'hold', client, gate, approval: id, source, reason, page: page(id), lapsesAt } as const;
   await raiseAlert(tx, alert, now);
 }

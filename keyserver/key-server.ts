@@ -2,7 +2,6 @@ import type { Clock, RandomBytes } from '../platform/clock.ts';
 import { createHttpApp, type Route } from '../platform/http-app.ts';
 import type { Log } from '../platform/log.ts';
 import type { Store } from '../platform/store.ts';
-import { placeOf } from '../wireguard/interface-address.ts';
 import { adminPages } from './admin/admin-area.ts';
 import { ServerAlerts } from './alerts/server-alerts.ts';
 import { Authorities } from './certificate-authorities.ts';
@@ -28,7 +27,6 @@ import type { Database } from './schema.ts';
 import type { ServerData } from './server-data.ts';
 import { loadAuditKey, serverIdentity } from './server-secrets.ts';
 import { Sessions } from './sessions.ts';
-import { SteadyListener } from './steady-listener.ts';
 import type { Vault } from './vault.ts';
 
 export interface KeyServer {
@@ -65,15 +63,7 @@ export async function startKeyServer(data: ServerData, vault: Vault, deps: KeySe
   });
   const isTls = config.transport === 'tls';
   const identity = isTls ? await serverIdentity(data.store, vault, config.hosts, deps.clock.now(), deps.random) : null;
-  const listener = await SteadyListener.open(
-    {
-      open: (served, trusted) => listen(config.listen, served, trusted, app),
-      place: () => placeOf(config.listen.host),
-      log: deps.log,
-    },
-    identity,
-    authorities.bundle,
-  );
+  const listener = await listen(config.listen, identity, authorities.bundle, app);
   const housekeeping = startHousekeeping(custody, auditKey);
   const keeper = new CertificateKeeper({
     custody,
@@ -133,6 +123,7 @@ function custodyFor(
     metrics: new Metrics(() => sessions.size),
     authorities,
     ownTime,
+    approvalPage: (approval) => `${data.config.url}/admin/approvals/${approval}`,
     killFile: killFileLook(data.directory),
     redeemGrant,
   };

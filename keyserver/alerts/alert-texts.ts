@@ -53,7 +53,7 @@ export const kinds: { readonly [E in AlertEvent]: Kind<E> } = {
       title: `${client.name} asks for its keys and waits for your yes`,
       happened: `A request from ${source} was held by the gate ${gate}${because(reason)}.`,
       done: `Nothing is released until you decide; without an answer it is denied at ${when(lapsesAt)}.`,
-      todo: `${page === null ? '' : `Decide at ${page}, or: `}keyserver approve ${approval} (or deny ${approval}).`,
+      todo: `${page === null ? '' : `Decide at ${page}, or: `}keyserver approval approve ${approval} (or approval deny ${approval}).`,
     }),
   },
   fingerprint_changed: {
@@ -68,7 +68,8 @@ export const kinds: { readonly [E in AlertEvent]: Kind<E> } = {
   },
   presence_gap: {
     severity: ({ outcome, fault }) => (outcome === 'alerted' && fault === 'server' ? 'info' : 'warning'),
-    same: ({ from }) => ({ cause: String(from), quiet: hour }),
+    // a client that never sent a heartbeat is met at each fetch
+    same: ({ from }) => ({ cause: String(from), quiet: from === null ? day : hour }),
     texts: ({ client, source, from, to, fault, outcome }) => ({
       title: `${client.name} was away and asks for its keys again`,
       happened:

@@ -21,6 +21,11 @@ const looksAt: Readonly<Record<string, string>> = {
   token: 'its digest is the stored one',
   totp: 'the code of this half minute',
   chain: 'the one link that is good now',
+  fingerprint: 'the machine looks like the enrolled one',
+  presence: 'it was heard all the time',
+  habit: 'it fetches as it is used to',
+  schedule: 'no hours were set',
+  approval: "no gate wants a person's yes",
 };
 
 /** Everything up to the serving server, scene by scene, each played when it is asked for. */

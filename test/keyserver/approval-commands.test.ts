@@ -79,6 +79,7 @@ async function held(): Promise<string> {
           },
           absence: { since: now - 25 * minute, until: now, kind: 'away' },
         },
+        page: (id) => `https://keys.example/${id}`,
       },
       now,
       systemRandom,

@@ -149,7 +149,10 @@ describe('a machine that was away', () => {
     expect(await chain()).toBe(before);
     expect(await asked()).toHaveLength(1);
     const told = (await alerts()).filter(({ event }) => event === 'hold');
-    expect(told).toEqual([expect.objectContaining({ approval: held.body.approval, gate: 'presence', reason: 'away' })]);
+    const page = `https://127.0.0.1:${server.port}/admin/approvals/${held.body.approval}`;
+    expect(told).toEqual([
+      expect.objectContaining({ approval: held.body.approval, gate: 'presence', reason: 'away', page }),
+    ]);
   });
 
   test('is released to once after a yes, and its absence is forgotten then', async () => {
