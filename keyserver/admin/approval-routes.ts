@@ -38,7 +38,7 @@ function approvalPage(
   problem: string | null,
 ): Promise<AppResponse> {
   const title = `${approval.client.name} asks for its keys`;
-  const content = approvalContent({ approval, csrf: visit.csrf, problem, now: visit.now });
+  const content = approvalContent({ approval, visitor: visit, problem, now: visit.now });
   return sitePage(site, visit, { title, here: 'approvals', narrow: true, status }, content);
 }
 

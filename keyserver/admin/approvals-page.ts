@@ -61,21 +61,22 @@ function timeLeft(approval: Approval, now: number): string {
 
 export interface ApprovalView {
   readonly approval: Approval;
-  readonly csrf: string;
+  readonly visitor: { readonly admin: string; readonly csrf: string };
   readonly problem: string | null;
   readonly now: number;
 }
 
-/** One request: what is different, what was asked, and the two answers. */
-export function approvalContent({ approval, csrf, problem, now }: ApprovalView): Html {
+/** One request: what is different, the two answers, and what else is known of it. */
+export function approvalContent({ approval, visitor, problem, now }: ApprovalView): Html {
   return html`${problemNotice(problem)}${stateNotice(approval, now)}
 <div class="card">
 <h2 class="flat">What differs from last time</h2>
+<p>Held by ${gateNames(approval)}. The reason it gave: ${approval.facts.reason}.</p>
 ${differences(comparisonsOf(approval.facts))}
-<h2>What was asked</h2>
-${askedFacts(approval, now)}
 </div>
-${canDecide(approval, now) && decisionForm(approval, csrf)}`;
+${canDecide(approval, now) && decisionForm(approval, visitor)}
+<h2>More about it</h2>
+<div class="card">${askedFacts(approval, now)}</div>`;
 }
 
 function canDecide({ state, createdAt }: Approval, now: number): boolean {
@@ -141,7 +142,7 @@ ${absence !== null && html`<dt>Away</dt><dd>${lengthWords(absence.until - absenc
 }
 
 /** A hidden button that is switched off comes first: the enter key presses the first one, and must not decide anything. */
-function decisionForm({ id, client, state }: Approval, csrf: string): Html {
+function decisionForm({ id, client, state }: Approval, { admin, csrf }: ApprovalView['visitor']): Html {
   const yes = html`<button class="big" name="decision" value="approve">Approve</button>`;
   const no = html`<button class="big danger" name="decision" value="deny">Deny</button>`;
   return html`<h2>Your answer</h2>
@@ -149,7 +150,7 @@ function decisionForm({ id, client, state }: Approval, csrf: string): Html {
 <button disabled hidden>Nothing</button>
 <input type="hidden" name="csrf" value="${csrf}">
 <p>A yes releases the keys of ${client.name} once, to the machine that asks from this address with this boot and fingerprint. If you do not know why it asks, deny.</p>
-${proofFields('decision')}
+${proofFields('decision', admin)}
 <div class="choice">${state !== 'denied' && no}${state !== 'approved' && yes}</div>
 </form>`;
 }

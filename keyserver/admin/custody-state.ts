@@ -5,7 +5,7 @@ import type { AlertTexts } from '../alerts/alert-texts.ts';
 import { showAlert } from '../alerts/notice.ts';
 import { gatePolicyOf } from '../policy.ts';
 import type { ClientTable, Database } from '../schema.ts';
-import { heardDays, presenceOf } from './heard.ts';
+import { heardDays, presenceOf, unwatchedSlots } from './heard.ts';
 import { reach, type Timeline } from './timeline.ts';
 import type { TimelineFacts } from './timeline-picture.ts';
 
@@ -139,6 +139,7 @@ export async function readTimelines(
   const span: Gap = { since: now - reach, until: now };
   const heard = await heardDays(tx, clients, span.since);
   const ownGaps = await tx.selectFrom('own_gap').selectAll().where('until', '>', span.since).execute();
+  const unwatched = unwatchedSlots(ownGaps, span);
   const approvals = await tx
     .selectFrom('approval')
     .select(['client_id', 'created_at'])
@@ -148,6 +149,6 @@ export async function readTimelines(
   return (client) => ({
     counts: timeline.countsOf(client),
     holds: approvals.filter((row) => row.client_id === client).map((row) => row.created_at),
-    presence: presenceOf(heard.get(client) ?? new Map(), ownGaps, span),
+    presence: presenceOf(heard.get(client) ?? new Map(), unwatched, span),
   });
 }

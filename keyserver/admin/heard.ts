@@ -91,13 +91,20 @@ export async function heardDays(
   return byClient;
 }
 
-/**
- * A client's presence from its first known heartbeat in that time to the last five minutes that are over. `ownGaps`: when
- * the key server itself was away.
- */
+/** The stretches in which the key server itself was away for a while. */
+export function unwatchedSlots(ownGaps: readonly Gap[], span: Gap): ReadonlySet<number> {
+  const slots = new Set<number>();
+  for (const gap of ownGaps) {
+    const last = Math.ceil(Math.min(gap.until, span.until) / heardSlot);
+    for (let slot = Math.floor(Math.max(gap.since, span.since) / heardSlot); slot < last; slot++) slots.add(slot);
+  }
+  return slots;
+}
+
+/** A client's presence from its first known heartbeat in that time to the last five minutes that are over. */
 export function presenceOf(
   days: ReadonlyMap<number, string>,
-  ownGaps: readonly Gap[],
+  unwatched: ReadonlySet<number>,
   { since: from, until }: Gap,
 ): readonly Presence[] {
   const runs: { kind: Presence['kind']; since: number; until: number }[] = [];
@@ -105,12 +112,11 @@ export function presenceOf(
   for (let slot = Math.ceil(from / heardSlot); slot < end; slot++) {
     const heard = hasBit(days.get(Math.floor(slot / slotsOfDay)), slot % slotsOfDay);
     if (runs.length === 0 && !heard) continue;
-    const time = { since: slot * heardSlot, until: (slot + 1) * heardSlot };
-    const unwatched = ownGaps.some((gap) => gap.since < time.until && gap.until > time.since);
-    const kind = heard ? 'heard' : unwatched ? 'unwatched' : 'silent';
+    const kind = heard ? 'heard' : unwatched.has(slot) ? 'unwatched' : 'silent';
     const last = runs.at(-1);
-    if (last?.kind === kind) last.until = time.until;
-    else runs.push({ kind, ...time });
+    const over = (slot + 1) * heardSlot;
+    if (last?.kind === kind) last.until = over;
+    else runs.push({ kind, since: slot * heardSlot, until: over });
   }
   return runs;
 }

@@ -90,9 +90,12 @@ function banner(health: HealthStatus | undefined): Html | null {
   return html`<div class="notice bad" role="alert"><strong>${title}</strong><p>${words}</p></div>`;
 }
 
-/** The two fields by which an administrator proves to be there, and what went wrong with them the last time. */
-export function proofFields(id: string): Html {
-  return html`<div><label for="${id}-password">Password</label><input type="password" id="${id}-password" name="password" autocomplete="current-password" required maxlength="256"></div>
+/**
+ * The two fields by which an administrator proves to be there. `admin` is who it has to be, for password managers; it has
+ * no name and is not sent.
+ */
+export function proofFields(id: string, admin: string | null = null): Html {
+  return html`${admin !== null && html`<input type="text" value="${admin}" autocomplete="username" readonly hidden>`}<div><label for="${id}-password">Password</label><input type="password" id="${id}-password" name="password" autocomplete="current-password" required maxlength="256"></div>
 <div><label for="${id}-code">Code</label><input class="code" type="text" id="${id}-code" name="code" inputmode="numeric" autocomplete="one-time-code" pattern="[0-9 ]{6,7}" required maxlength="7" title="6 digits">
 <p class="hint">Six digits from your authenticator. Each code is good once: after one was used, wait for the next.</p></div>`;
 }

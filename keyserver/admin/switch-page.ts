@@ -5,7 +5,7 @@ import { problemNotice, proofFields } from './layout.ts';
 export interface SwitchForm {
   readonly action: 'kill' | 'revive';
   readonly client: string | null;
-  readonly csrf: string;
+  readonly visitor: { readonly admin: string; readonly csrf: string };
   readonly problem: string | null;
   readonly reason: string;
 }
@@ -17,16 +17,16 @@ export function switchContent(form: SwitchForm): Html {
   const whom = client ?? 'anybody';
   const whose = client === null ? 'Every client' : client;
   return html`${problemNotice(form.problem)}
-<form class="card stack" method="post" action="${path}" autocomplete="off">
+<form class="card stack" method="post" action="${path}">
 <div>${
     action === 'kill'
       ? html`<p>From now on nothing is released to ${whom}. ${whose} is told to empty its cache with its next heartbeat, within about a minute; from then on encrypted files cannot be opened there.</p>`
       : html`<p>Releases to ${whom} begin again with the next request. Do this when you know why they were stopped.</p>`
   }</div>
-<input type="hidden" name="csrf" value="${form.csrf}">
-${action === 'kill' && html`<div><label for="reason">Reason</label><input type="text" id="reason" name="reason" value="${form.reason}" maxlength="200"><p class="hint">For the audit log; may stay empty.</p></div>`}
-${proofFields('switch')}
-<button class="big ${action === 'kill' ? 'danger' : 'safe'}">${action === 'kill' ? `Stop releases to ${whom}` : `Release to ${client ?? 'everybody'} again`}</button>
+<input type="hidden" name="csrf" value="${form.visitor.csrf}">
+${action === 'kill' && html`<div><label for="reason">Reason</label><input type="text" id="reason" name="reason" value="${form.reason}" autocomplete="off" maxlength="200"><p class="hint">For the audit log; may stay empty.</p></div>`}
+${proofFields('switch', form.visitor.admin)}
+<button class="big ${action === 'kill' ? 'danger' : 'safe'}">${action === 'kill' ? (client === null ? 'Stop all releases' : `Stop releases to ${client}`) : `Release to ${client ?? 'everybody'} again`}</button>
 <p><a href="/admin/custody">Back, change nothing</a></p>
 </form>`;
 }

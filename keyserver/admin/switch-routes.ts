@@ -38,7 +38,7 @@ async function askPage(
   { status, problem, reason }: { readonly status: number; readonly problem: string | null; readonly reason: string },
 ): Promise<AppResponse> {
   const client = await site.custody.store.read((tx) => clientOf(tx, visit));
-  const form = { action, client: client?.name ?? null, csrf: visit.csrf, problem, reason };
+  const form = { action, client: client?.name ?? null, visitor: visit, problem, reason };
   return sitePage(
     site,
     visit,

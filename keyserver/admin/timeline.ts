@@ -39,6 +39,7 @@ export class Timeline {
   readonly #store: Store<Database>;
   readonly #clients: Map<string, Map<number, Counts>> = new Map();
   #cursor: number | null = null;
+  #since = 0;
   #reading: Promise<void> | null = null;
   #forgotAt = 0;
 
@@ -49,6 +50,7 @@ export class Timeline {
   /** Reads what is new; `false` when there is so much of it that the rest is read behind the page's back. */
   async catchUp(now: number): Promise<boolean> {
     this.#cursor ??= await this.#store.read((tx) => seqBefore(tx, now - reach));
+    this.#since = now - reach;
     this.#forget(now);
     for (let read = 0; read < patience && this.#reading === null; read += batch) {
       if (!(await this.#readOn())) return true;
@@ -90,7 +92,8 @@ export class Timeline {
   }
 
   #count({ time, event, client, detail }: Line): void {
-    if (client === undefined || detail?.code === 'approval_pending') return; // held, and told by the approvals
+    if (client === undefined || time < this.#since) return;
+    if (detail?.code === 'approval_pending') return; // held, and told by the approvals
     if (event === 'key_released') this.#add(client, time, { releases: 1 });
     else if (event === 'request_denied') this.#add(client, time, { denials: 1 });
     else if (event === 'denials_counted' && detail?.of === 'request_denied') {
