@@ -32,10 +32,12 @@ export type MetricsAccess = z.infer<typeof metricsSchema>;
 
 /** Who may ask for the pages: these sources; `null` is the network of the listen address. */
 const adminSchema = z.strictObject({
-  from: z
-    .array(z.string().refine(isNetwork, 'must be a network such as 10.8.0.0/24'))
-    .max(32)
-    .nullable(),
+  from: z.array(z.string().refine(isNetwork, 'must be a network such as 10.8.0.0/24')).max(32).nullable(),
+});
+
+/** PostgreSQL, whose URL is in a file (mode 0600) or, without one, in the environment variable DATABASE_URL. */
+const databaseSchema = z.strictObject({
+  urlFile: z.string().regex(/^\//, 'must be an absolute path').nullable(),
 });
 
 const schema = z.strictObject({
@@ -52,6 +54,8 @@ const schema = z.strictObject({
   admin: adminSchema.default({ from: null }),
   /** Hosts that are always there: while none of them is reached, the server counts itself as away. */
   probe: z.array(probeTarget).max(8).default([]),
+  /** `null` is SQLite in the data directory. */
+  database: databaseSchema.nullable().default(null),
 });
 
 /** What `config.json` holds: no secret. */

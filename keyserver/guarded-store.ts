@@ -9,12 +9,13 @@ import type { Database } from './schema.ts';
 const lookEvery = 100;
 
 /**
- * The store as requests see it: a transaction that cannot be put on disk is `degraded` (503), whatever the reason. SQLite
- * goes on writing to a database whose file was deleted or replaced under it; such a record would be lost with the
- * process, so the files are compared with the ones that were opened.
+ * The store as requests see it: a transaction that cannot be put on disk, or of which nobody can tell, is `degraded` (503),
+ * whatever the reason. SQLite goes on writing to a database whose file was deleted or replaced under it; such a record
+ * would be lost with the process, so the files are compared with the ones that were opened. `databasePath` is `null` where
+ * the database is another program's to look after.
  */
-export function guardStore(store: Store<Database>, databasePath: string, clock: Clock): Store<Database> {
-  const files = [databasePath, `${databasePath}-wal`];
+export function guardStore(store: Store<Database>, databasePath: string | null, clock: Clock): Store<Database> {
+  const files = databasePath === null ? [] : [databasePath, `${databasePath}-wal`];
   const opened = files.map(identityOf);
   let lookedAt = Number.NEGATIVE_INFINITY;
   const assertPresent = (): void => {
@@ -29,10 +30,16 @@ export function guardStore(store: Store<Database>, databasePath: string, clock: 
       try {
         return await store.transaction(work);
       } catch (error) {
-        throw isWriteFailure(error) ? degraded(error) : error;
+        throw isStoreFailure(error) ? degraded(error) : error;
       }
     },
-    read: (work) => store.read(work),
+    read: async (work) => {
+      try {
+        return await store.read(work);
+      } catch (error) {
+        throw isStoreFailure(error) ? degraded(error) : error;
+      }
+    },
     close: () => store.close(),
   };
 }
@@ -65,8 +72,10 @@ function identityOf(path: string): string {
   }
 }
 
-function isWriteFailure(error: unknown): boolean {
-  if (isLatchkeyError(error)) return error.code === 'store_not_written';
+const storeFailures = ['store_not_written', 'store_not_durable', 'store_unreachable', 'store_outcome_unknown'];
+
+function isStoreFailure(error: unknown): boolean {
+  if (isLatchkeyError(error)) return storeFailures.includes(error.code);
   return (error as NodeJS.ErrnoException | null)?.code === 'ERR_SQLITE_ERROR';
 }
 

@@ -16,6 +16,8 @@ const schema = z.strictObject({
   wrapped: z.string().refine((text) => decodeBase64(text, { max: 128 }) !== null, 'must be base64'),
 });
 
+type VaultDocument = z.infer<typeof schema>;
+
 /** `vault.json` in a data directory. */
 export function vaultFile(directory: string): string {
   return join(directory, 'vault.json');
@@ -49,8 +51,21 @@ export function unsealVault(directory: string, method: UnsealMethod, random: Ran
   return unsealFile(vaultFile(directory), method, random);
 }
 
+/** Opens a vault out of the text of another server's `vault.json`; to be stored as it is. */
+export async function reopenVault(file: string, method: UnsealMethod, random: RandomBytes): Promise<NewVault> {
+  return { vault: await unsealDocument(parseVaultFile(file), method, random), file };
+}
+
+/** How the vault of such a text is opened. */
+export function sealMethodIn(file: string): KekHeader['method'] {
+  return parseVaultFile(file).kek.method;
+}
+
 async function unsealFile(path: string, method: UnsealMethod, random: RandomBytes): Promise<Vault> {
-  const document = await readVaultFile(path);
+  return unsealDocument(await readVaultFile(path), method, random);
+}
+
+async function unsealDocument(document: VaultDocument, method: UnsealMethod, random: RandomBytes): Promise<Vault> {
   const kek = await method.kekOf(document.kek);
   const wrapped = Buffer.from(document.wrapped, 'base64');
   const vault = Vault.unwrap(wrapped, kek, headerText(document.kek), random);
@@ -101,8 +116,11 @@ export async function sealMethodOf(directory: string): Promise<KekHeader['method
   return (await readVaultFile(vaultFile(directory))).kek.method;
 }
 
-async function readVaultFile(path: string): Promise<z.infer<typeof schema>> {
-  const text = await readFile(path, 'utf8');
+async function readVaultFile(path: string): Promise<VaultDocument> {
+  return parseVaultFile(await readFile(path, 'utf8'));
+}
+
+function parseVaultFile(text: string): VaultDocument {
   try {
     return parseInput(schema, JSON.parse(text));
   } catch (cause) {

@@ -195,6 +195,14 @@ export async function verifyAudit(tx: AuditTx, publicKey: KeyObject | string): P
   }
 }
 
+/** Whether the log was begun by the holder of this key: the first signature is by it. */
+export async function isSignedBy(tx: AuditTx, publicKey: KeyObject | string): Promise<boolean> {
+  const first = await tables(tx).selectFrom('audit_signature').selectAll().orderBy('seq').limit(1).executeTakeFirst();
+  if (first === undefined) return false;
+  const key = typeof publicKey === 'string' ? createPublicKey(publicKey) : publicKey;
+  return verify(null, signedText(first.seq, first.hash, first.time), key, first.signature);
+}
+
 /** The text a signature covers. */
 export function signedText(seq: number, hash: Uint8Array, time: number): Buffer {
   return Buffer.from(`latchkey audit 1|${seq}|${Buffer.from(hash).toString('hex')}|${time}`);
