@@ -145,11 +145,11 @@ export class TestPostgres {
     while (this.#server?.isRunning() === true) await new Promise((done) => setTimeout(done, 5));
   }
 
-  /** A fresh database; its URL. */
-  async newDatabase(): Promise<string> {
+  /** An empty database; its URL. `tables`: one that was used before keeps its tables, without their rows. */
+  async newDatabase(tables: 'none' | 'kept' = 'none'): Promise<string> {
     const left = this.#left.pop();
     if (left !== undefined) {
-      await this.sql('drop schema public cascade; create schema public', left.replace(/^.*\//, ''));
+      await this.sql(tables === 'none' ? 'drop schema public cascade; create schema public' : emptied, nameIn(left));
       return left;
     }
     const name = `made_${++this.#databases}`;
@@ -211,6 +211,15 @@ export class TestPostgres {
     await this.kill();
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** Empties every table but those that tell which tables there are. */
+const emptied = `do $$ begin execute coalesce((
+  select 'truncate ' || string_agg(format('%I', tablename), ', ') from pg_tables
+  where schemaname = 'public' and tablename not like 'kysely%'), ''); end $$`;
+
+function nameIn(url: string): string {
+  return url.replace(/^.*\//, '');
 }
 
 function asOwner(argv: readonly string[]): Argv {

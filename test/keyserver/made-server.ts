@@ -4,18 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keyItem } from '../../keyserver/client.ts';
 import { addClient, changePolicy, findClient, type PolicyChange } from '../../keyserver/client-admin.ts';
-import { newConfig } from '../../keyserver/config.ts';
-import { databaseFile } from '../../keyserver/data-directory.ts';
+import { type Config, newConfig } from '../../keyserver/config.ts';
 import { enrol } from '../../keyserver/enrolment.ts';
 import { isWithin } from '../../keyserver/network.ts';
-import { type Database, migrations } from '../../keyserver/schema.ts';
 import { createServerData } from '../../keyserver/server-data.ts';
+import { openServerStore } from '../../keyserver/server-store.ts';
 import { keyfileMethod } from '../../keyserver/unseal.ts';
 import { unsealVault } from '../../keyserver/vault-file.ts';
 import { systemClock, systemRandom } from '../../platform/clock.ts';
 import { createSecretFile } from '../../platform/files.ts';
-import { openSqlite } from '../../platform/sqlite.ts';
 import type { Credentials } from './honest-client.ts';
+import { newTestDatabase } from './test-store.ts';
 
 export const masterKeyId = 'master_0123abcd.privateKey';
 
@@ -25,6 +24,9 @@ export interface MadeServer {
   readonly port: number;
   readonly ca: string;
   readonly clients: readonly Credentials[];
+  readonly config: Config;
+  /** Its database may be another server's from now on. */
+  readonly giveUp: () => void;
 }
 
 export interface WantedServer {
@@ -42,13 +44,14 @@ export async function makeServer(wanted: WantedServer): Promise<MadeServer> {
   const keyfile = join(folder, 'keyfile');
   createSecretFile(keyfile, systemRandom(32));
   const port = await freePort();
-  const config = newConfig({ host: '127.0.0.1', port }, [], 'tls');
+  const { database, giveUp } = await newTestDatabase(folder);
+  const config = { ...newConfig({ host: '127.0.0.1', port }, [], 'tls'), database };
   const deps = { clock: systemClock, random: systemRandom };
   const method = keyfileMethod(keyfile);
   const data = join(folder, 'data');
   const { ca } = await createServerData(data, config, method, deps);
   const vault = await unsealVault(data, method, systemRandom);
-  const store = await openSqlite<Database>(databaseFile(data), { migrations });
+  const store = await openServerStore(data, config, {});
   const clients: Credentials[] = [];
   const now = systemClock.now();
   const networks = wanted.networks ?? ['127.0.0.0/8'];
@@ -81,7 +84,7 @@ export async function makeServer(wanted: WantedServer): Promise<MadeServer> {
     clients.push({ clientId, token, totpSecret, link, grant: invitation.grant });
   }
   await store.close();
-  return { data, keyfile, port, ca, clients };
+  return { data, keyfile, port, ca, clients, config, giveUp };
 }
 
 /** A port that was free a moment ago. */

@@ -3,18 +3,17 @@ import { Agent } from 'node:https';
 import { dirname } from 'node:path';
 import { Writable } from 'node:stream';
 import type { Kysely } from 'kysely';
-import { databaseFile } from '../../keyserver/data-directory.ts';
 import { privateKeyPem } from '../../keyserver/identity.ts';
 import { type KeyServer, startKeyServer } from '../../keyserver/key-server.ts';
-import { type Database, migrations } from '../../keyserver/schema.ts';
-import { openServerData } from '../../keyserver/server-data.ts';
+import type { Database } from '../../keyserver/schema.ts';
+import { openServerData, type ServerData } from '../../keyserver/server-data.ts';
 import { loadAuthority, type SigningAuthority, serverIdentity } from '../../keyserver/server-secrets.ts';
+import { openServerStore } from '../../keyserver/server-store.ts';
 import { keyfileMethod } from '../../keyserver/unseal.ts';
 import { unsealVault } from '../../keyserver/vault-file.ts';
 import { readAudit } from '../../platform/audit-chain.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { createLog } from '../../platform/log.ts';
-import { openSqlite } from '../../platform/sqlite.ts';
 import type { Store } from '../../platform/store.ts';
 import { HonestClient } from './honest-client.ts';
 import { type MadeServer, makeServer, type WantedServer } from './made-server.ts';
@@ -27,6 +26,7 @@ export class RunningServer {
   /** Added to the wall clock, ms. */
   skew = 0;
   #server: KeyServer | null = null;
+  #data: ServerData | null = null;
   #side: Store<Database> | null = null;
 
   private constructor(made: MadeServer) {
@@ -62,6 +62,7 @@ export class RunningServer {
       },
     });
     const data = await openServerData(this.made.data);
+    this.#data = data;
     const vault = await unsealVault(this.made.data, keyfileMethod(this.made.keyfile), systemRandom);
     this.#server = await startKeyServer(data, vault, {
       clock: { now: () => this.now() },
@@ -103,6 +104,8 @@ export class RunningServer {
     this.agent.destroy();
     await this.#server?.stop();
     this.#server = null;
+    await this.#data?.store.close();
+    this.#data = null;
   }
 
   /** Stops, and takes the data directory away as a dead disk would. */
@@ -115,7 +118,7 @@ export class RunningServer {
 
   /** Works on the database from the side, as a command does. */
   async beside<T>(work: (tx: Kysely<Database>) => Promise<T>): Promise<T> {
-    this.#side ??= await openSqlite<Database>(databaseFile(this.made.data), { migrations });
+    this.#side ??= await openServerStore(this.made.data, this.made.config, {});
     return this.#side.transaction(work);
   }
 
@@ -145,6 +148,7 @@ export class RunningServer {
   async remove(): Promise<void> {
     await this.stop();
     await this.#side?.close();
+    this.made.giveUp();
     rmSync(dirname(this.made.data), { recursive: true, force: true });
   }
 }

@@ -9,6 +9,7 @@ import type { Vault } from '../../keyserver/vault.ts';
 import { unsealVault } from '../../keyserver/vault-file.ts';
 import { type Clock, systemRandom } from '../../platform/clock.ts';
 import { createSecretFile } from '../../platform/files.ts';
+import { newTestDatabase } from './test-store.ts';
 
 /** A clock that stands still until a test moves it. */
 export interface TestClock extends Clock {
@@ -45,7 +46,8 @@ export async function makeTestData(): Promise<TestData> {
   const method = keyfileMethod(keyfile);
   const clock = testClock();
   const directory = join(folder, 'data');
-  const config = newConfig({ host: '127.0.0.1', port: 8443 }, [], 'tls');
+  const { database, giveUp } = await newTestDatabase(folder);
+  const config = { ...newConfig({ host: '127.0.0.1', port: 8443 }, [], 'tls'), database };
   await createServerData(directory, config, method, { clock, random: systemRandom });
   const data = await openServerData(directory);
   const vault = await unsealVault(directory, method, systemRandom);
@@ -61,6 +63,7 @@ export async function makeTestData(): Promise<TestData> {
     },
     remove: async () => {
       await data.store.close();
+      giveUp();
       rmSync(folder, { recursive: true });
     },
   };
