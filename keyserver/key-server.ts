@@ -2,6 +2,7 @@ import type { Clock, RandomBytes } from '../platform/clock.ts';
 import { createHttpApp, type Route } from '../platform/http-app.ts';
 import type { Log } from '../platform/log.ts';
 import type { Store } from '../platform/store.ts';
+import { placeOf } from '../wireguard/interface-address.ts';
 import { adminPages } from './admin/admin-area.ts';
 import { ServerAlerts } from './alerts/server-alerts.ts';
 import { Authorities } from './certificate-authorities.ts';
@@ -27,6 +28,7 @@ import type { Database } from './schema.ts';
 import type { ServerData } from './server-data.ts';
 import { loadAuditKey, serverIdentity } from './server-secrets.ts';
 import { Sessions } from './sessions.ts';
+import { SteadyListener } from './steady-listener.ts';
 import type { Vault } from './vault.ts';
 
 export interface KeyServer {
@@ -63,7 +65,15 @@ export async function startKeyServer(data: ServerData, vault: Vault, deps: KeySe
   });
   const isTls = config.transport === 'tls';
   const identity = isTls ? await serverIdentity(data.store, vault, config.hosts, deps.clock.now(), deps.random) : null;
-  const listener = await listen(config.listen, identity, authorities.bundle, app);
+  const listener = await SteadyListener.open(
+    {
+      open: (served, trusted) => listen(config.listen, served, trusted, app),
+      place: () => placeOf(config.listen.host),
+      log: deps.log,
+    },
+    identity,
+    authorities.bundle,
+  );
   const housekeeping = startHousekeeping(custody, auditKey);
   const keeper = new CertificateKeeper({
     custody,
