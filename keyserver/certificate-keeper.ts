@@ -16,6 +16,8 @@ const hour = 3_600_000;
 export interface KeeperDeps {
   readonly custody: Custody;
   readonly hosts: readonly string[];
+  /** Other servers on the same database show the same certificate. */
+  readonly shared?: boolean;
   /** The data directory. */
   readonly directory: string;
   /** `null` where no TLS is spoken. */
@@ -73,13 +75,13 @@ export class CertificateKeeper {
   }
 
   async #serveNewest(deep: boolean): Promise<void> {
-    const { custody, hosts, listener } = this.#deps;
+    const { custody, hosts, listener, shared } = this.#deps;
     const vault = custody.vault();
     if (listener === null || vault === null) return;
     const newest = await custody.store.read(async (tx) => (await liveCertificates(tx, 'server'))[0]?.pem ?? '');
     const { bundle } = custody.authorities;
     if (!deep && this.#served === newest + bundle) return;
-    const identity = await serverIdentity(custody.store, vault, hosts, custody.clock.now(), custody.random);
+    const identity = await serverIdentity(custody.store, vault, hosts, custody.clock.now(), custody.random, shared);
     if (this.#served === identity.certificate + bundle) return;
     listener.setIdentity(identity, bundle);
     this.#served = identity.certificate + bundle;

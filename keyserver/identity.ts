@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
 import { sha256 } from '../platform/encoding.ts';
 
 /** A certificate (PEM) and its private key (PKCS#8 DER). */
@@ -41,6 +42,13 @@ export function isServerCertificateFor(certificate: string, authority: string, h
   const leaf = new X509Certificate(certificate);
   const named = hosts.every((host) => (isIP(host) === 0 ? leaf.checkHost(host) : leaf.checkIP(host)) !== undefined);
   return named && isIssuedBy(leaf, new X509Certificate(authority));
+}
+
+/** The names and addresses a server's certificate is for. */
+export function hostsIn(certificate: string): string[] {
+  const names = new X509Certificate(certificate).subjectAltName ?? '';
+  const hosts = [...names.matchAll(/(?:^|, )(?:DNS|IP Address):([0-9A-Za-z.:-]+)/g)].map((match) => match[1] ?? '');
+  return hosts.map((host) => (isIP(host) === 0 ? host : ipaddr.parse(host).toString()));
 }
 
 /** True when `issuer` is an authority and signed `leaf`: names, key identifiers and the signature itself. */

@@ -9,7 +9,7 @@ import { Authorities } from './certificate-authorities.ts';
 import { CertificateKeeper } from './certificate-keeper.ts';
 import { CodeBook } from './code-book.ts';
 import type { Custody } from './custody.ts';
-import { databaseFile, isKillFilePresent, killFileLook } from './data-directory.ts';
+import { isKillFilePresent, killFileLook } from './data-directory.ts';
 import { DenialLog } from './denials.ts';
 import { enrolmentRoute } from './enrolment-route.ts';
 import { redeemGrant } from './grant.ts';
@@ -64,7 +64,9 @@ export async function startKeyServer(data: ServerData, vault: Vault, deps: KeySe
     requestId: () => deps.random(8).toString('hex'),
   });
   const isTls = config.transport === 'tls';
-  const identity = isTls ? await serverIdentity(data.store, vault, config.hosts, deps.clock.now(), deps.random) : null;
+  const shared = config.database !== null;
+  const now = deps.clock.now();
+  const identity = isTls ? await serverIdentity(data.store, vault, config.hosts, now, deps.random, shared) : null;
   const listener = await SteadyListener.open(
     {
       open: (served, trusted) => listen(config.listen, served, trusted, app),
@@ -78,6 +80,7 @@ export async function startKeyServer(data: ServerData, vault: Vault, deps: KeySe
   const keeper = new CertificateKeeper({
     custody,
     hosts: config.hosts,
+    shared,
     directory: data.directory,
     listener: isTls ? listener : null,
   });
@@ -100,7 +103,7 @@ export async function startKeyServer(data: ServerData, vault: Vault, deps: KeySe
 
 function alertsFor(data: ServerData, vault: Vault, { clock, random, log }: KeyServerDeps): ServerAlerts {
   return new ServerAlerts({
-    store: guardStore(data.store, databaseFile(data.directory), clock),
+    store: guardStore(data.store, data.databaseFile, clock),
     vault: () => vault,
     clock,
     random,

@@ -6,7 +6,7 @@ import { LatchkeyError } from '../platform/errors.ts';
 import type { Store } from '../platform/store.ts';
 import { type Authority, readAuthorities } from './certificate-authorities.ts';
 import { liveCertificates, recordCertificate } from './certificate-records.ts';
-import { certificateEnd, type Identity, isServerCertificateFor, issuedFrom } from './identity.ts';
+import { certificateEnd, hostsIn, type Identity, isKeyOf, isServerCertificateFor, issuedFrom } from './identity.ts';
 import type { Database, ServerSecretTable } from './schema.ts';
 import type { ItemName, Vault } from './vault.ts';
 
@@ -110,19 +110,40 @@ export async function findServerCertificate(
   return { certificate: newest.pem, serial: newest.serial, issuer: newest.issuer };
 }
 
-/** The certificate and key to serve with, made anew when the present one will not do. */
+/**
+ * The certificate and key to serve with, made anew when the present one will not do. Servers that share a database share
+ * them too (`shared`): a new one is for the hosts of the one before it as well, or they would take turns for ever.
+ */
 export async function serverIdentity(
   store: Store<Database>,
   vault: Vault,
   hosts: readonly string[],
   now: number,
   random: RandomBytes,
+  shared = false,
 ): Promise<Identity> {
-  const present = await store.read(async (tx) => {
-    const found = await findServerCertificate(tx, hosts, now);
-    return found === null ? null : { ...found, privateKey: await loadSecret(tx, vault, 'tls-key') };
-  });
-  return present ?? renewServerIdentity(store, vault, hosts, now, random);
+  const present = await findServerIdentity(store, vault, hosts, now);
+  if (present !== null) return present;
+  const before = shared ? await store.read(async (tx) => (await liveCertificates(tx, 'server'))[0]) : undefined;
+  const all = before === undefined ? hosts : [...new Set([...hosts, ...hostsIn(before.pem)])];
+  return renewServerIdentity(store, vault, all, now, random);
+}
+
+/** Certificate and key are two reads: when another server changes both in between, they are read again. */
+async function findServerIdentity(
+  store: Store<Database>,
+  vault: Vault,
+  hosts: readonly string[],
+  now: number,
+): Promise<Identity | null> {
+  for (let tries = 0; tries < 3; tries++) {
+    const present = await store.read(async (tx) => {
+      const found = await findServerCertificate(tx, hosts, now);
+      return found === null ? null : { ...found, privateKey: await loadSecret(tx, vault, 'tls-key') };
+    });
+    if (present === null || isKeyOf(present.certificate, present.privateKey)) return present;
+  }
+  throw new LatchkeyError('vault_damaged', 'the key in the database is not of the certificate beside it');
 }
 
 /**
