@@ -20,6 +20,7 @@ const wrappers: Record<string, readonly string[]> = {
   '@peculiar/x509': ['keyserver/certificates.ts'],
   otplib: ['keyserver/totp.ts'],
   'node-forge': ['patcher/vendor-signature.ts', 'keyserver/certificate-pkcs12.ts'],
+  pg: ['platform/postgres-connection.ts'],
   'node:sqlite': ['platform/sqlite.ts', 'platform/sqlite-dialect.ts', 'platform/sqlite-snapshot.ts'],
   'shamir-secret-sharing': ['keyserver/shares.ts'],
   'node:child_process': ['platform/run.ts', 'platform/launch.mjs'],
