@@ -74,12 +74,19 @@ function itemLabel(name: ItemName): Buffer {
   return Buffer.from(`latchkey item 1|${name.kind}|${name.client}|${name.id}|${name.version}`);
 }
 
-function sealBox(key: KeyObject | Uint8Array, plaintext: Uint8Array, label: Uint8Array, nonce: Uint8Array): Buffer {
+/** nonce ‖ ciphertext ‖ tag; `label` is bound to it. */
+export function sealBox(
+  key: KeyObject | Uint8Array,
+  plaintext: Uint8Array,
+  label: Uint8Array,
+  nonce: Uint8Array,
+): Buffer {
   const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes }).setAAD(label);
   return Buffer.concat([nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
 }
 
-function openBox(key: KeyObject | Uint8Array, box: Uint8Array, label: Uint8Array): Buffer | null {
+/** What `sealBox` sealed; `null` for another key, label or box. */
+export function openBox(key: KeyObject | Uint8Array, box: Uint8Array, label: Uint8Array): Buffer | null {
   if (box.length < nonceBytes + tagBytes) return null;
   const decipher = createDecipheriv('aes-256-gcm', key, box.subarray(0, nonceBytes), { authTagLength: tagBytes });
   decipher.setAAD(label).setAuthTag(box.subarray(box.length - tagBytes));

@@ -15,6 +15,7 @@ import type { Vault } from '../vault.ts';
 import { sealMethodOf, unsealVault } from '../vault-file.ts';
 import { keyBytesLimit, keyId as keyIdSchema } from '../wire.ts';
 import { type CommandIo, dataCommand, showTime } from './command-io.ts';
+import { addPaperCommand, keyFromPaper } from './paper.ts';
 import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from './unseal-options.ts';
 
 interface DataOptions extends UnsealOptions {
@@ -22,22 +23,29 @@ interface DataOptions extends UnsealOptions {
   readonly json?: boolean;
 }
 
-/** `key list|import|export`: import and export open the vault themselves, whether or not a server runs beside them. */
+interface ImportOptions extends DataOptions {
+  readonly file?: string;
+  readonly paper?: string;
+  readonly paperPassphraseFile?: string;
+}
+
+/** `key list|import|export|paper`: all but the first open the vault themselves, whether or not a server runs beside them. */
 export function addKeyCommands(program: Command, io: CommandIo): void {
   const key = program.command('key').description('the keys that are kept');
   dataCommand(key, 'list [client]', 'list the stored keys').action((client: string | undefined, options: DataOptions) =>
     list(client, options, io),
   );
   withUnsealOptions(dataCommand(key, 'import <client> <id>', 'store a key for a client'))
-    .requiredOption('--file <file>', 'file with the bytes of the key, as they lie on the Nextcloud host')
-    .action((client: string, id: string, options: DataOptions & { file: string }) =>
-      importKey(client, id, options, io),
-    );
+    .option('--file <file>', 'file with the bytes of the key, as they lie on the Nextcloud host')
+    .option('--paper <file>', 'file with the scanned codes of a paper copy, one a line (mode 0600)')
+    .option('--paper-passphrase-file <file>', 'the passphrase of that paper, in FILE (mode 0600); asked for without it')
+    .action((client: string, id: string, options: ImportOptions) => importKey(client, id, options, io));
   withUnsealOptions(dataCommand(key, 'export <client> <id>', 'print a stored key, or write it to a new file'))
     .option('--out <file>', 'write the bytes to FILE, which must not exist (mode 0600)')
     .action((client: string, id: string, options: DataOptions & { out?: string }) =>
       exportKey(client, id, options, io),
     );
+  addPaperCommand(key, io);
 }
 
 function list(name: string | undefined, options: DataOptions, io: CommandIo): Promise<void> {
@@ -70,9 +78,9 @@ function list(name: string | undefined, options: DataOptions, io: CommandIo): Pr
   });
 }
 
-function importKey(name: string, id: string, options: DataOptions & { file: string }, io: CommandIo): Promise<void> {
+async function importKey(name: string, id: string, options: ImportOptions, io: CommandIo): Promise<void> {
   const keyId = keyIdFrom(id);
-  const bytes = readKey(options.file);
+  const bytes = await bytesFrom(options, name, keyId, io);
   return withServerData(options.data, async ({ directory, store }) => {
     const vault = await openVault(directory, options, io);
     const stored = await store.transaction((tx) => storeKey(tx, vault, name, keyId, bytes, io.clock.now()));
@@ -154,6 +162,17 @@ function keyIdFrom(text: string): string {
       cause,
     });
   }
+}
+
+async function bytesFrom(
+  { file, paper, paperPassphraseFile }: ImportOptions,
+  name: string,
+  keyId: string,
+  io: CommandIo,
+): Promise<Buffer> {
+  if (file !== undefined && paper === undefined) return readKey(file);
+  if (paper !== undefined && file === undefined) return keyFromPaper(paper, name, keyId, paperPassphraseFile, io);
+  throw new LatchkeyError('usage', 'give either --file or --paper', { exit: 2 });
 }
 
 function readKey(path: string): Buffer {

@@ -7,7 +7,7 @@ export const testPackages = [
   ...['php-cli', 'php-fpm', 'php-sqlite3', 'php-curl', 'php-gd', 'php-mbstring', 'php-xml', 'php-zip', 'php-intl'],
   ...['php-bcmath', 'php-gmp', 'php-apcu', 'phpunit', 'php-codesniffer', 'wireguard-tools', 'wireguard-go'],
   ...['openssh-server', 'nftables', 'nginx-light', 'iproute2', 'sqlite3', 'unzip', 'bzip2', 'shellcheck', 'busybox'],
-  'postgresql',
+  ...['postgresql', 'chromium'],
 ] as const;
 
 /** Programs by which a system without apt is judged. */
@@ -25,6 +25,7 @@ const testPrograms = [
   'postgres',
   'unzip',
   'bzip2',
+  'chromium',
   'shellcheck',
   'busybox',
 ];

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { addServiceCommands } from '../../keyserver/commands/service.ts';
 import { type ServiceFacts, serviceText } from '../../keyserver/service.ts';
 import { run } from '../../platform/run.ts';
-import { projectProgram } from '../harness/keyserver-process.ts';
 import { hasProgram } from '../harness/programs.ts';
+import { runCommand } from './command-runner.ts';
 
 const facts: ServiceFacts = {
   node: '/opt/latchkey/node',
@@ -46,11 +47,8 @@ describe('serviceText()', () => {
 });
 
 describe('keyserver service print', () => {
-  const print = async (...argv: string[]) => {
-    const command = [...projectProgram('keyserver/main.ts'), 'service', 'print', '--data', '/var/lib/k', ...argv];
-    const said = await run(command as [string, ...string[]], { timeoutMs: 30_000, allowExit: 'any' });
-    return { exit: said.exit, stdout: said.stdout.toString(), stderr: said.stderr };
-  };
+  const print = (...argv: string[]) =>
+    runCommand(addServiceCommands, ['service', 'print', '--data', '/var/lib/k', ...argv]);
   it.each([
     ['nothing to open the vault by', [], 'nobody to ask'],
     ['shares, which people bring', ['--share-file', 'a', '--platform', 'linux'], 'nobody to ask'],

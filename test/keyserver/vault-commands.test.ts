@@ -2,9 +2,14 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { run } from '../../platform/run.ts';
+import { addAuditCommands } from '../../keyserver/commands/audit.ts';
+import { addDoctorCommand } from '../../keyserver/commands/doctor.ts';
+import { addInitCommand } from '../../keyserver/commands/init.ts';
+import { addStatusCommand } from '../../keyserver/commands/status.ts';
+import { addVaultCommands } from '../../keyserver/commands/vault.ts';
 import { type Argv, BackgroundProcess } from '../harness/background-process.ts';
 import { projectProgram } from '../harness/keyserver-process.ts';
+import { runCommand } from './command-runner.ts';
 import { freePort } from './made-server.ts';
 
 let folder: string;
@@ -14,9 +19,8 @@ const path = (name: string) => join(folder, name);
 const program = projectProgram('keyserver/main.ts');
 
 async function keyserver(...argv: string[]) {
-  const command: Argv = [...program, ...argv, '--data', data];
-  const { exit, stdout, stderr } = await run(command, { timeoutMs: 60_000, allowExit: 'any' });
-  return { exit, stdout: stdout.toString(), stderr };
+  const add = [addInitCommand, addVaultCommands, addDoctorCommand, addStatusCommand, addAuditCommands];
+  return runCommand((program, io) => add.forEach((one) => void one(program, io)), [...argv, '--data', data]);
 }
 
 const json = (said: { stdout: string }) => JSON.parse(said.stdout) as Record<string, unknown>;
