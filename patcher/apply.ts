@@ -3,7 +3,7 @@ import type { LocalApp } from './app-files.ts';
 import type { Facts } from './facts.ts';
 import type { Journal } from './journal.ts';
 import { refuseObstacles } from './obstacles.ts';
-import { planFor } from './plan.ts';
+import { planFor, type Step } from './plan.ts';
 import type { Progress } from './progress.ts';
 import { actionsFor } from './steps.ts';
 import { type JournalDeps, transaction, withJournal } from './transaction.ts';
@@ -14,6 +14,8 @@ export interface ApplyReport {
   readonly changed: boolean;
   /** What was done, in order. */
   readonly done: readonly string[];
+  /** Nextcloud was in maintenance mode when this began, and still is. */
+  readonly maintenance: boolean;
   readonly verification: Verification;
 }
 
@@ -24,8 +26,10 @@ export interface ApplyReport {
  */
 export function apply(place: Workplace, app: LocalApp, deps: JournalDeps): Promise<ApplyReport> {
   return withJournal(place, deps, async (journal) => {
-    const { changed, done, proof } = await bringUp(place, journal, app, deps.progress, verifyRepair);
-    return { changed, done, verification: proof };
+    const { changed, done, maintenance, proof } = await bringUp(place, journal, app, deps.progress, verifyRepair);
+    if (maintenance)
+      deps.progress.note('nextcloud stays in maintenance mode, as it was found: occ maintenance:mode --off');
+    return { changed, done, maintenance, verification: proof };
   });
 }
 
@@ -37,19 +41,26 @@ export async function bringUp<T>(
   progress: Progress,
   prove: (occ: Occ, facts: Facts, progress: Progress) => Promise<T>,
   mends: readonly string[] = [],
-): Promise<{ readonly changed: boolean; readonly done: readonly string[]; readonly proof: T }> {
+): Promise<Pick<ApplyReport, 'changed' | 'done' | 'maintenance'> & { readonly proof: T }> {
   const facts = await place.facts();
   const plan = planFor(facts, app);
   refuseObstacles(plan.obstacles.filter(({ code }) => !mends.includes(code)));
   const { occ } = place.instance;
-  if (plan.steps.length === 0) return { changed: false, done: [], proof: await prove(occ, facts, progress) };
+  const { maintenance } = facts;
+  if (plan.steps.length === 0)
+    return { changed: false, done: [], maintenance, proof: await prove(occ, facts, progress) };
   return transaction(journal, 'apply', progress, async () => {
     const done: string[] = [];
-    for (const action of plan.steps.flatMap((step) => actionsFor(step, place.instance, app))) {
-      const what = action.describe();
-      progress.step(what);
-      if ((await journal.perform(action)) === 'done') done.push(what);
-    }
-    return { changed: true, done, proof: await prove(occ, await place.facts(), progress) };
+    const carryOut = async (steps: readonly Step[]): Promise<void> => {
+      for (const action of steps.flatMap((step) => actionsFor(step, place.instance, app))) {
+        const what = action.describe();
+        progress.step(what);
+        if ((await journal.perform(action)) === 'done') done.push(what);
+      }
+    };
+    await carryOut(plan.steps);
+    const proof = await prove(occ, await place.facts(), progress);
+    await carryOut(plan.afterProof);
+    return { changed: true, done, maintenance, proof };
   });
 }

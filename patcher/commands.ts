@@ -329,8 +329,14 @@ async function showPlan(options: CommonOptions, deps: CommandDeps): Promise<void
     const facts = await place.facts();
     const app = await readLocalApp(deps.appFolder);
     const plan = planFor(facts, app);
-    const changes: PlannedChange[] = await describePlan(place, plan.steps, app);
-    if (options.json === true) return printJson(terminal, { steps: plan.steps, changes, obstacles: plan.obstacles });
+    const changes: PlannedChange[] = await describePlan(place, [...plan.steps, ...plan.afterProof], app);
+    if (options.json === true)
+      return printJson(terminal, {
+        steps: plan.steps,
+        afterProof: plan.afterProof,
+        changes,
+        obstacles: plan.obstacles,
+      });
     printObstacles(terminal, plan.obstacles);
     if (changes.length === 0) terminal.stdout.write('nothing to do: everything is as it should be\n');
     for (const { what, diff } of changes) terminal.stdout.write(`[#] ${what}\n${diff}`);

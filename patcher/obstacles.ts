@@ -118,10 +118,10 @@ function nextcloud(facts: Facts): Obstacle[] {
   const found: Obstacle[] = [];
   if (facts.maintenance) {
     found.push(
-      blocker(
+      warning(
         'maintenance_mode',
-        'nextcloud is in maintenance mode, which loads no apps',
-        'occ maintenance:mode --off, once its cause is gone',
+        'nextcloud is in maintenance mode; the app is brought up behind it, and it stays on',
+        'occ maintenance:mode --off, once its cause is gone and "apply" is done',
       ),
     );
   }

@@ -17,13 +17,15 @@ export interface OccPlace {
 /**
  * occ as the owner of config.php. Arguments of exceptions are kept out of its log whatever php.ini says, because some of
  * our calls hand it secrets; warnings of PHP go to stderr, so that they do not end up inside JSON; APCu is on, because
- * with `memcache.local` set to it occ stops without.
+ * with `memcache.local` set to it occ stops without. The app's own commands run in maintenance mode too, which for their
+ * process alone counts as off: what they do is wanted most while the web is closed.
  */
 export function openOcc(transport: Transport, place: OccPlace): Occ {
-  const program: [string, ...string[]] =
-    place.configDirectory === null ? [place.php] : ['env', `NEXTCLOUD_CONFIG_DIR=${place.configDirectory}`, place.php];
-  return (args, options = {}) =>
-    transport.run(
+  const directory = place.configDirectory === null ? [] : [`NEXTCLOUD_CONFIG_DIR=${place.configDirectory}`];
+  return (args, options = {}) => {
+    const variables = [...directory, ...(args[0].startsWith('remotekey:') ? ['NC_maintenance=0'] : [])];
+    const program: [string, ...string[]] = variables.length === 0 ? [place.php] : ['env', ...variables, place.php];
+    return transport.run(
       [
         ...program,
         ...['-d', 'apc.enable_cli=1', '-d', 'zend.exception_ignore_args=1', '-d', 'display_errors=stderr'],
@@ -39,6 +41,7 @@ export function openOcc(transport: Transport, place: OccPlace): Occ {
         ...(options.input === undefined ? {} : { input: options.input }),
       },
     );
+  };
 }
 
 /**

@@ -13,6 +13,8 @@ export interface Wanted {
 /** One thing to be done, in words that do not depend on how a transport does it. */
 export type Step =
   | { readonly kind: 'make_folder'; readonly path: string; readonly owner: 'root' | 'nextcloud'; readonly mode: number }
+  | { readonly kind: 'close_web' }
+  | { readonly kind: 'open_web' }
   | { readonly kind: 'set_apps_paths'; readonly paths: readonly AppsPath[] }
   | {
       readonly kind: 'deploy_app';
@@ -36,6 +38,8 @@ export interface Changes {
 
 export interface Plan {
   readonly steps: readonly Step[];
+  /** What is done once the app is shown to work. */
+  readonly afterProof: readonly Step[];
   readonly obstacles: readonly Obstacle[];
 }
 
@@ -65,8 +69,27 @@ export function planFor(facts: Facts, wanted: Wanted): Plan {
   }
   if (!enabled) steps.push({ kind: 'enable_app' });
   steps.push(...timer(facts, wanted));
-  return { steps, obstacles: obstaclesOf(facts) };
+  const closes = mustCloseWeb(facts, steps);
+  return {
+    steps: closes ? [{ kind: 'close_web' }, ...steps] : steps,
+    afterProof: closes ? [{ kind: 'open_web' }] : [],
+    obstacles: obstaclesOf(facts),
+  };
 }
+
+/** True when the keys are away, and for a moment, or since before, there is no app to fetch them. */
+function mustCloseWeb(facts: Facts, steps: readonly Step[]): boolean {
+  const keysAreAway = (facts.enrolment?.keys.length ?? 0) > 0;
+  return keysAreAway && !facts.maintenance && steps.some(({ kind }) => TAKES_APP_AWAY.has(kind));
+}
+
+const TAKES_APP_AWAY: ReadonlySet<Step['kind']> = new Set([
+  'set_apps_paths',
+  'deploy_app',
+  'remove_tree',
+  'upgrade_app',
+  'enable_app',
+]);
 
 function stateFolder(facts: Facts): Step[] {
   const { path, exists, owner, mode } = facts.stateFolder;

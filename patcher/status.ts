@@ -24,7 +24,7 @@ export async function statusOf(place: Workplace, facts: Facts): Promise<Status> 
   const journal = await readJournal(actionContext(place), journalDirectory(facts.instanceId));
   let app: AppStatus | null = null;
   let appError: string | null = null;
-  if (facts.app.enabled && facts.app.files !== null && !facts.maintenance && !facts.needsUpgrade) {
+  if (facts.app.enabled && facts.app.files !== null && !facts.needsUpgrade) {
     try {
       app = await remoteKey(place.instance.occ).status();
     } catch (error) {

@@ -2,6 +2,7 @@ import type { Action, Undoer } from './actions/action.ts';
 import { appSwitchUndoer, switchApp } from './actions/app-switch.ts';
 import { appUpgradeUndoer, upgradeApp } from './actions/app-upgrade.ts';
 import { appValuesUndoer, forgetAppValues } from './actions/app-values.ts';
+import { closeWeb, maintenanceUndoer, openWeb } from './actions/maintenance.ts';
 import { makeDirectory } from './actions/make-directory.ts';
 import { removePath } from './actions/remove-path.ts';
 import { setSystemValue } from './actions/system-value.ts';
@@ -18,7 +19,13 @@ import type { Instance } from './targets/target.ts';
 const ROOT = { uid: 0, gid: 0 };
 
 /** Everything a journal of ours may have to undo. */
-export const ALL_UNDOERS: readonly Undoer[] = [...undoers, appSwitchUndoer, appUpgradeUndoer, appValuesUndoer];
+export const ALL_UNDOERS: readonly Undoer[] = [
+  ...undoers,
+  appSwitchUndoer,
+  appUpgradeUndoer,
+  appValuesUndoer,
+  maintenanceUndoer,
+];
 
 /** How a step of the plan is done. */
 export function actionsFor(step: Step, instance: Instance, app: LocalApp): Action[] {
@@ -33,6 +40,10 @@ export function actionsFor(step: Step, instance: Instance, app: LocalApp): Actio
           step.paths.map(({ path, url, writable }) => ({ path, url, writable })),
         ),
       ];
+    case 'close_web':
+      return [closeWeb(APP_ID)];
+    case 'open_web':
+      return [openWeb(APP_ID)];
     case 'deploy_app':
       return [uploadTree({ path: step.path, files: app.files, mode: 0o755, ...nextcloud })];
     case 'remove_tree':

@@ -4,9 +4,10 @@ import { parseInput } from '../../platform/schema.ts';
 import { occText } from '../occ.ts';
 import type { Action, Undoer } from './action.ts';
 import { appValue, occOf } from './app-values.ts';
+import { isClosed } from './maintenance.ts';
 
 const KIND = 'app_upgrade';
-const undoSchema = z.object({ app: z.string(), from: z.string() });
+const undoSchema = z.object({ app: z.string(), from: z.string(), maintenance: z.boolean().default(false) });
 const UPGRADE_TIMEOUT_MS = 1_800_000;
 
 /**
@@ -25,7 +26,8 @@ export function upgradeApp(app: string, to: string): Action {
     },
     prepare: async (context) => {
       const from = await appValue(occOf(context), app, 'installed_version');
-      return from === null || from === to ? null : { app, from };
+      if (from === null || from === to) return null;
+      return { app, from, maintenance: await isClosed(context) };
     },
     do: async (context) => {
       const occ = occOf(context);
@@ -47,13 +49,13 @@ export function upgradeApp(app: string, to: string): Action {
 export const appUpgradeUndoer: Undoer = {
   kind: KIND,
   undo: async (context, undo) => {
-    const { app, from } = parseInput(undoSchema, undo);
+    const { app, from, maintenance } = parseInput(undoSchema, undo);
     const occ = occOf(context);
     if ((await appValue(occ, app, 'installed_version')) !== from) {
       await occText(occ, ['config:app:set', app, 'installed_version', `--value=${from}`]);
     }
     // an upgrade that broke off leaves it on
-    await occText(occ, ['maintenance:mode', '--off']);
+    if (!maintenance) await occText(occ, ['maintenance:mode', '--off']);
     return null;
   },
 };

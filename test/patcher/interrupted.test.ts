@@ -10,6 +10,7 @@ import { openWorkplace } from '../../patcher/workplace.ts';
 import { Cleanup } from '../harness/cleanup.ts';
 import { freePort } from '../harness/free-port.ts';
 import { KeyServer } from '../harness/keyserver-process.ts';
+import { WebDav } from '../harness/nextcloud-client.ts';
 import { isRoot } from '../harness/nextcloud-files.ts';
 import { instanceObstacle, NextcloudInstance } from '../harness/nextcloud-instance.ts';
 import { listTrees } from '../harness/nextcloud-tree.ts';
@@ -52,6 +53,8 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
   let nextcloud: NextcloudInstance;
   let keyServer: KeyServer;
   let master: string;
+  /** Not where it would be by itself, so that a folder of the owner's choice is removed too. */
+  const stateFolder = mkdtempSync(join(tmpdir(), 'lk-state-'));
   let secrets: { code: string; grant: string; passphrase: string; ca: string; url: string };
 
   beforeAll(async () => {
@@ -61,8 +64,10 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
     await nextcloud.enableEncryption();
     await nextcloud.occ(['encryption:status']);
     const { instanceId } = nextcloud;
+    rmSync(stateFolder, { recursive: true });
+    await nextcloud.occ(['config:system:set', 'remotekeystorage.dir', '--value', stateFolder]);
     cleanup.add('traces', () => {
-      const state = [`/var/lib/latchkey/${instanceId}`, `/var/lib/latchkey/ncpatch/${instanceId}`];
+      const state = [stateFolder, `/var/lib/latchkey/${instanceId}`, `/var/lib/latchkey/ncpatch/${instanceId}`];
       for (const path of [...state, ...timerPaths(instanceId)]) rmSync(path, { recursive: true, force: true });
     });
     keyServer = await KeyServer.init({ data: join(folder, 'keys'), port: await freePort(), cleanup });
@@ -105,12 +110,21 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
   const onDisk = (): boolean => existsSync(join(nextcloud.dataFolder, 'files_encryption', 'OC_DEFAULT_MODULE', master));
   const onKeyServer = async (): Promise<boolean> => (await keyServer.command(['key', 'list'])).stdout.includes(master);
 
-  async function applyInProcess(change: (app: LocalApp) => LocalApp): Promise<unknown> {
+  async function applyInProcess(
+    change: (app: LocalApp) => LocalApp,
+    onStep: () => void = () => undefined,
+  ): Promise<unknown> {
     const place = await openWorkplace({ local: true, root: nextcloud.root }, { prompter: null, env: {} });
     const by = { user: 'test', machine: 'test', pid: process.pid };
     try {
       const app = change(await readLocalApp(PHP_APP));
-      return await apply(place, app, { progress: silent, by, now: Date.now, random: randomBytes, takeOver: false });
+      return await apply(place, app, {
+        progress: { ...silent, step: onStep },
+        by,
+        now: Date.now,
+        random: randomBytes,
+        takeOver: false,
+      });
     } finally {
       await place.close();
     }
@@ -134,7 +148,7 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
     json(await ncpatch('rollback'));
     expect(appFolders()).toEqual([]);
     expect(timerPaths(nextcloud.instanceId).filter((path) => existsSync(path))).toEqual([]);
-    expect(existsSync(`/var/lib/latchkey/${nextcloud.instanceId}`)).toBe(false);
+    expect(existsSync(stateFolder)).toBe(false);
     expect((await nextcloud.occ(['config:app:get', 'remotekeystorage', 'enabled'], { anyExit: true })).exit).toBe(1);
   });
 
@@ -212,6 +226,68 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
     expect(json(await ncpatch('apply'))).toMatchObject({ changed: true, verification: { decrypt: true } });
   });
 
+  const isClosed = async (): Promise<boolean> => (await nextcloud.systemValue('maintenance')) === 'true';
+
+  test('apply behind maintenance mode releases and decrypts, and leaves it on', async () => {
+    await nextcloud.occ(['app:disable', 'remotekeystorage']);
+    await nextcloud.occ(['maintenance:mode', '--on']);
+    const report = json(await ncpatch('apply'));
+    expect(report).toMatchObject({ changed: true, maintenance: true, verification: { decrypt: true } });
+    expect(await isClosed()).toBe(true);
+    await nextcloud.occ(['maintenance:mode', '--off']);
+  });
+
+  test('while the app is away nobody can overwrite a file: the web is closed until it is back', async () => {
+    await nextcloud.serve();
+    const dav = () => new WebDav(nextcloud.address, nextcloud.admin, { session: false });
+    expect((await dav().put('kept.txt', 'what was written first')).status).toBe(201);
+    await nextcloud.occ(['app:disable', 'remotekeystorage']);
+    deleteApp();
+    const during: Promise<number>[] = [];
+    let steps = 0;
+    const report = await applyInProcess(
+      (app) => app,
+      () => {
+        // the first step closes the web, the last opens it
+        if (steps++ > 0)
+          during.push(
+            dav()
+              .put('kept.txt', '')
+              .then(({ status }) => status),
+          );
+      },
+    );
+    expect(report).toMatchObject({ changed: true, maintenance: false, verification: { decrypt: true } });
+    const answers = await Promise.all(during);
+    expect(answers.length).toBeGreaterThan(3);
+    expect(new Set(answers)).toEqual(new Set([503]));
+    expect((await dav().get('kept.txt')).body.toString()).toBe('what was written first');
+    await nextcloud.stopServing();
+  });
+
+  test('a repair that fails leaves the web closed, as long as there is no app', async () => {
+    deleteApp();
+    const broken = withFile('lib/AppInfo/Application.php', (text) => `${text}\nthis is no PHP`);
+    await expect(applyInProcess(broken)).rejects.toThrow();
+    expect([appFolders(), await isClosed()]).toEqual([[], true]);
+    expect(json(await ncpatch('apply'))).toMatchObject({ changed: true, maintenance: true });
+    await nextcloud.occ(['maintenance:mode', '--off']);
+  });
+
+  test('a key server that is away does not undo a repair', async () => {
+    await keyServer.stop();
+    deleteApp();
+    const run = await ncpatch('apply');
+    expect(run.exit).toBe(1);
+    expect(JSON.parse(run.stdout)).toMatchObject({
+      changed: true,
+      verification: { hook: 'app', release: null, untried: { code: 'unreachable' } },
+    });
+    expect([appFolders().length, await isClosed()]).toEqual([1, false]);
+    await keyServer.start();
+    expect(json(await ncpatch('verify'))).toMatchObject({ decrypt: true, untried: null });
+  });
+
   test.each(killedAt.restore)(
     'restore killed in step %i after %i ms: the key is somewhere',
     async (killAt, afterMs) => {
@@ -229,6 +305,7 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
     json(await ncpatch('remove'));
     expect(appFolders()).toEqual([]);
     expect(timerPaths(nextcloud.instanceId).filter((path) => existsSync(path))).toEqual([]);
+    expect(existsSync(stateFolder)).toBe(false);
     expect(existsSync(`/var/lib/latchkey/${nextcloud.instanceId}`)).toBe(false);
     expect(await nextcloud.systemValue('remotekeystorage.dir')).toBe('');
     expect((await nextcloud.occ(['background-job:list', '--output=json'])).stdout).not.toContain('RemoteKey');

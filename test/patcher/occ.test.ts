@@ -36,6 +36,22 @@ test('openOcc() runs as the owner, with the moved configuration, and secrets in 
   ]);
 });
 
+test.each([
+  ['remotekey:verify', ['env', 'NC_maintenance=0', 'php']],
+  ['status', ['php']],
+  ['maintenance:mode', ['php']],
+] as const)('openOcc() runs %s through maintenance mode only if it is the app’s own', async (command, begin) => {
+  const calls: (readonly string[])[] = [];
+  const run: Transport['run'] = async (argv) => {
+    calls.push(argv);
+    return { exit: 0, stdout: Buffer.alloc(0), stderr: '' };
+  };
+  await openOcc({ run } as Transport, { root: '/srv/nc', configDirectory: null, user: 'www-data', php: 'php' })([
+    command,
+  ]);
+  expect(calls[0]?.slice(0, begin.length)).toEqual(begin);
+});
+
 test('occJson() finds the answer behind notices', async () => {
   await expect(occJson(answers(0, 'Deprecated: something\n{"a":1}\n'), ['x'], schema)).resolves.toEqual({ a: 1 });
   expect(lastJson('{\n "a": 1\n}\n')).toEqual({ a: 1 });

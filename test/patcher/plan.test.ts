@@ -97,6 +97,35 @@ describe('planFor()', () => {
     });
   });
 
+  describe('while keys are on the key server only', () => {
+    const enrolment = { directory: '/d', clientId: 'c', urls: [], keys: ['master_1.privateKey'] };
+    const off = { ...app({ enabled: false }), enrolment };
+
+    test.each<[string, Partial<Facts>]>([
+      ['is switched off', off],
+      ['lost its files', { ...app({ files: null }), enrolment }],
+      ['is of another version', { ...app({ installedVersion: '0.9.0' }), enrolment }],
+    ])('closes the web before anything else when the app %s, and opens it after the proof', (_, changes) => {
+      const { steps, afterProof } = planFor(settled(changes), WANTED);
+      expect(steps[0]).toEqual({ kind: 'close_web' });
+      expect(afterProof).toEqual([{ kind: 'open_web' }]);
+    });
+
+    test('leaves a web alone that is closed already', () => {
+      const { steps, afterProof } = planFor(settled({ ...off, maintenance: true }), WANTED);
+      expect([steps.map(({ kind }) => kind), afterProof]).toEqual([['enable_app'], []]);
+    });
+
+    test('closes nothing for a timer', () => {
+      const { steps, afterProof } = planFor(settled({ enrolment, timerFiles: {} }), WANTED);
+      expect([steps.map(({ kind }) => kind), afterProof]).toEqual([['write_file', 'write_file'], []]);
+    });
+  });
+
+  test('closes no web while the keys are here', () => {
+    expect(planFor(settled(app({ enabled: false })), WANTED).afterProof).toEqual([]);
+  });
+
   test('moves the timer from cron to systemd without leaving two', () => {
     expect(kinds(settled({ scheduler: 'systemd' }))).toEqual([]);
     const steps = planFor({ ...settled(), scheduler: 'systemd' }, WANTED).steps.map((step) => step.kind);
@@ -167,7 +196,6 @@ describe('obstaclesOf()', () => {
 
   test.each<[string, Partial<Facts>]>([
     ['not_root', { isRoot: false }],
-    ['maintenance_mode', { maintenance: true }],
     ['upgrade_pending', { databaseVersion: '31.0.0.1', needsUpgrade: true }],
     ['upgrade_pending', { needsUpgrade: true }],
     ['php_extension_missing', { cli: { ...exampleFacts().cli, missingExtensions: ['curl'] } }],
@@ -181,6 +209,7 @@ describe('obstaclesOf()', () => {
   });
 
   test.each<[string, Partial<Facts>]>([
+    ['maintenance_mode', { maintenance: true }],
     ['encryption_off', { encryption: { ...encryption, mode: 'off' } }],
     ['user_keys', { encryption: { ...encryption, mode: 'user' } }],
     ['web_php_unknown', { web: null }],
