@@ -7,16 +7,18 @@ import { ramFiles } from './ram-files.ts';
 import { NotHere } from './step-list.ts';
 import { assert, type Step } from './story.ts';
 
-/** To the next release at hand, as the updater does it: code swapped, `occ upgrade` by the web user. */
+/** To the next release at hand, behind maintenance mode: code swapped, `occ upgrade` by the web user. */
 export const upgrade: Step = async ({ nextcloud, tree, trees, memory }) => {
   const next = nextTree(tree, trees);
   if (next === null) throw new NotHere('no newer release here');
   if (!next.allowed) {
     throw new NotHere(`Nextcloud goes to ${next.tree.version} from ${next.tree.upgradesFrom.join(', ')} only`);
   }
+  await nextcloud.occ(['maintenance:mode', '--on']);
   await nextcloud.replaceCode(next.tree, ['custom_apps']);
   await nextcloud.occ(['upgrade'], { timeoutMs: 240_000 });
   await nextcloud.serve();
+  assert((await nextcloud.systemValue('maintenance')) === 'true', 'the upgrade has ended maintenance mode');
   const status = await nextcloud.occ(['status', '--output=json']);
   assert(status.stdout.includes(`"versionstring":"${next.tree.version}"`), 'occ status does not show the new version');
   assert(privateKeyFiles(nextcloud.dataFolder).length === 0, 'the upgrade made a private key');
@@ -28,11 +30,13 @@ export const upgrade: Step = async ({ nextcloud, tree, trees, memory }) => {
 /** What `apply --json` prints about its proof. */
 interface Applied {
   readonly changed?: boolean;
+  readonly maintenance?: boolean;
   readonly verification?: { readonly release?: unknown; readonly decrypt?: unknown };
 }
 
 /**
- * `apply` after an upgrade must end with a real release and a real decryption. Where there was no upgrade, the app is
+ * `apply` after an upgrade must end with a real release and a real decryption, behind maintenance mode, and leave that on for
+ * the administrator to end. Where there was no upgrade, the app is
  * switched off first, as Nextcloud does with apps that it thinks too old: encrypted files must be refused then and open
  * again after.
  */
@@ -45,7 +49,9 @@ export const applyAgain: Step = async ({ ncpatch, doors, nextcloud, tree, trees 
     assert(status >= 500, `with the app switched off WebDAV answered ${status}`);
     assert(privateKeyFiles(nextcloud.dataFolder).length === 0, 'with the app switched off a private key was made');
   }
-  const { changed, verification } = (await ncpatch.command(['apply'])).json() as Applied;
+  const { changed, maintenance, verification } = (await ncpatch.command(['apply'])).json() as Applied;
+  assert(maintenance === upgraded, `after apply maintenance mode was ${maintenance}`);
+  if (upgraded) await nextcloud.occ(['maintenance:mode', '--off']);
   assert(upgraded || changed === true, 'apply did not switch the app on again');
   assert(typeof verification?.release === 'object' && verification.release !== null, 'apply made no release');
   assert(verification.decrypt !== null && verification.decrypt !== undefined, 'apply decrypted nothing');
