@@ -267,7 +267,8 @@ drop_keys() {
 close_breaker() {
 	[ -f breaker.json ] || return 0
 	case $(sed -nE 's/.*"code": *"([a-z_0-9]+)".*/\1/p' <breaker.json) in
-	unauthorized | rate_limited | approval_pending | stale_message | not_found | invalid_request) ;;
+	unauthorized | rate_limited | approval_pending | approval_denied | fingerprint_refused | outside_hours) ;;
+	stale_message | not_found | invalid_request) ;;
 	*) rm -f breaker.json ;;
 	esac
 }

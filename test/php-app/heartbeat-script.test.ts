@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -407,6 +408,16 @@ describe.runIf(canRun)('heartbeat.sh', () => {
     expect(own.json('heartbeat.json')).toMatchObject({ code: 'unreachable', answered });
     expect(existsSync(join(own.path, 'purge'))).toBe(false);
   });
+});
+
+test('it leaves the same failures to the breaker as the app does', () => {
+  const breaker = readFileSync(resolve(import.meta.dirname, '../../php-app/lib/State/CircuitBreaker.php'), 'utf8');
+  const [, list = ''] = /ABOUT_RELEASES = \[([^\]]*)\]/.exec(breaker) ?? [];
+  const codes = [...list.matchAll(/'([a-z_]+)'/g)].map(([, code = '']) => code);
+  expect(codes).toContain('approval_pending');
+  const script = readFileSync(SCRIPT, 'utf8');
+  const [, body = ''] = /close_breaker\(\) \{([^}]*)\}/.exec(script) ?? [];
+  expect(body.match(/[a-z]+(_[a-z]+)*(?= \||\))/g)).toEqual(expect.arrayContaining(codes));
 });
 
 test.runIf(hasProgram('shellcheck'))('shellcheck finds nothing in it', async () => {
