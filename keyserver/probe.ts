@@ -24,11 +24,11 @@ function targetOf(text: string): Target | null {
  * Whether any of the owner's hosts can be reached: it takes a TCP connection, or turns one away itself. Without a host to
  * ask the network counts as there.
  */
-export async function isConnectedTo(targets: readonly string[], timeout = probeTimeout): Promise<boolean> {
+export async function isConnectedTo(targets: readonly string[]): Promise<boolean> {
   if (targets.length === 0) return true;
   const answers = targets.map(async (text) => {
     const target = targetOf(text);
-    if (target === null || !(await isReached(target, timeout))) throw new Error('not reached');
+    if (target === null || !(await isReached(target))) throw new Error('not reached');
   });
   return Promise.any(answers).then(
     () => true,
@@ -36,9 +36,9 @@ export async function isConnectedTo(targets: readonly string[], timeout = probeT
   );
 }
 
-function isReached(target: Target, timeout: number): Promise<boolean> {
+function isReached(target: Target): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = createConnection({ ...target, timeout });
+    const socket = createConnection({ ...target, timeout: probeTimeout });
     const end = (reached: boolean): void => {
       socket.destroy();
       resolve(reached);
