@@ -64,7 +64,7 @@ ExecStart=${command}
 WorkingDirectory=${specifiersEscaped(facts.root)}
 User=${facts.user}
 UMask=0077
-Environment=MALLOC_ARENA_MAX=1 ${quoted(`NODE_COMPILE_CACHE=${facts.root}/node_modules/.cache/latchkey`)}
+Environment=MALLOC_ARENA_MAX=1 ${quoted(`NODE_COMPILE_CACHE=${facts.root}/.cache/compiled`)}
 ${credential === null ? '' : `LoadCredentialEncrypted=${credential.name}:${specifiersEscaped(credential.file)}\n`}Restart=on-failure
 RestartSec=5
 # used wrongly, or refused because it would be unsafe: trying again changes nothing

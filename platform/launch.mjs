@@ -25,10 +25,11 @@ function fail(message) {
   process.exit(1);
 }
 
+/** What was asked for: the lockfile tells it whole, and a new script in package.json is no reason to install anew. */
 function wanted() {
-  const hash = createHash('sha256');
-  for (const name of ['package.json', 'package-lock.json']) hash.update(readFileSync(join(root, name)));
-  return hash.digest('hex');
+  return createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
 }
 
 function isInstalled() {
@@ -108,7 +109,7 @@ if (first === '--tool') {
 }
 
 // what was compiled once, types stripped, is kept: programs start faster, and the stripper is not loaded (18 MiB less)
-const compiled = join(modules, '.cache', 'latchkey');
+const compiled = join(root, '.cache', 'compiled'); // not in node_modules: npm could not empty that while a server runs
 // and with one arena glibc keeps less of what was given back
 const memory = isServer ? { MALLOC_ARENA_MAX: '1' } : {};
 const env = { NODE_COMPILE_CACHE: compiled, ...memory, ...process.env };
