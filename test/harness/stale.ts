@@ -36,7 +36,7 @@ export async function sweepStale(): Promise<readonly string[]> {
     const listed = await run(['ip', 'netns', 'list'], { timeoutMs: 10_000 });
     for (const line of listed.stdout.toString('utf8').split('\n')) {
       const name = line.split(' ')[0] ?? '';
-      if (!isOrphan(name, /^lk([0-9]+)-[0-9]+[ab]$/)) continue;
+      if (!isOrphan(name, /^lk([0-9]+)-[0-9]+[abc]$/)) continue;
       await removeNamespace(name);
       swept.push(name);
     }
