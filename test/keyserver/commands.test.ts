@@ -18,7 +18,7 @@ import { BackgroundProcess } from '../harness/background-process.ts';
 const root = resolve(import.meta.dirname, '../..');
 const main = join(root, 'keyserver/main.ts');
 /** As the launcher sets it: what was compiled once is kept. */
-const env = { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/latchkey') };
+const env = { NODE_COMPILE_CACHE: join(root, '.cache/compiled') };
 let folder: string;
 let data: string;
 let keyfile: string;

@@ -14,7 +14,7 @@ beforeAll(() => {
   env = {
     TMPDIR: folder,
     LATCHKEY_NEXTCLOUD_DIR: join(folder, 'none'),
-    NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/latchkey'),
+    NODE_COMPILE_CACHE: join(root, '.cache/compiled'),
   };
 });
 afterAll(() => rmSync(folder, { recursive: true }));

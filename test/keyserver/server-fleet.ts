@@ -32,7 +32,7 @@ export class FleetServer {
     const argv = ['--disable-warning=ExperimentalWarning', join(project, 'keyserver/main.ts'), 'start'];
     const started = spawn(process.execPath, [...argv, '--data', this.data, '--keyfile', this.#keyfile], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_OPTIONS: '', NODE_COMPILE_CACHE: join(project, 'node_modules/.cache/crash-test') },
+      env: { ...process.env, NODE_OPTIONS: '', NODE_COMPILE_CACHE: join(project, '.cache/crash-test') },
     });
     this.#process = started;
     let said = '';
