@@ -176,7 +176,7 @@ export const kinds: { readonly [E in AlertEvent]: Kind<E> } = {
       done: 'Nothing is stopped until then.',
       todo:
         purpose === 'ca'
-          ? 'Plan a new key server: its clients have to be enrolled there.'
+          ? 'Replace it while it still holds, so that clients take up the new one by themselves: keyserver cert rollover begin'
           : purpose === 'server'
             ? 'It should have been replaced by itself: keyserver doctor tells why not.'
             : 'The client renews it by itself while it can reach this server: check that it does.',

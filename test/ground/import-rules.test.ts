@@ -25,6 +25,7 @@ const wrappers: Record<string, readonly string[]> = {
   'shamir-secret-sharing': ['keyserver/shares.ts'],
   'node:child_process': ['platform/run.ts', 'platform/launch.mjs'],
   express: ['platform/http-app.ts'],
+  nodemailer: ['keyserver/alerts/email.ts'],
   pino: ['platform/log.ts'],
 };
 
