@@ -160,7 +160,7 @@ export function decidedContent(approval: Approval, pending: number): Html {
   const isYes = approval.state === 'approved';
   const words = isYes
     ? html`<strong>Approved</strong><p>${approval.client.name} gets its keys when it asks again, within about half a minute. The yes is good until ${timeMark(approval.expiresAt)}, once.</p>`
-    : html`<strong>Denied</strong><p>Nothing is released to ${approval.client.name} for this request. If it was not you who caused it, look at the machine; the kill switch is on the custody page.</p>`;
+    : html`<strong>Denied</strong><p>Nothing is released to ${approval.client.name} for this request. If it was not you who caused it, look at the machine, and stop its releases until you know.</p>`;
   return html`<div class="notice ${isYes ? 'good' : 'bad'}" role="status">${words}</div>
-<div class="actions"><a class="button" href="/admin/approvals">${pending === 0 ? 'To the approvals' : `${counted(pending, 'more request')} waiting`}</a></div>`;
+<div class="actions"><a class="button" href="/admin/approvals">${pending === 0 ? 'To the approvals' : `${counted(pending, 'more request')} waiting`}</a>${!isYes && html`<a class="button danger" href="/admin/kill/${approval.client.name}">Stop releases to ${approval.client.name}…</a>`}</div>`;
 }

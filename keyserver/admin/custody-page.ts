@@ -55,9 +55,11 @@ ${alertList(state.alerts)}
 <div class="card">${killSwitch(view)}</div>`;
 }
 
+const urgency = { bad: 0, warn: 1, good: 2 } as const;
+
 /** Those that need somebody first, then by name. */
 export function inOrder(clients: readonly ClientState[], now: number): readonly ClientState[] {
-  const rank = (client: ClientState): number => (condition(client, now).tone === 'good' ? 1 : 0);
+  const rank = (client: ClientState): number => urgency[condition(client, now).tone];
   return [...clients].sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
 }
 

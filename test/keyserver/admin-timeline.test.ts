@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HeardBook, heardDays, heardSlot, presenceOf, unwatchedSlots } from '../../keyserver/admin/heard.ts';
-import { reach, stretch, Timeline } from '../../keyserver/admin/timeline.ts';
+import { none, reach, stretch, sum, Timeline } from '../../keyserver/admin/timeline.ts';
 import { type TimelineFacts, timelinePicture, timelineWords } from '../../keyserver/admin/timeline-picture.ts';
 import { lengthWords } from '../../keyserver/admin/words.ts';
 import { appendAudit } from '../../platform/audit-chain.ts';
@@ -22,11 +22,11 @@ beforeAll(async () => {
 });
 afterAll(() => test.remove());
 
-const total = (timeline: Timeline, client: string) =>
-  [...timeline.countsOf(client).values()].reduce(
-    (all, one) => [all[0] + one.releases, all[1] + one.denials, all[2] + one.forks],
-    [0, 0, 0] as [number, number, number],
-  );
+/** Releases, denials, forks. */
+function total(timeline: Timeline, client: string): number[] {
+  const { releases, denials, forks } = [...timeline.countsOf(client).values()].reduce(sum, none);
+  return [releases, denials, forks];
+}
 
 describe('Timeline', () => {
   const append = (time: number, event: string, client: string | null, detail: Record<string, string | number> = {}) =>
