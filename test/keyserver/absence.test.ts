@@ -105,6 +105,30 @@ test('a longer silence is never judged more mildly, and an own gap never makes i
   );
 });
 
+test('whatever heartbeats come, an absence is there in the end if and only if there was one, with its graver kind', () => {
+  const pause = fc.record({ length: fc.integer({ min: 1, max: 40 }), reboots: fc.boolean(), covered: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(pause, { maxLength: 12 }), (pauses) => {
+      let known = presence({ bootId: 'boot 0', presentAt: 0 });
+      let now = 0;
+      let boots = 0;
+      const kinds: string[] = [];
+      for (const { length, reboots, covered } of pauses) {
+        const from = now;
+        now += length * minute;
+        if (reboots) boots += 1;
+        const bootId = `boot ${boots}`;
+        const own = covered ? [{ since: from + 1, until: now - 1 }] : [];
+        const seen = absenceNow(known, bootId, own, limit, now);
+        known = { ...known, presentAt: now, bootId, absence: joined(known.absence, seen) };
+        if (length > 10) kinds.push(covered && !reboots ? 'own' : 'away');
+      }
+      const expected = kinds.length === 0 ? null : kinds.includes('away') ? 'away' : 'own';
+      expect(known.absence?.kind ?? null).toBe(expected);
+    }),
+  );
+});
+
 describe('joined()', () => {
   const away = { since: 10, until: 20, kind: 'away' } as const;
   const own = { since: 15, until: 30, kind: 'own' } as const;

@@ -3,7 +3,7 @@ import { type Approval, decideApproval, findApproval, listApprovals } from '../.
 import { changePolicy, findClient, resetClient } from '../../keyserver/client-admin.ts';
 import type { OverrideChange } from '../../keyserver/policy.ts';
 import { systemRandom } from '../../platform/clock.ts';
-import { type Answer, call, type HonestClient } from './honest-client.ts';
+import { type Answer, type Credentials, call, HonestClient } from './honest-client.ts';
 import { masterKeyId } from './made-server.ts';
 import { RunningServer } from './running-server.ts';
 
@@ -84,9 +84,17 @@ async function wellKnown(silent = 0): Promise<void> {
   expect(await fetched({ reason: 'cold' })).toBe('200');
   expect(await beat()).toBe('ok');
   await server.beside((tx) =>
+    tx.updateTable('pulse').set({ settled_at: 0 }).where('client_id', '=', client.credentials.clientId).execute(),
+  );
+  await silentFor(silent);
+}
+
+/** The last heartbeat came that much earlier. */
+async function silentFor(silent: number): Promise<void> {
+  await server.beside((tx) =>
     tx
       .updateTable('pulse')
-      .set((eb) => ({ settled_at: 0, present_at: eb('present_at', '-', silent) }))
+      .set((eb) => ({ present_at: eb('present_at', '-', silent) }))
       .where('client_id', '=', client.credentials.clientId)
       .execute(),
   );
@@ -153,6 +161,9 @@ describe('a machine that was away', () => {
     expect(told).toEqual([
       expect.objectContaining({ approval: held.body.approval, gate: 'presence', reason: 'away', page }),
     ]);
+    const events = (await audit()).map(({ event }) => event);
+    expect(events.filter((event) => event === 'approval_asked')).toHaveLength(1);
+    expect(events).not.toContain('request_denied');
   });
 
   test('is released to once after a yes, and its absence is forgotten then', async () => {
@@ -166,6 +177,8 @@ describe('a machine that was away', () => {
     expect(record).toMatchObject({ verdicts: { presence: 'approved', chain: 'pass' }, detail: { approval } });
     expect(await fetched()).toBe('200');
     expect(await stateOf(approval)).toBe('used');
+    await silentFor(20 * minute);
+    expect((await open()).status).toBe(202);
   });
 
   test('shows the person what differs from last time', async () => {
@@ -204,6 +217,24 @@ describe('a machine that was away', () => {
     expect(await stateOf(held.body.approval)).toBe('used');
   });
 
+  test('is forgotten where the owner does not mind any more', async () => {
+    await wellKnown(20 * minute);
+    await beat();
+    expect((await open()).status).toBe(202);
+    await policy({ presence: 'off' });
+    expect(await fetched()).toBe('200');
+    await policy({ presence: null });
+    expect(await fetched()).toBe('200');
+  });
+
+  test('is of no interest where presence is off: its heartbeats tell nobody', async () => {
+    await policy({ presence: 'off' });
+    await wellKnown(20 * minute);
+    await beat();
+    expect((await alerts()).filter(({ event }) => event === 'presence_gap')).toEqual([]);
+    expect((await audit()).map(({ event }) => event)).not.toContain('absence_noticed');
+  });
+
   test('passes with an alert where the owner wants it so', async () => {
     await policy({ presence: 'alert' });
     await wellKnown(20 * minute);
@@ -211,8 +242,9 @@ describe('a machine that was away', () => {
     expect(await fetched()).toBe('200');
     const told = (await alerts()).filter(({ event }) => event === 'presence_gap');
     expect(told).toEqual([expect.objectContaining({ fault: 'client', outcome: 'alerted' })]);
-    const record = (await audit()).filter(({ event }) => event === 'key_released')[1];
-    expect(record).toMatchObject({ verdicts: { presence: 'alert' } });
+    const records = (await audit()).filter(({ event }) => event === 'key_released');
+    const presence = records.map(({ verdicts }) => (verdicts as Record<string, string>).presence);
+    expect(presence).toEqual(['pass', 'alert', 'pass']);
   });
 });
 
@@ -220,6 +252,7 @@ describe('a yes', () => {
   test('that is taken back between open and release is none', async () => {
     await wellKnown(20 * minute);
     const { approval } = (await open()).body;
+    await beat();
     await decide(approval, 'approve');
     const opened = await open();
     await decide(approval, 'deny');
@@ -427,13 +460,7 @@ test('a fresh install trips over nothing: commands and web server differ, heartb
   expect(await fetched({ reason: 'verify' })).toBe('200');
   expect(await fetched({ reason: 'cold', fingerprint: null })).toBe('200');
   expect(await beat()).toBe('ok');
-  await server.beside((tx) =>
-    tx
-      .updateTable('pulse')
-      .set((eb) => ({ present_at: eb('present_at', '-', 40 * minute) }))
-      .where('client_id', '=', client.credentials.clientId)
-      .execute(),
-  );
+  await silentFor(40 * minute);
   expect(await fetched({ reason: 'cold', fingerprint: null })).toBe('200');
   expect(await fetched({ reason: 'cli:cron' })).toBe('200');
   expect(await fetched({ reason: 'restore' })).toBe('200');
@@ -465,12 +492,17 @@ test('outside the allowed hours nobody is asked', async () => {
   expect(await beat()).toBe('ok');
 });
 
-test('a reset ends what is open, and forgets the machine', async () => {
+test('a reset ends what is open, and the enrolment after it forgets the machine', async () => {
+  await policy({ preset: 'strict' });
   await wellKnown(20 * minute);
   const { approval } = (await open()).body;
-  await server.beside(async (tx) =>
+  const { code } = await server.beside(async (tx) =>
     resetClient(tx, await findClient(tx, client.credentials.clientId), false, server.now(), systemRandom),
   );
   expect(await stateOf(approval)).toBe('withdrawn');
   await expect(decide(approval, 'approve')).rejects.toMatchObject({ code: 'approval_settled' });
+  const enrolled = await call(server, 'POST', '/v1/enroll', {}, { code });
+  const credentials = enrolled.body as unknown as Credentials;
+  client = new HonestClient(credentials, () => server.now());
+  expect(await fetched({ bootId: otherBoot, fingerprint: otherPrint, reason: 'cold' })).toBe('200');
 });
