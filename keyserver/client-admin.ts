@@ -9,6 +9,7 @@ import { type Client, clientDefaults, newClientId } from './client.ts';
 import { createEnrolmentCode, withdrawCodes } from './enrolment.ts';
 import { createGrant, withdrawGrants } from './grant.ts';
 import { type OverrideChange, withOverrides } from './policy.ts';
+import { withoutRotation } from './rotation.ts';
 import type { ClientTable, Database } from './schema.ts';
 
 /** What the owner decides when a client is added. */
@@ -130,7 +131,14 @@ export async function resetClient(
   }
   await tx
     .updateTable('client')
-    .set({ state: 'new', token_hash: null, totp_sealed: null, enrolled_at: null, certificate_since: null })
+    .set({
+      ...withoutRotation,
+      state: 'new',
+      token_hash: null,
+      totp_sealed: null,
+      enrolled_at: null,
+      certificate_since: null,
+    })
     .where('id', '=', client.id)
     .execute();
   await revokeCertificatesOf(tx, client.id, 'client reset', now);

@@ -29,8 +29,29 @@ export interface Client {
   readonly forkPolicy: 'lock+purge' | 'lock' | 'alert';
   readonly gates: GatePolicy;
   readonly killed: boolean;
+  /** The secrets it changes to, until it uses them for the first time. */
+  readonly rotation?: Rotation | null;
+  /** The secrets of before the last change. */
+  readonly former?: FormerSecrets | null;
   /** Whether it must show a certificate: `auto` from the time it was issued one, milliseconds since 1970. */
   readonly certificate: { readonly policy: 'auto' | 'required' | 'off'; readonly since: number | null };
+}
+
+export interface FormerSecrets {
+  readonly tokenHash: Uint8Array | null;
+  readonly totpSealed: Uint8Array | null;
+}
+
+export interface Rotation {
+  /** `null`: the token stays. */
+  readonly tokenHash: Uint8Array | null;
+  /** `null`: the TOTP secret stays. */
+  readonly totpSealed: Uint8Array | null;
+  /** What the client is told. */
+  readonly sealed: Uint8Array;
+  readonly since: number;
+  /** When it was told first; `null` before. */
+  readonly toldAt: number | null;
 }
 
 export interface RatePolicy {
@@ -70,7 +91,25 @@ export function clientFromRow(row: Selectable<ClientTable>): Client {
     forkPolicy: row.fork_policy,
     gates: gatePolicyOf(row.gate_policy),
     killed: row.killed_at !== null,
+    rotation: rotationOf(row),
+    former: formerOf(row),
     certificate: { policy: row.certificate_policy, since: row.certificate_since },
+  };
+}
+
+function formerOf(row: Selectable<ClientTable>): FormerSecrets | null {
+  const { former_token_hash: tokenHash, former_totp_sealed: totpSealed } = row;
+  return tokenHash === null && totpSealed === null ? null : { tokenHash, totpSealed };
+}
+
+function rotationOf(row: Selectable<ClientTable>): Rotation | null {
+  if (row.next_sealed === null) return null;
+  return {
+    tokenHash: row.next_token_hash,
+    totpSealed: row.next_totp_sealed,
+    sealed: row.next_sealed,
+    since: row.next_since ?? 0,
+    toldAt: row.next_told_at,
   };
 }
 

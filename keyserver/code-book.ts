@@ -1,6 +1,11 @@
 import type { RandomBytes } from '../platform/clock.ts';
 import { type TotpCode, totpCodes, totpStep } from './totp.ts';
 
+/** Under which name the codes of the secret are kept that a client changes to. */
+export function nextPage(client: string): string {
+  return `${client}|next`;
+}
+
 interface Page {
   readonly sealed: Uint8Array;
   readonly step: number;
@@ -34,10 +39,12 @@ export class CodeBook {
     return codes;
   }
 
-  /** Codes that `codesOf` gave for this client in this step; none when it was not asked. */
+  /** Codes that `codesOf` gave for this client in this step, of the secret it changes to as well; none when it was not asked. */
   knownCodes(client: string, now: number): readonly TotpCode[] {
-    const page = this.#pages.get(client);
-    return page !== undefined && page.step === totpStep(now) ? page.codes : [];
+    return [client, nextPage(client)].flatMap((name) => {
+      const page = this.#pages.get(name);
+      return page !== undefined && page.step === totpStep(now) ? page.codes : [];
+    });
   }
 
   /** Codes nobody has, so that an unknown client is compared like any other. */

@@ -19,7 +19,7 @@ import type { Vault } from './vault.ts';
 /** How long an enrolment code waits for its use. */
 export const codeLifetimeMs = 86_400_000;
 /** RFC 4226, section 4, R6: a shared secret of 160 bits. */
-const totpSecretBytes = 20;
+export const totpSecretLength = 20;
 
 /** What `POST /v1/enroll` takes. */
 export const enrolRequest = z.strictObject({
@@ -110,7 +110,7 @@ export async function enrol(request: EnrolRequest, source: string, deps: Enrolme
   const signed = request.csr === undefined ? null : await deps.signRequest(request.csr, client, now);
   const certificate = signed?.certificate ?? null;
   const token = deps.random(32);
-  const totp = deps.random(totpSecretBytes);
+  const totp = deps.random(totpSecretLength);
   const link = newLink(now, deps.random);
   const totpSealed = deps.vault.seal(totpItem(client), totp);
   const keys = await deps.store.transaction(async (tx) => {

@@ -47,6 +47,8 @@ export interface GateState {
     /** The last step accepted by the basic profile. */
     readonly lastStep: number;
   };
+  /** The call shows secrets of before the last change: no more than a fork may come of it. */
+  readonly former?: boolean;
   /** What is on file under the serial of the certificate shown; `null` when none was or nothing is. */
   readonly certificate: CertificateOnFile | null;
   readonly chain: {

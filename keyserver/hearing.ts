@@ -10,6 +10,7 @@ import { type CaseFile, readCase } from './case-file.ts';
 import { noteFirstUse } from './certificate-records.ts';
 import { freshness } from './chain.ts';
 import { type Client, clientDefaults, type RatePolicy, totpItem } from './client.ts';
+import { nextPage } from './code-book.ts';
 import type { Custody } from './custody.ts';
 import { type ForkingMessage, recordFork } from './fork.ts';
 import type { CallKind, GateRequest, GateState, ShownMachine, Verdict } from './gate.ts';
@@ -22,6 +23,7 @@ import type { Link } from './link.ts';
 import type { LinkOnFile } from './link-store.ts';
 import { savePulse } from './pulse.ts';
 import type { RateKind, RateOutcome } from './rate.ts';
+import { type CodesByAge, finishRotation, secretsShown } from './rotation.ts';
 import type { Database } from './schema.ts';
 import type { TotpCode } from './totp.ts';
 
@@ -102,7 +104,9 @@ export async function hear<T>(custody: Custody, hearing: Hearing<T>, now: number
       known = file.client;
       policy = known?.rate ?? strangerRate;
       const facts = { link: file.link, sessionHolds: false, proven: false, ...(await hearing.facts?.(tx, file)) };
-      const state = stateOf(custody, hearing, file, facts, policy, now);
+      const codes = codesOf(custody, file, now);
+      const shown = file.client === null ? 'present' : secretsShown(file.client, caller, codes);
+      const state = stateOf(custody, hearing, file, facts, { codes, shown }, policy, now);
       const machine = hearing.machine ?? null;
       const { tokenHash, totp, certificate } = caller;
       const request = { kind, source, tokenHash, totp, certificate, machine, now };
@@ -112,8 +116,9 @@ export async function hear<T>(custody: Custody, hearing: Hearing<T>, now: number
         first.refusal?.verdict === 'hold' ? await consult(tx, custody, request, state, first) : { ...first, ...noYes };
       if (refusal === null) {
         for (const finding of alerts) await tell(tx, finding, 'alerted', request, state);
-        const value = await hearing.act(tx, { file, link: facts.link, verdicts, approval });
-        return { refusal, value, file, alerts };
+        const settled = await settleRotation(tx, file, shown, source, now);
+        const value = await hearing.act(tx, { file: settled, link: facts.link, verdicts, approval });
+        return { refusal, value, file: settled, alerts };
       }
       await afterRefusal(tx, hearing, file, state, refusal, now);
       if (refusal.code === 'fingerprint_refused')
@@ -134,6 +139,21 @@ export async function hear<T>(custody: Custody, hearing: Hearing<T>, now: number
 }
 
 const noYes = { approval: null } as const;
+
+/** The first call with new secrets ends the old ones, in its own transaction. Answers the file as it is then. */
+async function settleRotation(
+  tx: Kysely<Database>,
+  file: CaseFile,
+  shown: ReturnType<typeof secretsShown>,
+  source: string,
+  now: number,
+): Promise<CaseFile> {
+  const { client } = file;
+  const rotation = client?.rotation ?? null;
+  if (client === null || rotation === null || shown !== 'next') return file;
+  const head = await finishRotation(tx, client, rotation, source, now, file.head);
+  return { ...file, client: { ...client, rotation: null }, head };
+}
 
 /** What becomes of a call that gates hold: judged again by a person's yes, or refused until there is one. */
 async function consult(
@@ -191,6 +211,7 @@ function stateOf<T>(
   hearing: Hearing<T>,
   file: CaseFile,
   facts: ChainFacts,
+  { codes, shown }: { readonly codes: CodesByAge; readonly shown: ReturnType<typeof secretsShown> },
   policy: RatePolicy,
   now: number,
 ): GateState {
@@ -201,7 +222,11 @@ function stateOf<T>(
     killed: file.killed || custody.killFile(),
     client: file.client,
     rate: custody.limiter.look(client, source, policy, rateKinds[hearing.kind], now),
-    totp: { codes: codesOf(custody, file, now), lastStep: file.pulse.totpStep },
+    totp: {
+      codes: file.client !== null && file.client.totpSealed === null ? null : allOf(codes),
+      lastStep: file.pulse.totpStep,
+    },
+    former: shown === 'former',
     certificate: file.certificate,
     chain: { fresh, standing: facts.link.standing, sessionHolds: facts.sessionHolds, proven: facts.proven },
     pulse: file.pulse,
@@ -210,13 +235,37 @@ function stateOf<T>(
   };
 }
 
-function codesOf(custody: Custody, file: CaseFile, now: number): readonly TotpCode[] | null {
+function allOf({ present, next, former }: CodesByAge): readonly TotpCode[] {
+  return next.length + former.length === 0 ? present : [...present, ...next, ...former];
+}
+
+/** A client's codes by the age of their secrets; a stranger's, when nobody's can be had. */
+function codesOf(custody: Custody, { client }: CaseFile, now: number): CodesByAge {
+  const none: readonly TotpCode[] = [];
+  if (client === null || custody.vault() === null) {
+    return { present: custody.codeBook.strangerCodes(now), next: none, former: none };
+  }
+  const codes = (sealed: Uint8Array | null | undefined, which: keyof CodesByAge) =>
+    sealed === null || sealed === undefined ? none : codesOfSecret(custody, client.id, sealed, which, now);
+  return {
+    present: codes(client.totpSealed, 'present'),
+    next: codes(client.rotation?.totpSealed, 'next'),
+    former: codes(client.former?.totpSealed, 'former'),
+  };
+}
+
+function codesOfSecret(
+  custody: Custody,
+  id: string,
+  sealed: Uint8Array,
+  which: keyof CodesByAge,
+  now: number,
+): readonly TotpCode[] {
   const vault = custody.vault();
-  if (file.client === null || vault === null) return custody.codeBook.strangerCodes(now);
-  const { id, totpSealed } = file.client;
-  if (totpSealed === null) return null;
+  if (vault === null) return [];
+  const page = { present: id, next: nextPage(id), former: `${id}|former` }[which];
   try {
-    return custody.codeBook.codesOf(id, totpSealed, () => vault.open(totpItem(id), totpSealed), now);
+    return custody.codeBook.codesOf(page, sealed, () => vault.open(totpItem(id), sealed), now);
   } catch (cause) {
     custody.log.error({ client: id, err: cause }, 'totp secret could not be opened');
     return [];

@@ -9,6 +9,7 @@ import { linkFromBytes } from './link.ts';
 import { afterRelease } from './machine-record.ts';
 import { savePulse } from './pulse.ts';
 import { refusalError } from './refusal.ts';
+import { noteTold, openOffer } from './rotation.ts';
 import type { Session } from './sessions.ts';
 import { findKeys, openKey, type StoredKey } from './stored-key.ts';
 import type { Vault } from './vault.ts';
@@ -55,6 +56,8 @@ export const release: CallHandler = async (request, caller, custody, now) => {
           return { missing: 'approval' as const };
         }
         const { ttl } = file.client?.policy ?? { ttl: 0 };
+        const rotation = file.client?.rotation ?? null;
+        if (file.client !== null && rotation !== null) await noteTold(tx, file.client, rotation, now);
         await savePulse(tx, caller.client, {
           ...file.pulse,
           chain: promoted(link.number ?? 0, file.pulse.chain),
@@ -75,10 +78,14 @@ export const release: CallHandler = async (request, caller, custody, now) => {
           verdicts: { ...verdicts, ...said },
           link: shown.id,
           ms: Math.round(performance.now() - started),
-          detail: approval === null ? { bootId, fingerprint } : { bootId, fingerprint, approval },
+          detail: {
+            ...{ bootId, fingerprint },
+            ...(approval !== null && { approval }),
+            ...(rotation !== null && { rotation: 'told' }),
+          },
         };
         const head = await appendAudit(tx, record, file.head);
-        return { missing: null, keys, head, policy: file.client?.policy };
+        return { missing: null, keys, head, policy: file.client?.policy, rotation };
       },
     },
     now,
@@ -93,9 +100,11 @@ export const release: CallHandler = async (request, caller, custody, now) => {
     throw notFound('such key of this client', 'keys');
   }
   custody.sessions.end(body.session);
+  const vault = unsealed(custody, now);
+  const rotate = value.rotation === null ? {} : { rotate: openOffer(vault, caller.client, value.rotation) };
   return {
     status: 200,
-    body: { keys: openAll(unsealed(custody, now), caller.client, value.keys), policy: value.policy, head: value.head },
+    body: { keys: openAll(vault, caller.client, value.keys), policy: value.policy, head: value.head, ...rotate },
   };
 };
 

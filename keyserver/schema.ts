@@ -31,7 +31,6 @@ export interface Database extends AuditTables, OutboxTables {
   admin: AdminTable;
   heard_day: HeardDayTable;
   backup: BackupTable;
-  rotation: RotationTable;
 }
 
 /** One enrolled host and what its owner decided about it; changed by commands, hardly ever by requests. */
@@ -64,6 +63,18 @@ export interface ClientTable {
   gate_policy: Generated<string>;
   /** The per-client kill switch: since when, or `null`. */
   killed_at: number | null;
+  /** SHA-256 of the token it changes to: until its first use the present one is good too. `null`: it stays. */
+  next_token_hash: Uint8Array | null;
+  /** The TOTP secret it changes to, sealed as the present one is. */
+  next_totp_sealed: Uint8Array | null;
+  /** What it is told of them, sealed as `{kind: 'rotation', client: id, id: 'next', version: 1}`; `null` without a change. */
+  next_sealed: Uint8Array | null;
+  next_since: number | null;
+  /** When it was told first: from then on it may have stored them, and they cannot be taken back. */
+  next_told_at: number | null;
+  /** The secrets of before the last change: they open nothing, and whoever still uses them is another machine. */
+  former_token_hash: Uint8Array | null;
+  former_totp_sealed: Uint8Array | null;
   created_at: number;
   enrolled_at: number | null;
 }
@@ -264,20 +275,6 @@ export interface BackupTable {
   sha256: string;
   /** Bytes. */
   size: number;
-}
-
-/** New secrets of a client that it did not use yet: until it does, the old ones are good too. At most one a client. */
-export interface RotationTable {
-  client_id: string;
-  /** SHA-256 of the new token; `null` when the token stays. */
-  token_hash: Uint8Array | null;
-  /** Sealed as a client's TOTP secret is; `null` when that stays. */
-  totp_sealed: Uint8Array | null;
-  /** What the client is told, sealed as `{kind: 'rotation', client, id: 'offer', version: 1}`, until it uses it. */
-  offer_sealed: Uint8Array;
-  created_at: number;
-  /** When it was told first. */
-  offered_at: number | null;
 }
 
 /** Who may use the pages. */

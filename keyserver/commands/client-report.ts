@@ -28,6 +28,8 @@ export interface ClientReport {
     readonly onFork: ClientTable['fork_policy'];
   };
   readonly gates: GatePolicy;
+  /** New secrets on their way: since when, and whether the client was told them. */
+  readonly rotation: { readonly since: number; readonly toldAt: number | null } | null;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
   readonly enrolledAt: number | null;
@@ -75,6 +77,7 @@ export async function describeClient(tx: Kysely<Database>, row: Selectable<Clien
       onFork: client.forkPolicy,
     },
     gates: client.gates,
+    rotation: row.next_sealed === null ? null : { since: row.next_since ?? 0, toldAt: row.next_told_at },
     createdAt: row.created_at,
     enrolledAt: row.enrolled_at,
     releasedAt: pulse?.released_at ?? null,

@@ -17,6 +17,7 @@ import {
 import { networksFor, parseNetworks } from '../networks.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
 import { type ClientReport, describeClient, listClients } from './client-report.ts';
+import { addRotateCommand } from './client-rotate.ts';
 import { type CommandIo, dataCommand, showTime } from './command-io.ts';
 import { type GateOptions, gateChangeFrom, gatesReport, gatesText, withGateOptions } from './gate-options.ts';
 
@@ -58,6 +59,7 @@ export function addClientCommands(program: Command, io: CommandIo): void {
   dataCommand(client, 'reset <name>', 'end its credentials and print a new enrolment code; its keys stay')
     .option('--no-escrow', 'make no grant to store keys')
     .action((name: string, options: AddOptions) => reset(name, options, io));
+  addRotateCommand(client, io);
   dataCommand(client, 'revoke <name>', 'end a client for good').action((name: string, options: DataOptions) =>
     revoke(name, options, io),
   );
@@ -150,6 +152,7 @@ function show(name: string, options: DataOptions, io: CommandIo): Promise<void> 
       ['on fork', rules.onFork],
       ['gates', gatesText(client.gates)],
       ['certif.', certificateText(client.certificate)],
+      ...rotationLines(client.rotation),
       ['added', showTime(client.createdAt)],
       ['enrolled', showTime(client.enrolledAt)],
       ['released', showTime(client.releasedAt)],
@@ -171,6 +174,13 @@ function presenceText({ presentAt, absence }: ClientReport): string {
   const { since, until, kind } = absence;
   const how = kind === 'own' ? 'not heard while this server was away' : 'away';
   return `${showTime(presentAt)}, ${how} for ${lengthText(until - since)} from ${showTime(since)}`;
+}
+
+function rotationLines(rotation: ClientReport['rotation']): [string, string][] {
+  if (rotation === null) return [];
+  const told =
+    rotation.toldAt === null ? 'told with its next release' : `told at ${showTime(rotation.toldAt)}, not used yet`;
+  return [['rotation', `begun ${showTime(rotation.since)}, ${told}`]];
 }
 
 function revoke(name: string, options: DataOptions, io: CommandIo): Promise<void> {

@@ -10,6 +10,7 @@ export const chain: Gate = {
   uniform: true,
   judge: (request, state) => {
     const closed = closedState(state);
+    if (state.former === true && !isForked(request, state)) return deny('unauthorized', 'former secrets');
     if (request.kind === 'key' || request.kind === 'store' || request.kind === 'certificate') {
       if (closed !== null) return closed;
       if (request.kind === 'key' && state.client?.basic !== true) return deny('basic_disabled');
@@ -24,6 +25,12 @@ export const chain: Gate = {
     return decision === 'fork' ? deny('locked', 'fork') : pass;
   },
 };
+
+/** Who comes with secrets that are over gets no further than this: nothing, or found out. */
+function isForked(request: GateRequest, state: GateState): boolean {
+  if (request.kind === 'key' || request.kind === 'store' || request.kind === 'certificate') return false;
+  return decide(request, state) === 'fork';
+}
 
 function closedState(state: GateState): Verdict | null {
   if (state.client?.state === 'locked') return deny('locked', 'fork');

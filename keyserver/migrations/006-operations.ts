@@ -10,14 +10,17 @@ export const operations: Migration = {
       .addColumn('sha256', 'text', (c) => c.notNull())
       .addColumn('size', 'bigint', (c) => c.notNull())
       .execute();
-    await db.schema
-      .createTable('rotation')
-      .addColumn('client_id', 'text', (c) => c.primaryKey().references('client.id'))
-      .addColumn('token_hash', bytes)
-      .addColumn('totp_sealed', bytes)
-      .addColumn('offer_sealed', bytes, (c) => c.notNull())
-      .addColumn('created_at', 'bigint', (c) => c.notNull())
-      .addColumn('offered_at', 'bigint')
-      .execute();
+    for (const column of [
+      'next_token_hash',
+      'next_totp_sealed',
+      'next_sealed',
+      'former_token_hash',
+      'former_totp_sealed',
+    ]) {
+      await db.schema.alterTable('client').addColumn(column, bytes).execute();
+    }
+    for (const column of ['next_since', 'next_told_at'] as const) {
+      await db.schema.alterTable('client').addColumn(column, 'bigint').execute();
+    }
   },
 };
