@@ -2,11 +2,16 @@ import * as z from 'zod';
 import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
 import type { AppResponse, Route } from '../../platform/http-app.ts';
 import { type Approval, decideApproval, findApproval, listApprovals } from '../approvals.ts';
-import { approvalContent, approvalsContent, decidedContent } from './approvals-page.ts';
+import { approvalContent, approvalsContent, decidedContent, seenMark } from './approvals-page.ts';
 import { askAgain, proof, type Site, sitePage } from './site.ts';
 import { formRoute, pageRoute, type Visit } from './visits.ts';
 
-const decisionForm = z.strictObject({ decision: z.enum(['approve', 'deny']), ...proof });
+const decisionForm = z.strictObject({
+  decision: z.enum(['approve', 'deny']),
+  /** See `seenMark`. */
+  seen: z.string().regex(/^[0-9a-f]{16}$/, 'must be 16 hex digits'),
+  ...proof,
+});
 
 /** Settled requests that are shown below those that wait. */
 const latelyShown = 10;
@@ -59,13 +64,26 @@ async function decide(site: Site, visit: Visit, form: z.infer<typeof decisionFor
   const now = custody.clock.now();
   const by = { means: 'page', who: visit.admin } as const;
   try {
-    const decided = await custody.store.transaction((tx) => decideApproval(tx, approval.id, form.decision, by, now));
+    const decided = await custody.store.transaction(async (tx) => {
+      const isChanged = seenMark(await findApproval(tx, approval.id, now)) !== form.seen;
+      if (isChanged && form.decision === 'approve') throw changedMeanwhile();
+      return decideApproval(tx, approval.id, form.decision, by, now);
+    });
     const pending = await custody.store.read((tx) => listApprovals(tx, now));
     const title = `${approval.client.name}: ${form.decision === 'approve' ? 'approved' : 'denied'}`;
     return sitePage(site, visit, { title, here: 'approvals', narrow: true }, decidedContent(decided, pending.length));
   } catch (error) {
-    if (!isLatchkeyError(error, 'approval_settled')) throw error;
-    const words = 'This request cannot be decided any more. Nothing was done.';
+    const words = conflicts[isLatchkeyError(error) ? error.code : ''];
+    if (words === undefined) throw error;
     return approvalPage(site, visit, await approvalOf(site, visit), 409, words);
   }
+}
+
+const conflicts: Readonly<Record<string, string>> = {
+  approval_settled: 'This request cannot be decided any more. Nothing was done.',
+  approval_changed: 'Something was added to this request after you opened it. Nothing was done: look at it again.',
+};
+
+function changedMeanwhile(): LatchkeyError {
+  return new LatchkeyError('approval_changed', 'the approval is not as it was shown', { status: 409 });
 }

@@ -1,3 +1,4 @@
+import { sha256 } from '../../platform/encoding.ts';
 import { type Html, html } from '../../platform/html.ts';
 import { type Comparison, comparisonsOf } from '../approval-facts.ts';
 import { type Approval, gateNames, lastWord } from '../approval-record.ts';
@@ -141,14 +142,24 @@ ${absence !== null && html`<dt>Away</dt><dd>${lengthWords(absence.until - absenc
 </dl>`;
 }
 
+/**
+ * What a person saw when the form was made. A gate that comes to hold later is added to a request that waits: a yes must
+ * not be taken for what was not on the page.
+ */
+export function seenMark({ gates }: Pick<Approval, 'gates'>): string {
+  return sha256(JSON.stringify(gates)).toString('hex').slice(0, 16);
+}
+
 /** A hidden button that is switched off comes first: the enter key presses the first one, and must not decide anything. */
-function decisionForm({ id, client, state }: Approval, { admin, csrf }: ApprovalView['visitor']): Html {
+function decisionForm(approval: Approval, { admin, csrf }: ApprovalView['visitor']): Html {
+  const { id, client, state } = approval;
   const yes = html`<button class="big" name="decision" value="approve">Approve</button>`;
   const no = html`<button class="big danger" name="decision" value="deny">Deny</button>`;
   return html`<h2>Your answer</h2>
 <form class="card stack" method="post" action="/admin/approvals/${id}">
 <button disabled hidden>Nothing</button>
 <input type="hidden" name="csrf" value="${csrf}">
+<input type="hidden" name="seen" value="${seenMark(approval)}">
 <p>A yes releases the keys of ${client.name} once, to the machine that asks from this address with this boot and fingerprint. If you do not know why it asks, deny.</p>
 ${proofFields('decision', admin)}
 <div class="choice">${state !== 'denied' && no}${state !== 'approved' && yes}</div>

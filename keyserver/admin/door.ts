@@ -39,7 +39,7 @@ export class AdminDoor {
   readonly #strangerSecret: Buffer;
   #strangerHash: Promise<string> | null = null;
   #queue: Promise<unknown> = Promise.resolve();
-  #queued = 0;
+  #underWay = 0;
 
   constructor(custody: Custody) {
     this.#custody = custody;
@@ -56,7 +56,7 @@ export class AdminDoor {
     try {
       const view = this.#limiter.look(name, source, policy, 'exchange', clock.now());
       if (!view.allowed) return { verdict: 'wait', seconds: view.retryAfter };
-      if (this.#queued >= queueLimit) return { verdict: 'wait', seconds: 1 };
+      if (this.#underWay >= queueLimit) return { verdict: 'wait', seconds: 1 };
       const { admin, wrong } = await this.#judge(given);
       outcome = admin === null ? 'refused' : 'served';
       if (admin !== null) return { verdict: 'open', admin };
@@ -68,13 +68,22 @@ export class AdminDoor {
     }
   }
 
-  /** Everything is worked out before anything is decided. */
   async #judge(given: AdminCredentials): Promise<{ admin: Selectable<AdminTable> | null; wrong: string }> {
+    this.#underWay += 1;
+    try {
+      return await this.#weigh(given);
+    } finally {
+      this.#underWay -= 1;
+    }
+  }
+
+  /** Everything is worked out before anything is decided. */
+  async #weigh(given: AdminCredentials): Promise<{ admin: Selectable<AdminTable> | null; wrong: string }> {
     const { store, clock, random } = this.#custody;
     const row = await store.read((tx) => findAdmin(tx, given.name));
     this.#strangerHash ??= hashPassword(random(16).toString('hex'), random);
-    const hash = row?.password_hash ?? (await this.#strangerHash);
-    const passwordHolds = await this.#inTurn(() => isPassword(given.password, hash));
+    const strangerHash = await this.#strangerHash;
+    const passwordHolds = await this.#inTurn(() => isPassword(given.password, row?.password_hash ?? strangerHash));
     const now = clock.now();
     const step = findTotpStep(this.#codesOf(row, now), given.code, row?.totp_step ?? 0);
     if (row === null) return { admin: null, wrong: 'name' };
@@ -92,10 +101,7 @@ export class AdminDoor {
 
   /** One after the other, so that guessing takes neither the memory nor the threads that releases need. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    this.#queued += 1;
-    const turn = this.#queue.then(work).finally(() => {
-      this.#queued -= 1;
-    });
+    const turn = this.#queue.then(work);
     this.#queue = turn.catch(() => undefined);
     return turn;
   }

@@ -1,9 +1,13 @@
+import { renameSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { removeAdmin, setPassword } from '../../keyserver/admin/accounts.ts';
 import { hashPassword, isPassword } from '../../keyserver/admin/password.ts';
+import { findApproval } from '../../keyserver/approvals.ts';
 import { readConfig, writeConfig } from '../../keyserver/config.ts';
+import { databaseFile } from '../../keyserver/data-directory.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { type AdminVisitor, addVisitor, csrfOf } from './admin-visitor.ts';
+import { heldRequest } from './page-scenes.ts';
 import { RunningServer } from './running-server.ts';
 
 const minute = 60_000;
@@ -322,6 +326,44 @@ describe('the pages', () => {
       expect(isLoginPage(text)).toBe(true);
       expect(text.replace(/name="next" value="[^"]*"/, '')).not.toMatch(/client-0|ann-|Audit|csrf/);
     }
+  });
+
+  it('do nothing while nothing can be recorded, and say so', async () => {
+    await ann.login();
+    const file = databaseFile(server.made.data);
+    renameSync(file, `${file}.gone`); // the database file is gone under the server's feet
+    server.skew += 10_000;
+    try {
+      expect((await ann.get('/admin/custody')).text).toContain('Records cannot be written');
+      const answer = await ann.act('/admin/kill', { reason: '' });
+      expect(answer.status).toBe(503);
+      expect(answer.text).toContain('nothing was done');
+      expect((await ann.tryLogin()).headers['set-cookie']).toBeUndefined();
+    } finally {
+      renameSync(`${file}.gone`, file);
+    }
+    server.skew += 10_000;
+    expect((await ann.get('/admin/custody')).text).toContain('Releasing');
+  });
+
+  it('take no yes for what was not shown', async () => {
+    await ann.login();
+    const id = await heldRequest(server, 0);
+    const shown = (await ann.get(`/admin/approvals/${id}`)).text;
+    const seen = /name="seen" value="([0-9a-f]{16})"/.exec(shown)?.[1] ?? '';
+    const gates = JSON.stringify([{ gate: 'schedule', reason: 'outside' }]);
+    await server.beside((tx) => tx.updateTable('approval').set({ gates }).where('id', '=', id).execute());
+    const state = () => server.beside((tx) => findApproval(tx, id, server.now())).then((approval) => approval.state);
+    const answer = await ann.act(`/admin/approvals/${id}`, { decision: 'approve', seen });
+    expect([answer.status, await state()]).toEqual([409, 'pending']);
+    expect(answer.text).toContain('schedule');
+    expect((await ann.act(`/admin/approvals/${id}`, { decision: 'perhaps', seen })).status).toBe(400);
+    expect((await ann.act(`/admin/approvals/${id}`, { decision: 'deny', seen })).status).toBe(200);
+    expect(await state()).toBe('denied');
+    await server.beside((tx) => tx.updateTable('approval').set({ state: 'withdrawn' }).where('id', '=', id).execute());
+    const now = /name="seen" value="([0-9a-f]{16})"/.exec(answer.text)?.[1] ?? '';
+    const late = await ann.act(`/admin/approvals/${id}`, { decision: 'approve', seen: now });
+    expect([late.status, await state()]).toEqual([409, 'withdrawn']);
   });
 
   it('leave no secret in log, audit or database', async () => {
