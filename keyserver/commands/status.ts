@@ -5,6 +5,7 @@ import type { Kysely } from 'kysely';
 import { channelHealth } from '../../platform/alert-report.ts';
 import { auditHead } from '../../platform/audit-chain.ts';
 import { printJson } from '../../platform/command-line.ts';
+import { listApprovals } from '../approvals.ts';
 import { isKillFilePresent } from '../data-directory.ts';
 import { killedSince } from '../kill-switch.ts';
 import { authorityOf } from '../listen-address.ts';
@@ -35,7 +36,7 @@ function status(options: StatusOptions, io: CommandIo): Promise<void> {
       transport: data.config.transport,
       sealedWith: await sealMethodOf(data.directory),
       health: await askHealth(data),
-      ...(await counts(data)),
+      ...(await counts(data, io.clock.now())),
     };
     if (options.json === true) return printJson(io.terminal, report);
     const killed = report.killFile
@@ -54,6 +55,7 @@ function status(options: StatusOptions, io: CommandIo): Promise<void> {
         `${report.clients.enrolled} enrolled, ${report.clients.new} new, ${report.clients.locked} locked, ${report.clients.revoked} revoked`,
       ],
       ['keys', String(report.keys)],
+      ['waiting', report.waiting === 0 ? 'no request' : `${report.waiting} for your yes: keyserver approval list`],
       ['released', showTime(report.lastRelease)],
       ['audit', `${report.audit.seq} records, head ${report.audit.hash.slice(0, 16)}`],
       ['alerts', alertText(report.alerts)],
@@ -62,7 +64,7 @@ function status(options: StatusOptions, io: CommandIo): Promise<void> {
   });
 }
 
-async function counts({ store, directory }: ServerData) {
+async function counts({ store, directory }: ServerData, now: number) {
   return store.read(async (tx) => {
     const states = await tx.selectFrom('client').select('state').execute();
     const count = (state: string): number => states.filter((row) => row.state === state).length;
@@ -80,6 +82,7 @@ async function counts({ store, directory }: ServerData) {
       killFile: isKillFilePresent(directory),
       clients: { new: count('new'), enrolled: count('enrolled'), locked: count('locked'), revoked: count('revoked') },
       keys: Number(keys.count),
+      waiting: (await listApprovals(tx, now)).length,
       lastRelease: last?.at ?? null,
       audit: head,
       alerts: await alertCounts(tx),
