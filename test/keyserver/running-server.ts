@@ -10,6 +10,7 @@ import { openServerData, type ServerData } from '../../keyserver/server-data.ts'
 import { loadAuthority, type SigningAuthority, serverIdentity } from '../../keyserver/server-secrets.ts';
 import { openServerStore } from '../../keyserver/server-store.ts';
 import { keyfileMethod } from '../../keyserver/unseal.ts';
+import type { Vault } from '../../keyserver/vault.ts';
 import { unsealVault } from '../../keyserver/vault-file.ts';
 import { readAudit } from '../../platform/audit-chain.ts';
 import { systemRandom } from '../../platform/clock.ts';
@@ -71,28 +72,30 @@ export class RunningServer {
     });
   }
 
+  /** The vault, opened beside the server. */
+  vault(): Promise<Vault> {
+    return unsealVault(this.made.data, keyfileMethod(this.made.keyfile), systemRandom);
+  }
+
+  /** The store as a command beside the server has it. */
+  async sideStore(): Promise<Store<Database>> {
+    this.#side ??= await openServerStore(this.made.data, this.made.config, {});
+    return this.#side;
+  }
+
   /** The authority that signs, with its key. */
   async authority(): Promise<SigningAuthority> {
-    const vault = await unsealVault(this.made.data, keyfileMethod(this.made.keyfile), systemRandom);
+    const vault = await this.vault();
     return this.beside((tx) => loadAuthority(tx, vault));
   }
 
   /** The server's own certificate and key, PEM. */
   async ownIdentity(): Promise<{ certificate: string; key: string }> {
-    const vault = await unsealVault(this.made.data, keyfileMethod(this.made.keyfile), systemRandom);
-    const data = await openServerData(this.made.data);
-    try {
-      const { certificate, privateKey } = await serverIdentity(
-        data.store,
-        vault,
-        data.config.hosts,
-        this.now(),
-        systemRandom,
-      );
-      return { certificate, key: privateKeyPem(privateKey) };
-    } finally {
-      await data.store.close();
-    }
+    const vault = await this.vault();
+    const store = await this.sideStore();
+    const hosts = this.made.config.hosts;
+    const { certificate, privateKey } = await serverIdentity(store, vault, hosts, this.now(), systemRandom);
+    return { certificate, key: privateKeyPem(privateKey) };
   }
 
   /** Has the server take up what was changed beside it about certificates. */
@@ -118,8 +121,7 @@ export class RunningServer {
 
   /** Works on the database from the side, as a command does. */
   async beside<T>(work: (tx: Kysely<Database>) => Promise<T>): Promise<T> {
-    this.#side ??= await openServerStore(this.made.data, this.made.config, {});
-    return this.#side.transaction(work);
+    return (await this.sideStore()).transaction(work);
   }
 
   /** Audit records, parsed, oldest first. */
