@@ -143,6 +143,17 @@ class Credentials {
 		return new self($this->urls, $this->clientId, $this->token, $this->totpSecret, $masterKeyId, $this->keys);
 	}
 
+	/** With the secrets that the key server told; null leaves one as it is. */
+	public function withSecrets(
+		#[\SensitiveParameter]
+		?string $token,
+		#[\SensitiveParameter]
+		?string $totpSecret
+	): self {
+		$token = $token ?? $this->token;
+		return new self($this->urls, $this->clientId, $token, $totpSecret ?? $this->totpSecret, $this->masterKeyId, $this->keys);
+	}
+
 	/** @return array<string, mixed> */
 	public function __debugInfo(): array {
 		return ['clientId' => $this->clientId, 'keys' => $this->keys];

@@ -97,6 +97,26 @@ class Answer {
 	}
 
 	/**
+	 * New secrets to store and to use from then on; null, as nearly always, when there are none.
+	 *
+	 * @return array{token: string|null, totpSecret: string|null}|null
+	 */
+	public function newSecrets(): ?array {
+		$told = $this->fields['rotate'] ?? null;
+		if ($told === null) {
+			return null;
+		}
+		$token = is_array($told) ? $told['token'] ?? null : null;
+		$secret = is_array($told) ? $told['totpSecret'] ?? null : null;
+		$isToken = $token === null || (is_string($token) && Encoding::fromBase64Url($token, 32) !== null);
+		$isSecret = $secret === null || (is_string($secret) && Encoding::fromBase32($secret) !== null);
+		if (!$isToken || !$isSecret || ($token === null && $secret === null)) {
+			throw $this->bad('rotate');
+		}
+		return ['token' => $token, 'totpSecret' => $secret];
+	}
+
+	/**
 	 * Exactly the keys asked for, none of them empty.
 	 *
 	 * @param list<string> $keyIds

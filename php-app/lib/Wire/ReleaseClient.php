@@ -12,6 +12,7 @@ use OCA\RemoteKeyStorage\State\Credentials;
 use OCA\RemoteKeyStorage\State\LinkState;
 use OCA\RemoteKeyStorage\State\ReleaseLog;
 use OCA\RemoteKeyStorage\State\Rollback;
+use OCA\RemoteKeyStorage\State\StateError;
 use OCA\RemoteKeyStorage\State\StateFolder;
 use OCA\RemoteKeyStorage\State\StateLock;
 
@@ -201,7 +202,27 @@ class ReleaseClient {
 		]);
 		$this->compare(LinkState::higher($stamp['seen'], $opened->head()), $released->head());
 		$this->links->advance($next, $released->head());
+		$this->adopt($released->newSecrets());
 		return ['keys' => $released->keys($keyIds), 'policy' => $released->policy()];
+	}
+
+	/**
+	 * New secrets go to the disk first and are used from the next call on. When they cannot be stored nothing is lost: the
+	 * old ones are good until the key server hears the new, and the next release tells them again.
+	 *
+	 * @param array{token: string|null, totpSecret: string|null}|null $secrets
+	 */
+	private function adopt(#[\SensitiveParameter] ?array $secrets): void {
+		if ($secrets === null) {
+			return;
+		}
+		$changed = $this->credentials->withSecrets($secrets['token'], $secrets['totpSecret']);
+		try {
+			$changed->save($this->folder);
+		} catch (StateError $e) {
+			return;
+		}
+		$this->credentials = $changed;
 	}
 
 	/**
@@ -237,6 +258,8 @@ class ReleaseClient {
 	 * @return array<string, mixed>
 	 */
 	private function talk(callable $conversation): array {
+		// the lock is held: another process of this host may have stored new secrets since this one read its own
+		$this->credentials = Credentials::load($this->folder) ?? $this->credentials;
 		if ($this->folder->read('ca.pem') === null) {
 			throw new WireError('tls_failed', 'ca.pem is not in the state folder');
 		}

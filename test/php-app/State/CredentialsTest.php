@@ -38,6 +38,15 @@ final class CredentialsTest extends TestCase {
 		$this->assertFalse($loaded->isRemote('master_1c3e56e0.privateKey'));
 	}
 
+	public function testNewSecretsLeaveTheRestAsItIs(): void {
+		$this->folder->write('client.json', json_encode(self::GOOD));
+		$token = str_repeat('B', 42) . 'A';
+		$changed = Credentials::load($this->folder)->withSecrets($token, null);
+		$this->assertEquals(['token' => $token] + self::GOOD, json_decode($changed->toJson(), true));
+		$changed = $changed->withSecrets(null, 'MZXW6YTBOJRGC6RA');
+		$this->assertSame([$token, 'MZXW6YTBOJRGC6RA'], [$changed->token(), $changed->totpSecret()]);
+	}
+
 	/** @return array<string, array{string, mixed}> */
 	public function wrongValues(): array {
 		return [

@@ -65,6 +65,10 @@ final class AnswerTest extends TestCase {
 			'a policy in words' => ['{"policy":{"ttl":"1h","staleIfError":1}}', static fn (Answer $a) => $a->policy()],
 			'a negative policy' => ['{"policy":{"ttl":-1,"staleIfError":1}}', static fn (Answer $a) => $a->policy()],
 			'a short link' => ['{"next":"AAAA"}', static fn (Answer $a) => $a->link('next')],
+			'new secrets that are none' => ['{"rotate":{}}', static fn (Answer $a) => $a->newSecrets()],
+			'new secrets in words' => ['{"rotate":"soon"}', static fn (Answer $a) => $a->newSecrets()],
+			'a short new token' => ['{"rotate":{"token":"AAAA"}}', static fn (Answer $a) => $a->newSecrets()],
+			'a new totp secret in lower case' => ['{"rotate":{"totpSecret":"mzxw6ytb"}}', static fn (Answer $a) => $a->newSecrets()],
 			'a text with a space' => ['{"session":"a b"}', static fn (Answer $a) => $a->text('session')],
 		];
 	}
@@ -74,6 +78,14 @@ final class AnswerTest extends TestCase {
 		$answer = Answer::parse(200, self::JSON, $body, null);
 		$this->expectException(WireError::class);
 		$getter($answer);
+	}
+
+	public function testNewSecretsAreThereOrNot(): void {
+		$parse = static fn (string $body): ?array => Answer::parse(200, self::JSON, $body, null)->newSecrets();
+		$token = str_repeat('A', 43);
+		$this->assertNull($parse('{"keys":{}}'));
+		$this->assertSame(['token' => $token, 'totpSecret' => null], $parse('{"rotate":{"token":"' . $token . '"}}'));
+		$this->assertSame(['token' => null, 'totpSecret' => 'MZXW6YTB'], $parse('{"rotate":{"totpSecret":"MZXW6YTB"}}'));
 	}
 
 	public function testAPolicyOfYearsIsCutToAWeek(): void {
