@@ -47,6 +47,12 @@ export async function makeBackup(
   method: UnsealMethod,
   deps: Deps,
 ): Promise<BackupReport> {
+  if (data.databaseFile === null) {
+    throw new LatchkeyError('backup_elsewhere', 'the state is in PostgreSQL, which this command does not back up', {
+      exit: 3,
+      hint: 'use pg_dump, and keep vault.json, config.json, ca.pem and audit.pub of the data directory with it',
+    });
+  }
   const target = resolve(out);
   if (existsSync(target)) {
     throw new LatchkeyError('file_exists', `${target} is there already and is never overwritten`, { exit: 3 });

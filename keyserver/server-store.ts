@@ -1,6 +1,6 @@
 import { LatchkeyError } from '../platform/errors.ts';
 import { readSecretFile } from '../platform/files.ts';
-import { parsePostgresUrl } from '../platform/postgres-url.ts';
+import { type PostgresAddress, parsePostgresUrl, showPostgres } from '../platform/postgres-url.ts';
 import { openSqlite } from '../platform/sqlite.ts';
 import type { Store } from '../platform/store.ts';
 import type { Config } from './config.ts';
@@ -19,10 +19,19 @@ export async function openServerStore(
   create = false,
 ): Promise<Store<Database>> {
   if (database === null) return openSqlite<Database>(databaseFile(directory), { migrations, create });
-  const { text, field } = database.urlFile === null ? fromEnvironment(env) : fromFile(database.urlFile);
-  const address = parsePostgresUrl(text, field);
+  const address = addressOf(database, env);
   const { openPostgres } = await import('../platform/postgres.ts'); // and its driver, which SQLite has no use for
   return openPostgres<Database>(address, { migrations, create });
+}
+
+/** Where a server's state is, for people; never a user or a password. */
+export function showStatePlace({ database }: Config, env: Environment): string {
+  return database === null ? 'SQLite in the data directory' : `PostgreSQL, ${showPostgres(addressOf(database, env))}`;
+}
+
+function addressOf(database: NonNullable<Config['database']>, env: Environment): PostgresAddress {
+  const { text, field } = database.urlFile === null ? fromEnvironment(env) : fromFile(database.urlFile);
+  return parsePostgresUrl(text, field);
 }
 
 function fromFile(path: string): { text: string; field: string } {

@@ -11,6 +11,7 @@ import { killedSince } from '../kill-switch.ts';
 import { authorityOf } from '../listen-address.ts';
 import type { Database } from '../schema.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
+import { showStatePlace } from '../server-store.ts';
 import { methodWords } from '../unseal.ts';
 import { sealMethodOf } from '../vault-file.ts';
 import { type CommandIo, dataCommand, showTime } from './command-io.ts';
@@ -34,6 +35,7 @@ function status(options: StatusOptions, io: CommandIo): Promise<void> {
       url: data.config.url,
       listen: data.config.listen,
       transport: data.config.transport,
+      state: showStatePlace(data.config, io.terminal.env),
       sealedWith: await sealMethodOf(data.directory),
       health: await askHealth(data),
       ...(await counts(data, io.clock.now())),
@@ -48,6 +50,7 @@ function status(options: StatusOptions, io: CommandIo): Promise<void> {
       ['url', report.url],
       ['listen', `${authorityOf(report.listen.host, report.listen.port)}, ${report.transport}`],
       ['health', report.health],
+      ['state', report.state],
       ['vault', `sealed with ${methodWords[report.sealedWith]}`],
       ['killed', killed],
       [

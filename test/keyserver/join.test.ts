@@ -118,6 +118,24 @@ describe.skipIf(postgresMissing() !== null)('a key server whose state is in Post
     expect((await keyserver(['doctor', '--data', at('second'), '--keyfile', at('keyfile')])).exit).toBe(0);
   });
 
+  it('says where its state is, and what does not back it up', async () => {
+    const { stdout } = await keyserver(['status', '--data', at('first'), '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ state: `PostgreSQL, made_1 at 127.0.0.1:${postgres.port}` });
+    const backup = [
+      'backup',
+      '--data',
+      at('first'),
+      '--out',
+      at('backup'),
+      '--backup-keyfile',
+      at('keyfile'),
+      '--json',
+    ];
+    const refused = await keyserver(backup);
+    expect([refused.exit, JSON.parse(refused.stdout)]).toMatchObject([3, { error: { code: 'backup_elsewhere' } }]);
+    expect(existsSync(at('backup'))).toBe(false);
+  });
+
   it('refuses a database of another server', async () => {
     const elsewhere = await postgres.newDatabase();
     const kept = readFileSync(urlFile);
