@@ -4,6 +4,7 @@ import { channelHealth } from '../platform/alert-report.ts';
 import { verifyAudit } from '../platform/audit-chain.ts';
 import { isLatchkeyError } from '../platform/errors.ts';
 import { placeOf } from '../wireguard/interface-address.ts';
+import { lastBackup } from './backup.ts';
 import { bundleOf, readAuthorities } from './certificate-authorities.ts';
 import { certificateOutlook, type Outlook } from './certificate-outlook.ts';
 import { directoryFault, isKillFilePresent, openFiles } from './data-directory.ts';
@@ -12,8 +13,13 @@ import { killedSince } from './kill-switch.ts';
 import type { Database } from './schema.ts';
 import type { ServerData } from './server-data.ts';
 import { findServerCertificate, loadAuditKey, loadAuthority } from './server-secrets.ts';
+import type { TimeSync } from './time-sync.ts';
 import type { Vault } from './vault.ts';
 
+const day = 86_400_000;
+/** How long a client may take to use new secrets, and days until a backup is old. */
+const patience = 2 * day;
+const oldBackup = 8;
 const mebibyte = 1_048_576;
 /** Under this, disk space is a fault: a full disk stops every release. */
 const leastSpace = 64 * mebibyte;
@@ -40,8 +46,19 @@ export async function examine(data: ServerData, vault: Vault | null, now: number
     ...(await auditFindings(data, now)),
     await switchFinding(data),
     await clientFinding(data),
+    ...(await rotationFinding(data, now)),
+    await backupFinding(data, now),
     await alertFinding(data),
   ];
+}
+
+/** What the system says of its clock. */
+export function timeSyncFinding(sync: TimeSync): Finding {
+  const check = 'time server';
+  if (sync === 'yes') return { check, verdict: 'ok', found: 'the system keeps its clock by one' };
+  const hint = 'clients whose time differs by 60 s are refused; have NTP keep the clock, on both machines';
+  if (sync === 'no') return { check, verdict: 'warn', found: 'the system says that its clock is not kept', hint };
+  return { check, verdict: 'ok', found: 'could not be asked for here' };
 }
 
 function directoryFinding(directory: string): Finding {
@@ -189,6 +206,34 @@ function listenFinding(data: ServerData): Finding {
   const found =
     place.kind === 'other' ? `${host} is on ${place.interface}, not WireGuard` : `${host} is every interface`;
   return { check, verdict: 'fault', found, hint: 'start refuses to serve there' };
+}
+
+/** New secrets that a client was told and never used: it does not understand them, or cannot store them. */
+async function rotationFinding(data: ServerData, now: number): Promise<Finding[]> {
+  const rows = await data.store.read((tx) =>
+    tx
+      .selectFrom('client')
+      .select('name')
+      .where('next_told_at', '<', now - patience)
+      .orderBy('name')
+      .execute(),
+  );
+  if (rows.length === 0) return [];
+  const hint =
+    'is its app of before rotations, or its disk full? keyserver client reset gives new secrets by enrolment';
+  const found = `told new secrets and still uses the old: ${rows.map((row) => row.name).join(', ')}`;
+  return [{ check: 'rotation', verdict: 'warn', found, hint }];
+}
+
+async function backupFinding(data: ServerData, now: number): Promise<Finding> {
+  const check = 'backup';
+  if (data.databaseFile === null) return { check, verdict: 'ok', found: 'is PostgreSQL’s: see to pg_dump' };
+  const last = await lastBackup(data);
+  const hint = 'keyserver backup --out FILE, onto another machine, by a timer';
+  if (last === null) return { check, verdict: 'warn', found: 'none was made yet', hint };
+  const days = Math.floor((now - last) / day);
+  const found = days <= 0 ? 'less than a day old' : `${days} ${days === 1 ? 'day' : 'days'} old`;
+  return days < oldBackup ? { check, verdict: 'ok', found } : { check, verdict: 'warn', found, hint };
 }
 
 async function switchFinding(data: ServerData): Promise<Finding> {

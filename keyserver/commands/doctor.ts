@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { printJson, printTable } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { examine } from '../doctor.ts';
+import { examine, timeSyncFinding } from '../doctor.ts';
 import { withServerData } from '../server-data.ts';
+import { readTimeSync } from '../time-sync.ts';
 import { sealMethodOf, unsealVault } from '../vault-file.ts';
 import { type CommandIo, dataCommand } from './command-io.ts';
 import { type UnsealOptions, unsealMethodFor, unsealMethodFrom, withUnsealOptions } from './unseal-options.ts';
@@ -24,7 +25,8 @@ function doctor(options: DoctorOptions, io: CommandIo): Promise<void> {
     const wanted = (await unsealMethodFrom(options, io)) !== null;
     const method = wanted ? await unsealMethodFor(await sealMethodOf(data.directory), options, io) : null;
     const vault = method === null ? null : await unsealVault(data.directory, method, io.random);
-    const findings = await examine(data, vault, io.clock.now());
+    const sync = timeSyncFinding(await readTimeSync());
+    const findings = [...(await examine(data, vault, io.clock.now())), sync];
     const faults = findings.filter((finding) => finding.verdict === 'fault').length;
     if (options.json === true) {
       printJson(io.terminal, { ok: faults === 0, findings });

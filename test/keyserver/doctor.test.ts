@@ -2,9 +2,10 @@ import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { databaseFile, killFile } from '../../keyserver/data-directory.ts';
-import { examine } from '../../keyserver/doctor.ts';
+import { examine, timeSyncFinding } from '../../keyserver/doctor.ts';
 import { guardStore } from '../../keyserver/guarded-store.ts';
 import { loadAuditKey, serverIdentity } from '../../keyserver/server-secrets.ts';
+import { readTimeSync } from '../../keyserver/time-sync.ts';
 import { Vault } from '../../keyserver/vault.ts';
 import { signAudit } from '../../platform/audit-chain.ts';
 import { systemRandom } from '../../platform/clock.ts';
@@ -96,9 +97,57 @@ describe('examine()', () => {
     await test.data.store.transaction((tx) => signAudit(tx, someMoment, key));
     expect(await finding('audit signature')).toMatchObject({ verdict: 'ok', found: 'up to record 2' });
   });
+  it('finds a backup that is missing or old', async () => {
+    expect(await finding('backup')).toMatchObject({ verdict: 'warn', found: 'none was made yet' });
+    const row = { made_at: someMoment, sha256: '0'.repeat(64), size: 1 };
+    await test.data.store.transaction((tx) => tx.insertInto('backup').values(row).execute());
+    expect(await finding('backup')).toMatchObject({ verdict: 'ok', found: 'less than a day old' });
+    expect(await finding('backup', { now: someMoment + 8 * day - 1 })).toMatchObject({
+      verdict: 'ok',
+      found: '7 days old',
+    });
+    expect(await finding('backup', { now: someMoment + 8 * day })).toMatchObject({
+      verdict: 'warn',
+      found: '8 days old',
+    });
+  });
+  it('finds a client that does not take up new secrets', async () => {
+    await test.add();
+    const told = { next_sealed: systemRandom(40), next_since: 0, next_told_at: someMoment };
+    await test.data.store.transaction((tx) => tx.updateTable('client').set(told).execute());
+    const checks = async (now: number) => (await examine(test.data, null, now)).map((one) => one.check);
+    expect(await checks(someMoment + 2 * day)).not.toContain('rotation');
+    expect(await finding('rotation', { now: someMoment + 2 * day + 1 })).toMatchObject({
+      verdict: 'warn',
+      found: 'told new secrets and still uses the old: cloud',
+    });
+  });
   it('says ok of a server that is well', async () => {
     const findings = await examine(test.data, test.vault, someMoment);
     expect(findings.map((one) => one.verdict)).not.toContain('fault');
+  });
+});
+
+describe('readTimeSync() and timeSyncFinding()', () => {
+  /** A stand-in for systemd's timedatectl, which asks a bus that containers do not have. */
+  function standIn(script: string): string {
+    const path = join(test.folder, 'timedatectl');
+    writeFileSync(path, `#!/bin/sh\n[ "$*" = 'show --property=NTPSynchronized --value' ] || exit 2\n${script}\n`);
+    chmodSync(path, 0o700);
+    return path;
+  }
+  it.each([
+    ['echo yes', 'yes', 'ok'],
+    ['echo no', 'no', 'warn'],
+    ['echo perhaps', 'unknown', 'ok'],
+    ['exit 1', 'unknown', 'ok'],
+  ])('make of %j: %s, %s', async (script, answer, verdict) => {
+    const sync = await readTimeSync(standIn(script));
+    expect(sync).toBe(answer);
+    expect(timeSyncFinding(sync).verdict).toBe(verdict);
+  });
+  it('do without the program', async () => {
+    expect(await readTimeSync(join(test.folder, 'none'))).toBe('unknown');
   });
 });
 
