@@ -133,7 +133,10 @@ export async function signRevocationList(
     })),
     extensions: [await x509.AuthorityKeyIdentifierExtension.create(issuer), listNumber(now)],
   });
-  return { pem: `${list.toString('pem')}\n`, der: Buffer.from(list.rawData) };
+  const der = Buffer.from(list.rawData);
+  // RFC 7468, section 6; the library's own label is not the one other programs look for
+  const lines = der.toString('base64').replace(/.{64}(?=.)/g, '$&\n');
+  return { pem: `-----BEGIN X509 CRL-----\n${lines}\n-----END X509 CRL-----\n`, der };
 }
 
 /** RFC 5280, section 5.2.3: a number that grows with each list; the time does. */
