@@ -110,9 +110,16 @@ async function printSecret(
   const uri = `otpauth://totp/${label}?secret=${secret}&issuer=Latchkey&algorithm=SHA1&digits=6&period=30`;
   const url = `${config.url}/admin`;
   if (options.json === true) return printJson(io.terminal, { name, totpSecret: secret, totpUri: uri, url });
-  const { default: qrcode } = await import('qrcode');
-  const picture = await qrcode.toString(uri, { type: 'utf8', errorCorrectionLevel: 'L' });
+  const picture = await qrPicture(uri, io.terminal.stdout.isTTY === true);
   io.terminal.stdout.write(`${headline}\n\n${picture}\nsecret  ${secret}\nuri     ${uri}\npages   ${url}\n`);
+}
+
+/** Dark on light, as scanners want it; a terminal is told so, for it may write light on dark. */
+async function qrPicture(text: string, isTerminal: boolean): Promise<string> {
+  const { default: qrcode } = await import('qrcode');
+  const picture = await qrcode.toString(text, { type: 'utf8', errorCorrectionLevel: 'L' });
+  const black = (line: string): string => (line === '' ? line : `\u001b[30;107m${line}\u001b[0m`);
+  return isTerminal ? picture.split('\n').map(black).join('\n') : picture;
 }
 
 async function openVault({ directory }: ServerData, options: AdminOptions, io: CommandIo): Promise<Vault> {

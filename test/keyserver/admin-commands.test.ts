@@ -21,6 +21,10 @@ afterAll(() => test.remove());
 
 /** Runs a command in this process, as `main.ts` does, on a terminal where nobody can be asked. */
 async function keyserver(command: string, ...argv: string[]) {
+  return keyserverOn({}, command, ...argv);
+}
+
+async function keyserverOn(more: { readonly isTTY?: boolean }, command: string, ...argv: string[]) {
   const said = { stdout: '', stderr: '' };
   const sink = (name: 'stdout' | 'stderr') =>
     new Writable({
@@ -29,7 +33,12 @@ async function keyserver(command: string, ...argv: string[]) {
         done();
       },
     });
-  const terminal = { stdin: new PassThrough(), stdout: sink('stdout'), stderr: sink('stderr'), env: {} };
+  const terminal = {
+    stdin: new PassThrough(),
+    stdout: Object.assign(sink('stdout'), more),
+    stderr: sink('stderr'),
+    env: {},
+  };
   const { clock } = test;
   clock.set(clock.now() + 1000);
   const io = { terminal, clock, random: systemRandom, stopSignal: () => new AbortController().signal };
@@ -107,6 +116,15 @@ describe('keyserver admin', () => {
     for (const canary of ['CANARY', secret]) expect(kept).not.toContain(canary);
   });
 
+  it('totp writes that picture dark on light on a terminal, whatever its own colours are', async () => {
+    const said = await keyserverOn({ isTTY: true }, 'admin totp', 'ann', '--keyfile', test.keyfile);
+    const lines = said.stdout.split('\n').filter((line) => /[\u2580\u2584\u2588]/.test(line));
+    const start = '\u001b[30;107m';
+    expect(lines.every((line) => line.startsWith(start) && line.endsWith('\u001b[0m'))).toBe(true);
+    const bare = lines.map((line) => line.slice(start.length, -4)).join('\n');
+    expect(scanTerminal(bare)).toBe(/^uri\s+(\S+)$/m.exec(said.stdout)?.[1]);
+  });
+
   it('password and totp change what was there, and nothing of who is not there', async () => {
     const list = async () =>
       JSON.parse((await keyserver('admin list', '--json')).stdout) as { admins: { changedAt: number }[] };
@@ -132,6 +150,7 @@ describe('keyserver admin', () => {
     const events = rows.map(({ body }) => String((JSON.parse(body) as { event: string }).event));
     expect(events.filter((event) => event.startsWith('admin_'))).toEqual([
       'admin_added',
+      'admin_totp_changed',
       'admin_password_changed',
       'admin_totp_changed',
       'admin_removed',

@@ -69,6 +69,7 @@ it('OwnOrigin knows its names with and without the port of https, and in IPv6', 
   }
   for (const host of [undefined, '', 'keys.example.', 'keys.example:80', 'fd42::1', 'keys.example@evil.example']) {
     expect(origin.isOwnHost({ host })).toBe(false);
+    expect(origin.isOwnForm({ host, origin: `https://${host}` })).toBe(false);
   }
   const elsewhere = new OwnOrigin({ hosts: ['keys.example'], listen: { host: '10.8.0.1', port: 8443 } });
   expect(elsewhere.isOwnHost({ host: 'keys.example' })).toBe(false);

@@ -354,6 +354,8 @@ describe('the pages', () => {
     const gates = JSON.stringify([{ gate: 'schedule', reason: 'outside' }]);
     await server.beside((tx) => tx.updateTable('approval').set({ gates }).where('id', '=', id).execute());
     const state = () => server.beside((tx) => findApproval(tx, id, server.now())).then((approval) => approval.state);
+    const unproven = await ann.act(`/admin/approvals/${id}`, { decision: 'deny', seen, password: 'wrong' });
+    expect([unproven.status, await state()]).toEqual([403, 'pending']);
     const answer = await ann.act(`/admin/approvals/${id}`, { decision: 'approve', seen });
     expect([answer.status, await state()]).toEqual([409, 'pending']);
     expect(answer.text).toContain('schedule');
