@@ -151,7 +151,7 @@ function killSwitch({ state, killFile }: CustodyView): Html {
   if (state.killedSince !== null) {
     return html`<p>Nothing is released to anybody. Taking it back needs your password and a code${killFile && ', and removing the file KILL on the machine'}.</p><p><a class="button" href="/admin/revive">Release again…</a></p>`;
   }
-  return html`<p>Stops all releases at once and tells every client to empty its cache. Open files on the Nextcloud hosts become unreadable until it is taken back.</p><p><a class="button danger" href="/admin/kill">Stop all releases…</a></p>`;
+  return html`<p>Stops all releases at once and tells every client to empty its cache. From then on encrypted files cannot be opened there, until it is taken back.</p><p><a class="button danger" href="/admin/kill">Stop all releases…</a></p>`;
 }
 
 /** One client with its day, its week and its month. */

@@ -47,7 +47,7 @@ async function clientPage(site: Site, visit: Visit): Promise<AppResponse> {
     const facts = await readTimelines(tx, timeline, [client.id], now);
     return clientContent(client, facts(client.id), isWhole, now);
   });
-  return sitePage(site, visit, { title: params.name ?? '', here: 'custody' }, content);
+  return sitePage(site, visit, { title: params.name ?? '', here: 'custody', narrow: true }, content);
 }
 
 function notFound(): LatchkeyError {
