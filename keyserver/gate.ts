@@ -54,6 +54,8 @@ export interface GateState {
   readonly chain: {
     readonly standing: Standing;
     readonly fresh: Freshness;
+    /** The message's time is further from the server's than a TOTP code of it can reach. */
+    readonly apart: boolean;
     /** release: the session of this call issued this link. */
     readonly sessionHolds: boolean;
     /** heartbeat: the proof is right for the link it names. */

@@ -26,6 +26,7 @@ import type { RateKind, RateOutcome } from './rate.ts';
 import { type CodesByAge, finishRotation, secretsShown } from './rotation.ts';
 import type { Database } from './schema.ts';
 import type { TotpCode } from './totp.ts';
+import { totpReach } from './totp.ts';
 
 /** What a call adds to the state the gates see. */
 export interface ChainFacts {
@@ -228,7 +229,13 @@ function stateOf<T>(
     },
     former: shown === 'former',
     certificate: file.certificate,
-    chain: { fresh, standing: facts.link.standing, sessionHolds: facts.sessionHolds, proven: facts.proven },
+    chain: {
+      fresh,
+      apart: hearing.time !== null && Math.abs(hearing.time - now) > totpReach,
+      standing: facts.link.standing,
+      sessionHolds: facts.sessionHolds,
+      proven: facts.proven,
+    },
     pulse: file.pulse,
     ownGaps: custody.ownTime.gaps(now),
     approved: [],
@@ -275,7 +282,7 @@ function codesOfSecret(
 /** Gates from which on the caller is known to be who it says. */
 function isKnownCaller(refusal: Refusal): boolean {
   if (refusal.reason === expired) return true;
-  return refusal.code !== 'unauthorized' && !['seal', 'kill', 'source', 'rate'].includes(refusal.gate);
+  return refusal.code !== 'unauthorized' && !['seal', 'kill', 'source', 'rate', 'totp'].includes(refusal.gate);
 }
 
 async function afterRefusal<T>(

@@ -5,6 +5,9 @@ import { constantTimeEqual } from '../platform/encoding.ts';
 const stepMillis = 30_000;
 const digits = 6;
 
+/** Clocks that differ by no more always agree on a code, as one step either way is taken. */
+export const totpReach: number = stepMillis;
+
 export function totpStep(now: number): number {
   return Math.floor(now / stepMillis);
 }

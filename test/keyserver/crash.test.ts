@@ -13,6 +13,8 @@ import { type MadeServer, makeServer, masterKeyId } from './made-server.ts';
 const wantedCrashes = Number(process.env.LATCHKEY_CRASHES ?? '100');
 /** The run in `npm test` ends after this long, however few kills it came to. */
 const timeLimit = process.env.LATCHKEY_CRASHES === undefined ? 30_000 : 1_200_000;
+/** Fewer would show nothing, however slow the machine. */
+const fewestCrashes = 10;
 const clientCount = 8;
 const project = resolve(import.meta.dirname, '..', '..');
 
@@ -111,7 +113,7 @@ test('a server killed at any moment starts again, passes audit verify, released 
   let crashes = 0;
   let checked = 0;
   try {
-    while (crashes < wantedCrashes && Date.now() < until) {
+    while (crashes < fewestCrashes || (crashes < wantedCrashes && Date.now() < until)) {
       const server = await startServer(made);
       await delay(Math.random() * 250);
       await kill(server);
@@ -126,7 +128,6 @@ test('a server killed at any moment starts again, passes audit verify, released 
     await driving;
   }
   expect(load.surprises).toEqual([]);
-  expect(crashes).toBeGreaterThanOrEqual(10);
   expect(load.receipts.length).toBeGreaterThan(crashes);
   const data = await openServerData(made.data);
   const rows = await data.store.read((tx) => readAudit(tx, 0, 1_000_000));

@@ -2,7 +2,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { databaseFile } from '../../keyserver/data-directory.ts';
-import { call, type HonestClient, totpNow } from './honest-client.ts';
+import { call, HonestClient, totpNow } from './honest-client.ts';
 import { masterKeyId } from './made-server.ts';
 import { RunningServer } from './running-server.ts';
 import { isOnPostgres } from './test-store.ts';
@@ -188,6 +188,21 @@ describe('clocks', () => {
     expect(Math.abs(Number(answer.body.serverTime) - server.now())).toBeLessThan(5000);
     expect(await server.everything()).toBe(before);
   });
+
+  test.each([-400_000, -45_000, 45_000, 400_000])(
+    'by which the host makes its codes as well, %i ms off, are no reason to call it a stranger',
+    async (skew) => {
+      const { made } = server;
+      const credentials = made.clients[0];
+      if (credentials === undefined) throw new RangeError('no client');
+      const client = new HonestClient(credentials, () => server.now() + skew);
+      client.state.current = server.client().state.current;
+      const answer = await post('/v1/open', client.openHeaders(), client.openBody());
+      // within a minute the code is sometimes still good
+      if (Math.abs(skew) < 60_000 && answer.status === 200) return;
+      expect([answer.status, answer.body.code]).toEqual([409, 'stale_message']);
+    },
+  );
 });
 
 describe('a copy of the disk', () => {

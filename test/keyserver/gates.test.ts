@@ -58,7 +58,7 @@ function state(kind: CallKind, change: Partial<GateState> = {}): GateState {
     rate: { allowed: true, retryAfter: 0, bound: null },
     totp: { codes, lastStep: -1 },
     certificate: null,
-    chain: { standing, fresh: 'fresh', sessionHolds: true, proven: true },
+    chain: { standing, fresh: 'fresh', apart: false, sessionHolds: true, proven: true },
     pulse,
     ownGaps: [],
     approved: [],
@@ -152,6 +152,14 @@ describe('totp', () => {
     expect(verdict('key', used)).toMatch(/^totp/);
   });
 
+  test('tells whose clock is apart that it is, and not that the code is wrong; no code stays no code', () => {
+    const apart = {
+      chain: { standing: 'confirmed', fresh: 'skewed', apart: true, sessionHolds: false, proven: false },
+    } as const;
+    expect(verdict('open', apart, { totp: '000000' })).toBe('totp: stale_message (skewed)');
+    expect(verdict('open', apart, { totp: null })).toBe('totp: unauthorized (no totp code)');
+  });
+
   test('refuses everything when the secret could not be opened', () => {
     expect(verdict('open', { totp: { codes: [], lastStep: -1 } })).toMatch(/^totp/);
   });
@@ -166,7 +174,14 @@ describe('totp', () => {
 
 describe('chain', () => {
   const chain = (change: Partial<GateState['chain']>) => ({
-    chain: { standing: 'confirmed', fresh: 'fresh', sessionHolds: true, proven: true, ...change } as const,
+    chain: {
+      standing: 'confirmed',
+      fresh: 'fresh',
+      apart: false,
+      sessionHolds: true,
+      proven: true,
+      ...change,
+    } as const,
   });
 
   test.each(['open', 'release', 'heartbeat'] as const)(
