@@ -4,6 +4,7 @@ import type { Transport } from './transport.ts';
 const FILES = new Set([
   ...['client.json', 'link.json', 'client.key', 'client.crt', 'ca.pem', 'lock', 'purge'],
   ...['breaker.json', 'heartbeat.json', 'releases.json', 'rollback.json'],
+  ...['client.new', 'renewal.json'],
 ]);
 const TEMPORARY = /^\..+\.new$/;
 

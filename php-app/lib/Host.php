@@ -10,11 +10,13 @@ use OCA\RemoteKeyStorage\Cache\KeyCache;
 use OCA\RemoteKeyStorage\Cache\RamStore;
 use OCA\RemoteKeyStorage\Cache\Rewrap;
 use OCA\RemoteKeyStorage\State\CircuitBreaker;
+use OCA\RemoteKeyStorage\State\ClientCertificate;
 use OCA\RemoteKeyStorage\State\Credentials;
 use OCA\RemoteKeyStorage\State\HeartbeatRecord;
 use OCA\RemoteKeyStorage\State\LinkState;
 use OCA\RemoteKeyStorage\State\PurgeMarker;
 use OCA\RemoteKeyStorage\State\ReleaseLog;
+use OCA\RemoteKeyStorage\State\RenewalRecord;
 use OCA\RemoteKeyStorage\State\Rollback;
 use OCA\RemoteKeyStorage\State\StateError;
 use OCA\RemoteKeyStorage\State\StateFolder;
@@ -145,6 +147,15 @@ class Host {
 		return new HeartbeatRecord($this->folder);
 	}
 
+	/** What this host shows the key server. */
+	public function certificate(): ClientCertificate {
+		return new ClientCertificate($this->folder);
+	}
+
+	public function renewals(): RenewalRecord {
+		return new RenewalRecord($this->folder);
+	}
+
 	public function releases(): ReleaseLog {
 		return new ReleaseLog($this->folder);
 	}
@@ -196,8 +207,37 @@ class Host {
 		} else {
 			$this->breaker()->heard();
 			$this->cache()->sweep();
+			$this->tendCertificate();
 		}
 		return $answer;
+	}
+
+	/**
+	 * A new certificate now. Whether it worked is kept for the admin page.
+	 *
+	 * @throws WireError
+	 * @throws StateError
+	 */
+	public function renewCertificate(): void {
+		try {
+			$this->client()->renewCertificate();
+		} catch (WireError | StateError $e) {
+			$this->renewals()->failed($e->code(), (int)(microtime(true) * 1000));
+			throw $e;
+		}
+		$this->renewals()->succeeded();
+	}
+
+	/** Renews the certificate when it is time; never throws, for who has something else to do. */
+	public function tendCertificate(): void {
+		$now = (int)(microtime(true) * 1000);
+		try {
+			if ($this->renewals()->mayTry($now) && $this->certificate()->isDue($now, $this->folder->read('ca.pem') ?? '')) {
+				$this->renewCertificate();
+			}
+		} catch (WireError | StateError $e) {
+			// kept by renewCertificate(), told by the admin page and the setup check
+		}
 	}
 
 	/** Why the key server showed an older audit log is known: what it tells next is the newest. @throws StateError */

@@ -30,6 +30,7 @@ final class Verify extends RemoteKeyCommand {
 		$started = hrtime(true);
 		$released = (new KeyServer($host))->release($masters, 'verify');
 		$milliseconds = intdiv(hrtime(true) - $started, 1000000);
+		$host->tendCertificate();
 		$decrypt = true;
 		foreach ($released as $id => $blob) {
 			$decrypt = $decrypt && $this->workshop->proof()->opens($id, $blob) === true;

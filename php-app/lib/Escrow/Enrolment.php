@@ -7,6 +7,7 @@ declare(strict_types=1);
 namespace OCA\RemoteKeyStorage\Escrow;
 
 use OCA\RemoteKeyStorage\Host;
+use OCA\RemoteKeyStorage\State\CertificateRequest;
 use OCA\RemoteKeyStorage\State\Credentials;
 use OCA\RemoteKeyStorage\State\StateError;
 use OCA\RemoteKeyStorage\Wire\ReleaseClient;
@@ -52,11 +53,13 @@ final class Enrolment {
 			// fails here, while nothing is spent, when config.php is read-only
 			($this->remember)($dir);
 			$local = $this->disk->ids();
-			$given = ReleaseClient::enroll($urls, $code, $ca, $this->instanceId);
+			$request = CertificateRequest::make();
+			$given = ReleaseClient::enroll($urls, $code, $ca, $this->instanceId, $request);
 			$keys = Adoption::keys($before === null ? [] : $before->keys(), $given['keys'], $local);
 			$lock = $folder->lock(self::LOCK_SECONDS);
 			try {
-				$folder->write('ca.pem', $ca);
+				$folder->write('ca.pem', $given['ca']);
+				$this->keepCertificate($host, $request, $given['certificate']);
 				$host->links()->start($given['link'], (int)floor(microtime(true) * 1000));
 				$credentials = new Credentials(
 					$urls,
@@ -77,6 +80,15 @@ final class Enrolment {
 			throw Failure::from($error);
 		}
 		return ['clientId' => $given['clientId'], 'keys' => $keys];
+	}
+
+	private function keepCertificate(Host $host, CertificateRequest $request, ?string $certificate): void {
+		if ($certificate === null) {
+			$host->certificate()->remove();
+		} else {
+			$host->certificate()->store($request, $certificate);
+		}
+		$host->renewals()->succeeded();
 	}
 
 	private function before(Host $host, bool $replace): ?Credentials {

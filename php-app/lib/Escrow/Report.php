@@ -33,6 +33,7 @@ final class Report {
 	 *     cache: array{apcu: bool, tmpfs: string|null, store: string, age: int|null},
 	 *     link: array{present: bool, time: int|null}, breaker: array<string, mixed>,
 	 *     heartbeat: array{time: int|null, code: string|null, answered: int|null},
+	 *     certificate: array{until: int|null, failing: array<string, mixed>|null},
 	 *     lastReleases: list<array<string, mixed>>, sessionsKeyFree: bool, exceptionArgsIgnored: bool, hook: string,
 	 *     apcuOnDisk: bool, swapInClear: list<string>, version: string, dir: string|null,
 	 *     problems: list<array{code: string, message: string, hint: string, blocking: bool}>
@@ -51,6 +52,7 @@ final class Report {
 			'link' => ['present' => false, 'time' => null],
 			'breaker' => ['open' => false, 'failures' => 0, 'until' => null, 'code' => null],
 			'heartbeat' => ['time' => null, 'code' => null, 'answered' => null],
+			'certificate' => ['until' => null, 'failing' => null],
 			'lastReleases' => [],
 			'version' => self::VERSION,
 			'dir' => null,
@@ -74,7 +76,10 @@ final class Report {
 		} catch (\Throwable $error) {
 			$trouble['failure'] = Failure::from($error);
 		}
-		$facts['problems'] = Diagnosis::problems($facts, $trouble);
+		$facts['problems'] = array_merge(
+			Diagnosis::problems($facts, $trouble),
+			CertificateProblems::problems($facts['certificate'], $trouble['now']),
+		);
 		return $facts;
 	}
 
@@ -97,6 +102,11 @@ final class Report {
 		$facts['link'] = ['present' => $host->links()->isPresent(), 'time' => $host->links()->time()];
 		$facts['breaker'] = $host->breaker()->state();
 		$facts['heartbeat'] = $host->heartbeats()->last();
+		$certificate = $host->certificate()->describe();
+		$facts['certificate'] = [
+			'until' => $certificate === null ? null : $certificate['until'],
+			'failing' => $host->renewals()->last(),
+		];
 		$facts['lastReleases'] = $host->releases()->recent();
 		$facts['cache'] = $host->cache()->describe();
 		$facts['cache']['age'] = $credentials->masterKeyId() === null

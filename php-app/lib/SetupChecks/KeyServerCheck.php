@@ -6,6 +6,7 @@ declare(strict_types=1);
 
 namespace OCA\RemoteKeyStorage\SetupChecks;
 
+use OCA\RemoteKeyStorage\Escrow\CertificateProblems;
 use OCA\RemoteKeyStorage\Escrow\Workshop;
 use OCP\SetupCheck\ISetupCheck;
 use OCP\SetupCheck\SetupResult;
@@ -13,7 +14,7 @@ use OCP\SetupCheck\SetupResult;
 /** In the admin overview: does this server get its keys, and is anything about to stop that? */
 final class KeyServerCheck implements ISetupCheck {
 	/** What does not stop keys from being fetched, and still must not go unseen. */
-	private const TOLD = ['server_rollback_suspected', 'heartbeat_silent'];
+	private const TOLD = [...CertificateProblems::CODES, 'server_rollback_suspected', 'heartbeat_silent'];
 
 	public function __construct(private Workshop $workshop) {
 	}

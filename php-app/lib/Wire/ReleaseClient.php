@@ -8,6 +8,8 @@ namespace OCA\RemoteKeyStorage\Wire;
 
 use OCA\RemoteKeyStorage\Machine\BootId;
 use OCA\RemoteKeyStorage\Machine\Fingerprint;
+use OCA\RemoteKeyStorage\State\CertificateRequest;
+use OCA\RemoteKeyStorage\State\ClientCertificate;
 use OCA\RemoteKeyStorage\State\Credentials;
 use OCA\RemoteKeyStorage\State\LinkState;
 use OCA\RemoteKeyStorage\State\ReleaseLog;
@@ -48,9 +50,11 @@ class ReleaseClient {
 	 *
 	 * @param list<string> $urls tried in order
 	 * @param string $ca PEM of the key server's CA
+	 * @param CertificateRequest|null $request answered by a certificate where TLS is spoken
 	 * @return array{
-	 *     clientId: string, token: string, totpSecret: string|null, link: string, ca: string, keys: list<string>, url: string
-	 * } ca: the server's own statement of its CA, '' if it made none; the pinned one has proved right in any case
+	 *     clientId: string, token: string, totpSecret: string|null, link: string, ca: string, keys: list<string>, url: string,
+	 *     certificate: string|null
+	 * } ca: what to trust from now on, by the server's own statement if it made a usable one, else what was given
 	 * @throws WireError
 	 */
 	public static function enroll(
@@ -58,31 +62,41 @@ class ReleaseClient {
 		#[\SensitiveParameter]
 		string $code,
 		string $ca,
-		?string $name = null
+		?string $name = null,
+		?CertificateRequest $request = null
 	): array {
 		$folder = sys_get_temp_dir() . '/latchkey-ca-' . bin2hex(random_bytes(8));
 		if (!mkdir($folder, 0700) || file_put_contents($folder . '/ca.pem', $ca) !== strlen($ca)) {
 			throw new WireError('unreachable', 'the CA certificate could not be put into a temporary file');
 		}
 		try {
-			$fields = ['code' => $code] + ($name === null ? [] : ['name' => $name]);
+			$fields = ['code' => $code] + ($name === null ? [] : ['name' => $name])
+				+ ($request === null ? [] : ['csr' => $request->text()]);
 			$caFile = $folder . '/ca.pem';
-			return self::overEndpoints($urls, $caFile, static function (Transport $transport, string $url) use ($fields): array {
+			$conversation = static function (Transport $transport, string $url) use ($fields, $ca, $request): array {
 				$answer = $transport->send('POST', '/v1/enroll', [], $fields);
 				$secret = $answer->optional('totpSecret', 128);
 				if ($secret !== null && Encoding::fromBase32($secret) === null) {
 					throw new WireError('bad_answer', 'the key server\'s answer has no usable "totpSecret"', $answer->status());
+				}
+				$stated = $answer->optional('ca', 16384) ?? '';
+				$stated = CertificateBundle::parse($stated) === [] ? $ca : $stated;
+				$certificate = $request === null ? null : $answer->optional('certificate', 16384);
+				if ($request !== null && $certificate !== null) {
+					$request->assertAnswered($certificate, $stated);
 				}
 				return [
 					'clientId' => $answer->text('clientId', 128),
 					'token' => $answer->link('token')->text(),
 					'totpSecret' => $secret,
 					'link' => $answer->link('link')->text(),
-					'ca' => $answer->optional('ca', 16384) ?? '',
+					'ca' => $stated,
 					'keys' => $answer->keyIds(),
 					'url' => $url,
+					'certificate' => $certificate,
 				];
-			});
+			};
+			return self::overEndpoints($urls, $caFile, null, $conversation);
 		} finally {
 			@unlink($folder . '/ca.pem');
 			@rmdir($folder);
@@ -105,15 +119,30 @@ class ReleaseClient {
 		if (!Answer::isKeyId($keyId) || $bytes === '') {
 			throw new \TypeError('putKey() needs a key id and bytes');
 		}
-		return $this->talk(function (Transport $transport) use ($keyId, $bytes, $grant): array {
-			$fields = ['key' => base64_encode($bytes), 'grant' => $grant];
-			$answer = $transport->send('PUT', '/v1/keys/' . $keyId, $this->headers(false), $fields);
-			$digest = $answer->text('sha256', 64);
-			if ($answer->text('id', 128) !== $keyId || !hash_equals(hash('sha256', $bytes), $digest)) {
-				throw new WireError('bad_answer', 'the key server stored something else than it was given', $answer->status());
-			}
-			return ['id' => $keyId, 'sha256' => $digest, 'created' => $answer->status() === 201];
-		});
+		$lock = $this->folder->lock(self::LOCK_SECONDS);
+		try {
+			return $this->talk(fn (Transport $transport): array => $this->put($transport, $keyId, $bytes, $grant));
+		} finally {
+			$lock->release();
+		}
+	}
+
+	/** @return array{id: string, sha256: string, created: bool} */
+	private function put(
+		Transport $transport,
+		string $keyId,
+		#[\SensitiveParameter]
+		string $bytes,
+		#[\SensitiveParameter]
+		string $grant
+	): array {
+		$fields = ['key' => base64_encode($bytes), 'grant' => $grant];
+		$answer = $transport->send('PUT', '/v1/keys/' . $keyId, $this->headers(false), $fields);
+		$digest = $answer->text('sha256', 64);
+		if ($answer->text('id', 128) !== $keyId || !hash_equals(hash('sha256', $bytes), $digest)) {
+			throw new WireError('bad_answer', 'the key server stored something else than it was given', $answer->status());
+		}
+		return ['id' => $keyId, 'sha256' => $digest, 'created' => $answer->status() === 201];
 	}
 
 	/**
@@ -168,10 +197,43 @@ class ReleaseClient {
 				}
 				$this->compare($stamp['seen'], $answer->head());
 				$this->links->heard($answer->head());
+				$this->trust($answer->optional('ca', 16384));
 				return ['state' => $state, 'policy' => $answer->policy()];
 			}));
 		} finally {
 			$lock->release();
+		}
+	}
+
+	/**
+	 * Ask for the next certificate, to a new key, and keep both. The present one is good until the new one was used.
+	 *
+	 * @throws WireError
+	 * @throws \OCA\RemoteKeyStorage\State\StateError
+	 */
+	public function renewCertificate(): void {
+		$request = CertificateRequest::make();
+		$lock = $this->folder->lock(self::LOCK_SECONDS);
+		try {
+			$this->talk(function (Transport $transport) use ($request): array {
+				$answer = $transport->send('POST', '/v1/certificate', $this->headers(true), ['csr' => $request->text()]);
+				$certificate = $answer->optional('certificate', 16384) ?? '';
+				$ca = $answer->optional('ca', 16384) ?? '';
+				$request->assertAnswered($certificate, $ca);
+				// first what it takes to know the server, then what it takes to be known
+				$this->trust($ca);
+				(new ClientCertificate($this->folder))->store($request, $certificate);
+				return [];
+			});
+		} finally {
+			$lock->release();
+		}
+	}
+
+	/** What an authenticated answer says is to be trusted from now on; what cannot be that is passed over. */
+	private function trust(?string $ca): void {
+		if ($ca !== null && CertificateBundle::parse($ca) !== [] && $ca !== $this->folder->read('ca.pem')) {
+			$this->folder->write('ca.pem', $ca);
 		}
 	}
 
@@ -263,15 +325,17 @@ class ReleaseClient {
 		if ($this->folder->read('ca.pem') === null) {
 			throw new WireError('tls_failed', 'ca.pem is not in the state folder');
 		}
-		return self::overEndpoints($this->credentials->urls(), $this->folder->file('ca.pem'), $conversation);
+		$shown = (new ClientCertificate($this->folder))->files();
+		return self::overEndpoints($this->credentials->urls(), $this->folder->file('ca.pem'), $shown, $conversation);
 	}
 
 	/**
 	 * @param list<string> $urls
+	 * @param array{certificate: string, key: string}|null $shown
 	 * @param callable(Transport, string): array<string, mixed> $conversation
 	 * @return array<string, mixed>
 	 */
-	private static function overEndpoints(array $urls, string $caFile, callable $conversation): array {
+	private static function overEndpoints(array $urls, string $caFile, ?array $shown, callable $conversation): array {
 		$deadline = microtime(true) + Transport::EXCHANGE_SECONDS;
 		$failure = new WireError('unreachable', 'no key server URL is given');
 		foreach ($urls as $url) {
@@ -283,7 +347,7 @@ class ReleaseClient {
 				break;
 			}
 			try {
-				return $conversation(new Transport($endpoint, $caFile, null, $deadline - microtime(true)), $url);
+				return $conversation(new Transport($endpoint, $caFile, null, $deadline - microtime(true), $shown), $url);
 			} catch (WireError $e) {
 				$failure = $e;
 				if (!$e->isElsewhereWorthTrying()) {

@@ -24,8 +24,9 @@ class Transport {
 	 * @param string $caFile PEM file; nothing else is trusted
 	 * @param string|null $caFolder a folder without certificates, so that the system's own list is not consulted
 	 * @param float $seconds from now to the end of the last answer
+	 * @param array{certificate: string, key: string}|null $shown PEM files of what this host shows of itself
 	 */
-	public function __construct(Endpoint $endpoint, string $caFile, ?string $caFolder, float $seconds) {
+	public function __construct(Endpoint $endpoint, string $caFile, ?string $caFolder, float $seconds, ?array $shown = null) {
 		$this->endpoint = $endpoint;
 		$this->deadline = microtime(true) + $seconds;
 		$this->curl = curl_init();
@@ -56,6 +57,9 @@ class Transport {
 				return strlen($line);
 			},
 		]);
+		if ($shown !== null) {
+			$this->set([CURLOPT_SSLCERT => $shown['certificate'], CURLOPT_SSLKEY => $shown['key']]);
+		}
 	}
 
 	/**
@@ -114,8 +118,11 @@ class Transport {
 				? new WireError('timeout', 'the key server at ' . $base . ' did not answer in time')
 				: new WireError('unreachable', 'no connection to the key server at ' . $base . ' within 2 s');
 		}
+		if ($number === CURLE_SSL_CERTPROBLEM) {
+			return new WireError('tls_failed', 'this host\'s client.crt and client.key cannot be used (curl error ' . $number . ')');
+		}
 		// CURLE_PEER_FAILED_VERIFICATION is 60 and has no PHP constant of its own in every version
-		if (in_array($number, [35, 51, 53, 54, 58, 59, 60, 64, 66, 77, 80, 82, 83, 90, 91, 98], true)) {
+		if (in_array($number, [35, 51, 53, 54, 59, 60, 64, 66, 77, 80, 82, 83, 90, 91, 98], true)) {
 			return new WireError('tls_failed', 'the key server at ' . $base . ' could not prove itself (curl error ' . $number . ')');
 		}
 		if ($number === CURLE_WRITE_ERROR) {

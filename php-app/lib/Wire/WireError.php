@@ -18,6 +18,7 @@ class WireError extends \RuntimeException {
 		'tls_failed' => 'the certificate is not from the CA in ca.pem or not for this name; enrol again if the server was set up anew',
 		'bad_answer' => 'what answered is not a key server of this version; check the URL',
 		'unauthorized' => 'credentials, clock or link do not fit; see "keyserver audit tail", then enrol again under a reset code',
+		'certificate_expired' => 'the certificate ran out unrenewed; run "keyserver client reset" and enrol again with the code it prints',
 		'source_refused' => 'this host does not call from an allowed network; see "keyserver client show"',
 		'locked' => 'the key server has locked this client; see "keyserver audit tail", then "keyserver client reset" and enrol again',
 		'killed' => 'the kill switch is on; "keyserver revive" ends it',

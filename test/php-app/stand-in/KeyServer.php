@@ -109,7 +109,7 @@ class KeyServer {
 			. "[leaf]\nsubjectAltName=IP:127.0.0.1\n");
 		$options = ['config' => $config, 'digest_alg' => 'sha256', 'private_key_bits' => 384, 'private_key_type' => OPENSSL_KEYTYPE_EC, 'curve_name' => 'prime256v1'];
 		$caKey = openssl_pkey_new($options);
-		$caRequest = openssl_csr_new(['commonName' => 'test CA'], $caKey, $options);
+		$caRequest = openssl_csr_new(['commonName' => 'test CA ' . bin2hex(random_bytes(4))], $caKey, $options);
 		$ca = openssl_csr_sign($caRequest, null, $caKey, 2, $options + ['x509_extensions' => 'ca'], random_int(1, PHP_INT_MAX));
 		$key = openssl_pkey_new($options);
 		$request = openssl_csr_new(['commonName' => 'key server'], $key, $options);
@@ -118,6 +118,8 @@ class KeyServer {
 		openssl_pkey_export($key, $keyPem, null, $options);
 		openssl_x509_export($ca, $caPem);
 		file_put_contents($file, $leafPem . $keyPem);
+		openssl_pkey_export($caKey, $caKeyPem, null, $options);
+		file_put_contents(dirname($file) . '/authority.pem', $caPem . $caKeyPem);
 		unlink($config);
 		return $caPem;
 	}

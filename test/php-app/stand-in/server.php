@@ -5,12 +5,13 @@ declare(strict_types=1);
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 // A key server small enough to be read at a glance, for tests of the client. Usage: php server.php FOLDER
-// FOLDER: tls.pem (certificate and key); behaviour.json, read anew for each request; log.jsonl, one line a request.
+// FOLDER: tls.pem (certificate and key); authority.pem (the same of who signs); behaviour.json, read anew for each request; log.jsonl, one line a request.
 // It prints its port. It keeps the chain of one client in memory and judges it as protocol demands.
 
 [$script, $folder] = $argv;
 $context = stream_context_create(['ssl' => [
 	'local_cert' => $folder . '/tls.pem',
+	'verify_peer' => false, // what the client shows is judged by the real key server, in test/php-app/certificate-life.test.ts
 	'crypto_method' => is_file($folder . '/tls12') ? STREAM_CRYPTO_METHOD_TLSv1_2_SERVER : STREAM_CRYPTO_METHOD_TLSv1_3_SERVER,
 ]]);
 $server = stream_socket_server('tcp://127.0.0.1:0', $errno, $error, STREAM_SERVER_BIND | STREAM_SERVER_LISTEN, $context);
@@ -40,13 +41,23 @@ $fork = static function () use (&$state, $problem): array {
 	return $problem(423, 'locked', ['reason' => 'fork']);
 };
 
+$sign = static function (string $csr) use ($folder): string {
+	$config = $folder . '/openssl.cnf';
+	file_put_contents($config, "[req]\ndistinguished_name=dn\n[dn]\n");
+	$authority = 'file://' . $folder . '/authority.pem';
+	$options = ['digest_alg' => 'sha256', 'config' => $config];
+	openssl_x509_export(openssl_csr_sign($csr, $authority, $authority, 30, $options, random_int(1, PHP_INT_MAX)), $pem);
+	return $pem;
+};
+$authority = static fn (): string => explode('-----BEGIN PRIVATE', (string)file_get_contents($folder . '/authority.pem'))[0];
+
 $routes = [
-	'POST /v1/enroll' => static function (array $body) use (&$state, $code64): array {
+	'POST /v1/enroll' => static function (array $body) use (&$state, $code64, $sign): array {
 		$state['confirmed'] = $code64(random_bytes(32));
 		return [201, [
 			'clientId' => 'stand-in', 'token' => str_repeat('A', 43), 'totpSecret' => 'MZXW6YTBOJRGC6RA', 'link' => $state['confirmed'],
 			'ca' => 'PEM', 'keys' => array_keys($state['keys']),
-		]];
+		] + (isset($body['csr']) ? ['certificate' => $sign($body['csr'])] : [])];
 	},
 	'PUT /v1/keys' => static function (array $body, string $id) use (&$state, $problem): array {
 		$bytes = base64_decode($body['key']);
@@ -105,10 +116,13 @@ $routes = [
 		}
 		return [200, ['keys' => $keys, 'policy' => $behaviour['policy'] ?? ['ttl' => 3600, 'staleIfError' => 86400], 'head' => $head()]];
 	},
-	'POST /v1/heartbeat' => static function (array $body) use (&$state, $stale, $head): array {
+	'POST /v1/certificate' => static fn (array $body, string $id, array $behaviour): array
+		=> [200, ['certificate' => $sign($body['csr']), 'ca' => $behaviour['ca'] ?? $authority()]],
+	'POST /v1/heartbeat' => static function (array $body, string $id, array $behaviour) use (&$state, $stale, $head): array {
 		$refusal = $stale($body);
 		$policy = ['ttl' => 3600, 'staleIfError' => 86400];
-		return $refusal ?? [200, ['state' => $state['locked'] ? 'purge' : 'ok', 'policy' => $policy, 'head' => $head()]];
+		return $refusal ?? [200, ['state' => $state['locked'] ? 'purge' : 'ok', 'policy' => $policy, 'head' => $head()]
+			+ (isset($behaviour['ca']) ? ['ca' => $behaviour['ca']] : [])];
 	},
 ];
 
