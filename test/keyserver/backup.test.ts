@@ -7,6 +7,7 @@ import { makeBackup } from '../../keyserver/backup.ts';
 import { pieceBytes } from '../../keyserver/backup-stream.ts';
 import { keyItem } from '../../keyserver/client.ts';
 import { findClient, resetClient } from '../../keyserver/client-admin.ts';
+import { addBackupCommands } from '../../keyserver/commands/backup.ts';
 import { restoreBackup } from '../../keyserver/restore.ts';
 import { openServerData } from '../../keyserver/server-data.ts';
 import { keyfileMethod, passphraseMethod } from '../../keyserver/unseal.ts';
@@ -14,6 +15,7 @@ import { unsealVault } from '../../keyserver/vault-file.ts';
 import { appendAudit, readAudit, verifyAudit } from '../../platform/audit-chain.ts';
 import { systemClock, systemRandom } from '../../platform/clock.ts';
 import { createSecretFile } from '../../platform/files.ts';
+import { runCommand } from './command-runner.ts';
 import { call, HonestClient } from './honest-client.ts';
 import { masterKeyId } from './made-server.ts';
 import { RunningServer } from './running-server.ts';
@@ -283,5 +285,58 @@ describe('a restored server', () => {
     const { token, totpSecret, link } = enrolled.body as { token: string; totpSecret: string; link: string };
     const again = new HonestClient({ ...client.credentials, token, totpSecret, link });
     expect(await again.exchange(server, [masterKeyId])).toMatchObject({ status: 200 });
+  });
+});
+
+describe('keyserver backup and restore', () => {
+  beforeEach(begin);
+  afterEach(end);
+  const keyserver = (...argv: string[]) => runCommand(addBackupCommands, argv);
+  const source = () => ['--data', test.data.directory, '--out', at('one.backup')];
+  const secret = () => ['--backup-keyfile', at('backup-key')];
+
+  it.each<[string, () => string[], number, string]>([
+    ['two secrets', () => ['backup', ...source(), ...secret(), '--backup-passphrase-file', 'x'], 2, 'only one of'],
+    ['nobody to ask for a passphrase', () => ['backup', ...source()], 2, 'no terminal to ask'],
+    ['a backup that is not there', () => ['restore', '--from', at('none'), '--data', at('new')], 2, 'there is no file'],
+    [
+      'a folder as a backup',
+      () => ['restore', '--from', test.folder, '--data', at('new'), ...secret()],
+      1,
+      'could not be read (EISDIR)',
+    ],
+  ])('refuse %s', async (_, argv, exit, words) => {
+    const said = await keyserver(...argv());
+    expect(said).toMatchObject({ exit, stdout: '' });
+    expect(said.stderr).toContain(words);
+    expect(existsSync(at('one.backup'))).toBe(false);
+    expect(existsSync(at('new'))).toBe(false);
+  });
+  it('say what was made, and what a restored server has to be told', async () => {
+    await test.add();
+    const made = await keyserver('backup', ...source(), ...secret());
+    expect(made.stdout).toMatch(/^ok: .*one\.backup, [0-9]+ bytes, read back whole: 2 audit records, 0 keys\nsha256 /);
+    expect(made.stderr).toContain('the secret that opens the vault is not in it');
+    const restored = await keyserver('restore', '--from', at('one.backup'), '--data', at('restored'), ...secret());
+    expect(restored.exit).toBe(0);
+    for (const words of [
+      'This server has forgotten everything since then',
+      'Make sure that the old server is off for good',
+      `keyserver client reset cloud --data ${at('restored')}`,
+      '--keyfile FILE',
+    ]) {
+      expect(restored.stdout).toContain(words);
+    }
+    const again = await keyserver(
+      'restore',
+      '--from',
+      at('one.backup'),
+      '--data',
+      at('restored'),
+      ...secret(),
+      '--json',
+    );
+    expect(again.exit).toBe(3);
+    expect(JSON.parse(again.stdout)).toMatchObject({ error: { code: 'data_exists' } });
   });
 });
