@@ -22,6 +22,7 @@ use OCA\RemoteKeyStorage\State\StateError;
 use OCA\RemoteKeyStorage\State\StateFolder;
 use OCA\RemoteKeyStorage\Storage\KeySource;
 use OCA\RemoteKeyStorage\Wire\ReleaseClient;
+use OCA\RemoteKeyStorage\Wire\ServerList;
 use OCA\RemoteKeyStorage\Wire\WireError;
 use OCP\IConfig;
 
@@ -117,12 +118,13 @@ class Host {
 		if ($credentials === null) {
 			throw new StateError('state_missing', 'this host is not enrolled', 'occ remotekey:enroll');
 		}
-		return new ReleaseClient($this->folder, $credentials, $this->links(), $this->releases());
+		$servers = new ServerList($credentials->urls(), $this->ram());
+		return new ReleaseClient($this->folder, $credentials, $this->links(), $this->releases(), null, $servers);
 	}
 
 	public function cache(): KeyCache {
 		return $this->cache ??= new KeyCache(
-			$this->store ?? KeyCache::bestStore('latchkey:' . $this->tag() . ':'),
+			$this->ram(),
 			$this->purgeMarker(),
 			function (): array {
 				$credentials = $this->credentials();
@@ -263,6 +265,10 @@ class Host {
 		if ($error->isDenial()) {
 			$this->drop();
 		}
+	}
+
+	private function ram(): RamStore {
+		return $this->store ??= KeyCache::bestStore('latchkey:' . $this->tag() . ':');
 	}
 
 	/** Tells instances under one PHP or one user apart. */

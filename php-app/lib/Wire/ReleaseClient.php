@@ -29,20 +29,26 @@ class ReleaseClient {
 	private ReleaseLog $log;
 	/** @var callable(): int */
 	private $clock;
+	private ServerList $servers;
 
-	/** @param (callable(): int)|null $clock ms since 1970 */
+	/**
+	 * @param (callable(): int)|null $clock ms since 1970
+	 * @param ServerList|null $servers null asks in the order of the credentials, and remembers nothing
+	 */
 	public function __construct(
 		StateFolder $folder,
 		Credentials $credentials,
 		LinkState $links,
 		ReleaseLog $log,
-		?callable $clock = null
+		?callable $clock = null,
+		?ServerList $servers = null
 	) {
 		$this->folder = $folder;
 		$this->credentials = $credentials;
 		$this->links = $links;
 		$this->log = $log;
 		$this->clock = $clock ?? static fn (): int => (int)(microtime(true) * 1000);
+		$this->servers = $servers ?? new ServerList($credentials->urls());
 	}
 
 	/**
@@ -96,7 +102,7 @@ class ReleaseClient {
 					'certificate' => $certificate,
 				];
 			};
-			return self::overEndpoints($urls, $caFile, null, $conversation);
+			return self::overServers(new ServerList($urls), $caFile, null, $conversation);
 		} finally {
 			@unlink($folder . '/ca.pem');
 			@rmdir($folder);
@@ -326,33 +332,43 @@ class ReleaseClient {
 			throw new WireError('tls_failed', 'ca.pem is not in the state folder');
 		}
 		$shown = (new ClientCertificate($this->folder))->files();
-		return self::overEndpoints($this->credentials->urls(), $this->folder->file('ca.pem'), $shown, $conversation);
+		return self::overServers($this->servers, $this->folder->file('ca.pem'), $shown, $conversation);
 	}
 
 	/**
-	 * @param list<string> $urls
+	 * A conversation is held with one server from its first message to its last. When it breaks, at whatever message, the
+	 * next server begins at the first again: with the newest link on disk, as after any doubt. A server that is not the last
+	 * may take half of the time that is left.
+	 *
 	 * @param array{certificate: string, key: string}|null $shown
 	 * @param callable(Transport, string): array<string, mixed> $conversation
 	 * @return array<string, mixed>
 	 */
-	private static function overEndpoints(array $urls, string $caFile, ?array $shown, callable $conversation): array {
+	private static function overServers(ServerList $servers, string $caFile, ?array $shown, callable $conversation): array {
 		$deadline = microtime(true) + Transport::EXCHANGE_SECONDS;
 		$failure = new WireError('unreachable', 'no key server URL is given');
-		foreach ($urls as $url) {
+		$urls = $servers->inOrder();
+		foreach ($urls as $index => $url) {
 			$endpoint = Endpoint::parse($url);
 			if ($endpoint === null) {
 				throw new WireError('unreachable', 'a key server URL must be https://host[:port], without a path');
 			}
-			if (microtime(true) >= $deadline) {
+			$left = $deadline - microtime(true);
+			if ($left <= 0) {
 				break;
 			}
+			$seconds = $index === count($urls) - 1 ? $left : $left / 2;
 			try {
-				return $conversation(new Transport($endpoint, $caFile, null, $deadline - microtime(true), $shown), $url);
+				$answer = $conversation(new Transport($endpoint, $caFile, null, $seconds, $shown), $url);
+				$servers->answered($url);
+				return $answer;
 			} catch (WireError $e) {
 				$failure = $e;
 				if (!$e->isElsewhereWorthTrying()) {
+					$servers->answered($url);
 					break;
 				}
+				$servers->failed($url);
 			}
 		}
 		throw $failure;

@@ -21,9 +21,15 @@ class KeyServer {
 	/** @var array<int, resource> */
 	private array $pipes = [];
 
-	public function __construct(bool $onlyTls12 = false) {
+	/** @param self|null $twin another one whose certificate it shows as well */
+	public function __construct(bool $onlyTls12 = false, ?self $twin = null) {
 		$this->folder = self::scratch('server');
-		$this->ca = self::certificate($this->folder . '/tls.pem');
+		if ($twin === null) {
+			$this->ca = self::certificate($this->folder . '/tls.pem');
+		} else {
+			$this->ca = $twin->ca;
+			copy($twin->folder . '/tls.pem', $this->folder . '/tls.pem');
+		}
 		if ($onlyTls12) {
 			touch($this->folder . '/tls12');
 		}
