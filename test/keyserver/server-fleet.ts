@@ -45,6 +45,15 @@ export class FleetServer {
     });
   }
 
+  /** As a machine that hangs: its connections stay open, and nothing is answered. */
+  freeze(): void {
+    this.#process?.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#process?.kill('SIGCONT');
+  }
+
   /** SIGKILL. */
   async kill(): Promise<void> {
     const ending = this.#process;
