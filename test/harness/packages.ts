@@ -7,7 +7,7 @@ export const testPackages = [
   ...['php-cli', 'php-fpm', 'php-sqlite3', 'php-curl', 'php-gd', 'php-mbstring', 'php-xml', 'php-zip', 'php-intl'],
   ...['php-bcmath', 'php-gmp', 'php-apcu', 'phpunit', 'php-codesniffer', 'wireguard-tools', 'wireguard-go'],
   ...['openssh-server', 'nftables', 'nginx-light', 'iproute2', 'sqlite3', 'unzip', 'bzip2', 'shellcheck', 'busybox'],
-  ...['postgresql', 'chromium'],
+  ...['postgresql', 'chromium', 'spin', 'gcc', 'libc6-dev'],
 ] as const;
 
 /** Programs by which a system without apt is judged. */
@@ -28,6 +28,8 @@ const testPrograms = [
   'chromium',
   'shellcheck',
   'busybox',
+  'spin',
+  'gcc',
 ];
 
 export interface PackageSystem {
