@@ -19,8 +19,10 @@ const keyId = 'master_1c3e56e0.privateKey';
 /** What each call of wire_client.py must be answered: status and, for a refusal, the stable code. */
 const expected: readonly (readonly [step: string, status: number, code?: string])[] = [
   ['health', 200],
+  ['enroll with a wrong request', 400, 'csr_refused'],
   ['enroll', 201],
   ['enroll again', 401, 'unauthorized'],
+  ['without the certificate', 401, 'unauthorized'],
   ['store', 201],
   ['store the same', 200],
   ['store another', 409, 'key_exists'],
@@ -39,6 +41,12 @@ const expected: readonly (readonly [step: string, status: number, code?: string]
   ['open once more', 200],
   ['release again', 200],
   ['heartbeat', 200],
+  ['renew without a code', 401, 'unauthorized'],
+  ['renew with a wrong request', 400, 'csr_refused'],
+  ['renew', 200],
+  ['heartbeat with the old certificate', 200],
+  ['heartbeat with the new certificate', 200],
+  ['heartbeat with the old certificate again', 401, 'unauthorized'],
   ['wrong token', 401, 'unauthorized'],
   ['wrong totp', 401, 'unauthorized'],
   ['no credentials', 401, 'unauthorized'],
@@ -53,7 +61,7 @@ const expected: readonly (readonly [step: string, status: number, code?: string]
   ['heartbeat after the fork', 200],
 ];
 
-describe.skipIf(!hasProgram('python3'))('a client written in another language', () => {
+describe.skipIf(!hasProgram('python3') || !hasProgram('openssl'))('a client written in another language', () => {
   const cleanup = new Cleanup();
   let folder: string;
   let steps: Step[];
@@ -97,10 +105,10 @@ describe.skipIf(!hasProgram('python3'))('a client written in another language', 
     expect(seq('release again')).toBeGreaterThan(seq('release'));
   });
 
-  it('is told one and the same for a wrong token, code, link or none at all', () => {
-    const answers = ['wrong token', 'wrong totp', 'no credentials', 'unknown link'].map((name) =>
-      JSON.stringify(body(name)),
-    );
+  it('is told one and the same for a wrong token, code, certificate, link or none at all', () => {
+    const wrong = ['wrong token', 'wrong totp', 'no credentials', 'unknown link', 'without the certificate'];
+    const replaced = 'heartbeat with the old certificate again';
+    const answers = [...wrong, replaced].map((name) => JSON.stringify(body(name)));
     expect(new Set(answers).size).toBe(1);
   });
 

@@ -1,4 +1,5 @@
-"""A client of the key server in another language, written from the wire protocol page alone (Python's standard library).
+"""A client of the key server in another language, written from the wire protocol page alone (Python's standard library, and
+openssl for keys and requests, which that library cannot make).
 
 Reads {"url", "ca", "code", "grant"} on standard input, plays the calls one after the other and prints one JSON line for
 each: {"step", "status", "body"}. It judges nothing; wire-client.test.ts does.
@@ -12,7 +13,9 @@ import json
 import os
 import ssl
 import struct
+import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
 
@@ -35,15 +38,34 @@ def totp(secret, at):
     return "%06d" % ((struct.unpack(">I", digest[offset : offset + 4])[0] & 0x7FFFFFFF) % 10**6)
 
 
+class Pair:
+    """A key of one's own in a folder nobody else may enter, and the certificate to it."""
+
+    def __init__(self, folder, name):
+        self.key = os.path.join(folder, name + ".key")
+        self.certificate = os.path.join(folder, name + ".crt")
+        make = "openssl req -new -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=wire -keyout".split()
+        self.csr = subprocess.run([*make, self.key], check=True, capture_output=True, text=True).stdout
+
+    def keep(self, certificate):
+        with open(self.certificate, "w", encoding="ascii") as file:
+            file.write(certificate)
+
+
 class Client:
     def __init__(self, invitation):
-        where = urllib.parse.urlsplit(invitation["url"])
-        tls = ssl.create_default_context(cadata=invitation["ca"])
-        tls.minimum_version = ssl.TLSVersion.TLSv1_3
-        self.line = http.client.HTTPSConnection(where.hostname, where.port, context=tls, timeout=10)
+        self.where = urllib.parse.urlsplit(invitation["url"])
+        self.connect(invitation["ca"], None)
         self.last_time = 0
         self.headers = {}
         self.totp_secret = None
+
+    def connect(self, ca, pair):
+        tls = ssl.create_default_context(cadata=ca)
+        tls.minimum_version = ssl.TLSVersion.TLSv1_3
+        if pair is not None:
+            tls.load_cert_chain(pair.certificate, pair.key)
+        self.line = http.client.HTTPSConnection(self.where.hostname, self.where.port, context=tls, timeout=10)
 
     def time(self):
         self.last_time = max(self.last_time + 1, int(time.time() * 1000))
@@ -86,13 +108,21 @@ class Client:
 
 
 def main():
-    invitation = json.load(sys.stdin)
+    with tempfile.TemporaryDirectory() as folder:
+        play(json.load(sys.stdin), Pair(folder, "first"), Pair(folder, "second"))
+
+
+def play(invitation, pair, later):
     client = Client(invitation)
     client.call("health", "GET", "/health", headers={})
-    enrolled = client.call("enroll", "POST", "/v1/enroll", {"code": invitation["code"]})
+    client.call("enroll with a wrong request", "POST", "/v1/enroll", {"code": invitation["code"], "csr": "none"})
+    enrolled = client.call("enroll", "POST", "/v1/enroll", {"code": invitation["code"], "csr": pair.csr})
     client.call("enroll again", "POST", "/v1/enroll", {"code": invitation["code"]})
     client.headers = {"X-Client": enrolled["clientId"], "X-Auth-Token": enrolled["token"]}
     client.totp_secret = enrolled["totpSecret"]
+    pair.keep(enrolled["certificate"])
+    client.open("without the certificate", enrolled["link"])
+    client.connect(enrolled["ca"], pair)
 
     key = base64.b64encode(hashlib.sha256(b"a key").digest() * 90).decode()
     stored = {"key": key, "grant": invitation["grant"]}
@@ -121,6 +151,16 @@ def main():
     third = opened["next"]
 
     client.heartbeat("heartbeat", third)
+    client.call("renew without a code", "POST", "/v1/certificate", {"csr": later.csr})
+    client.call("renew with a wrong request", "POST", "/v1/certificate", {"csr": "none"}, client.with_code())
+    renewed = client.call("renew", "POST", "/v1/certificate", {"csr": later.csr}, client.with_code())
+    later.keep(renewed["certificate"])
+    client.heartbeat("heartbeat with the old certificate", third)
+    client.connect(renewed["ca"], later)
+    client.heartbeat("heartbeat with the new certificate", third)
+    client.connect(renewed["ca"], pair)
+    client.heartbeat("heartbeat with the old certificate again", third)
+    client.connect(renewed["ca"], later)
     wrong = {**client.with_code(), "X-Auth-Token": encode(os.urandom(32))}
     body = {"link": third, "time": client.time(), "fingerprint": None, "bootId": None, "reason": "cold", "seen": None}
     client.call("wrong token", "POST", "/v1/open", body, wrong)
