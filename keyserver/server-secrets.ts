@@ -124,9 +124,17 @@ export async function serverIdentity(
 ): Promise<Identity> {
   const present = await findServerIdentity(store, vault, hosts, now);
   if (present !== null) return present;
+  return renewServerIdentity(store, vault, await hostsToName(store, hosts, shared), now, random);
+}
+
+/** The hosts of a new server certificate: this server's, and where a database is shared those of the present one too. */
+export async function hostsToName(
+  store: Store<Database>,
+  hosts: readonly string[],
+  shared: boolean,
+): Promise<readonly string[]> {
   const before = shared ? await store.read(async (tx) => (await liveCertificates(tx, 'server'))[0]) : undefined;
-  const all = before === undefined ? hosts : [...new Set([...hosts, ...hostsIn(before.pem)])];
-  return renewServerIdentity(store, vault, all, now, random);
+  return before === undefined ? hosts : [...new Set([...hosts, ...hostsIn(before.pem)])];
 }
 
 /** Certificate and key are two reads: when another server changes both in between, they are read again. */

@@ -18,7 +18,7 @@ import { findClient } from '../client-admin.ts';
 import { authorityFile, revocationListFile } from '../data-directory.ts';
 import { issuedFrom } from '../identity.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
-import { loadAuthority, renewServerIdentity } from '../server-secrets.ts';
+import { hostsToName, loadAuthority, renewServerIdentity } from '../server-secrets.ts';
 import type { Vault } from '../vault.ts';
 import { sealMethodOf, unsealVault } from '../vault-file.ts';
 import { nameFrom } from './client.ts';
@@ -213,7 +213,8 @@ async function withVault<T>(
 
 function renewServer(options: VaultOptions, io: CommandIo): Promise<void> {
   return withVault(options, io, async ({ store, config }, vault) => {
-    const identity = await renewServerIdentity(store, vault, config.hosts, io.clock.now(), io.random);
+    const hosts = await hostsToName(store, config.hosts, config.database !== null);
+    const identity = await renewServerIdentity(store, vault, hosts, io.clock.now(), io.random);
     const { serial, notAfter } = issuedFrom(identity.certificate);
     if (options.json === true) return printJson(io.terminal, { serial, notAfter });
     io.terminal.stdout.write(`new certificate ${serial}, until ${showTime(notAfter)}\n${served}`);
@@ -288,7 +289,8 @@ function rolloverSwitch(options: ForceOptions, io: CommandIo): Promise<void> {
   return withVault(options, io, async (data, vault) => {
     const { store, config } = data;
     const issuer = await store.read((tx) => assertMaySwitch(tx, options.force === true));
-    await renewServerIdentity(store, vault, config.hosts, io.clock.now(), io.random, issuer);
+    const hosts = await hostsToName(store, config.hosts, config.database !== null);
+    await renewServerIdentity(store, vault, hosts, io.clock.now(), io.random, issuer);
     await afterRollover(data, options, io);
   });
 }

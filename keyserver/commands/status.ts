@@ -6,6 +6,7 @@ import { channelHealth } from '../../platform/alert-report.ts';
 import { auditHead } from '../../platform/audit-chain.ts';
 import { printJson } from '../../platform/command-line.ts';
 import { listApprovals } from '../approvals.ts';
+import { certificateOutlook, fewestDays } from '../certificate-outlook.ts';
 import { isKillFilePresent } from '../data-directory.ts';
 import { killedSince } from '../kill-switch.ts';
 import { authorityOf } from '../listen-address.ts';
@@ -60,6 +61,7 @@ function status(options: StatusOptions, io: CommandIo): Promise<void> {
       ['keys', String(report.keys)],
       ['waiting', report.waiting === 0 ? 'no request' : `${report.waiting} for your yes: keyserver approval list`],
       ['released', showTime(report.lastRelease)],
+      ['certif.', `days left: ${certificateText(report.certificates)}`],
       ['audit', `${report.audit.seq} records, head ${report.audit.hash.slice(0, 16)}`],
       ['alerts', alertText(report.alerts)],
     ];
@@ -88,6 +90,7 @@ async function counts({ store, directory }: ServerData, now: number) {
       waiting: (await listApprovals(tx, now)).length,
       lastRelease: last?.at ?? null,
       audit: head,
+      certificates: Object.fromEntries(fewestDays(await certificateOutlook(tx, now))),
       alerts: await alertCounts(tx),
     };
   });
@@ -104,6 +107,15 @@ async function alertCounts(tx: Kysely<Database>) {
     waiting: health.reduce((sum, one) => sum + one.waiting, 0),
     givenUp: health.reduce((sum, one) => sum + one.givenUp, 0),
   };
+}
+
+/** Of each purpose the days until the first one ends. */
+function certificateText(days: Readonly<Record<string, number>>): string {
+  const words = { server: 'server', client: 'clients', admin: 'administrators', ca: 'authority' };
+  return Object.entries(words)
+    .filter(([purpose]) => days[purpose] !== undefined)
+    .map(([purpose, word]) => `${word} ${days[purpose] ?? 0}`)
+    .join(', ');
 }
 
 function alertText({ channels, waiting, givenUp }: Awaited<ReturnType<typeof alertCounts>>): string {
