@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { connect, type TLSSocket } from 'node:tls';
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { type Credentials, decodeBase32 } from '../keyserver/honest-client.ts';
 
 /**
@@ -19,6 +19,8 @@ interface Order {
    * What comes late is counted from when it was due, so that a stall of the server is charged to everybody it kept waiting.
    */
   readonly pace: number | null;
+  /** Whether a client keeps its connection, or makes one for each exchange. */
+  readonly keepAlive: boolean;
 }
 
 const order = JSON.parse(readFileSync(0, 'utf8')) as Order;
@@ -31,7 +33,8 @@ let origin = 0;
 
 class LoadClient {
   readonly #secret: Buffer;
-  readonly #socket: TLSSocket;
+  #socket: TLSSocket;
+  readonly #credentials: Credentials;
   readonly #openHead: string;
   readonly #releaseHead: string;
   #held: Buffer = Buffer.alloc(0);
@@ -45,15 +48,20 @@ class LoadClient {
   constructor(credentials: Credentials, socket: TLSSocket) {
     this.#secret = decodeBase32(credentials.totpSecret);
     this.#link = credentials.link;
-    this.#socket = socket;
+    this.#credentials = credentials;
+    this.#socket = this.#listenTo(socket);
     const common = `Host: localhost\r\nContent-Type: application/json\r\nX-Client: ${credentials.clientId}\r\nX-Auth-Token: ${credentials.token}\r\n`;
     this.#openHead = `POST /v1/open HTTP/1.1\r\n${common}`;
     this.#releaseHead = `POST /v1/release HTTP/1.1\r\n${common}`;
+  }
+
+  #listenTo(socket: TLSSocket): TLSSocket {
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('error', (error) => fail(error.message));
     socket.on('close', () => {
-      if (done < total) fail('the server closed a connection');
+      if (done < total && socket === this.#socket) fail('the server closed a connection');
     });
+    return socket;
   }
 
   begin(): void {
@@ -61,8 +69,18 @@ class LoadClient {
     const due = order.pace === null ? performance.now() : origin + (begun * 1000) / order.pace;
     begun += 1;
     const wait = due - performance.now();
-    if (wait <= 0) this.#open(due);
+    if (!order.keepAlive) void this.#connectAnew();
+    else if (wait <= 0) this.#open(due);
     else setTimeout(() => this.#open(performance.now()), wait);
+  }
+
+  /** The whole way: connection, handshake, exchange. */
+  async #connectAnew(): Promise<void> {
+    const started = performance.now();
+    const before = this.#socket;
+    this.#socket = this.#listenTo(await connected(this.#credentials));
+    before.destroy();
+    this.#open(started);
   }
 
   #open(started: number): void {
@@ -144,17 +162,25 @@ function report(): void {
   process.stdout.write(`${JSON.stringify({ ...result, connections: links.length })}\n`);
 }
 
-const clients = await Promise.all(
-  order.clients.map(
-    (credentials) =>
-      new Promise<LoadClient>((resolve) => {
-        const socket = connect({ host: '127.0.0.1', port: order.port, ca: order.ca, servername: 'localhost' }, () => {
-          socket.setNoDelay(true);
-          resolve(new LoadClient(credentials, socket));
-        });
-        socket.once('error', (error) => fail(error.message));
-      }),
-  ),
+/** One context a client, as its key is parsed then once and not for every connection. */
+const contexts = new Map<Credentials, SecureContext>();
+
+function connected(credentials: Credentials): Promise<TLSSocket> {
+  const { certificate } = credentials;
+  const shown = certificate === undefined ? {} : { key: certificate.key, cert: certificate.certificate };
+  const secureContext = contexts.get(credentials) ?? createSecureContext({ ca: order.ca, ...shown });
+  contexts.set(credentials, secureContext);
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port: order.port, secureContext, servername: 'localhost' }, () => {
+      socket.setNoDelay(true);
+      resolve(socket);
+    });
+    socket.once('error', (error) => fail(error.message));
+  });
+}
+
+const clients: readonly LoadClient[] = await Promise.all(
+  order.clients.map(async (credentials) => new LoadClient(credentials, await connected(credentials))),
 );
 origin = performance.now();
 for (const client of clients) client.begin();

@@ -7,6 +7,7 @@ import { verifyAudit } from '../../platform/audit-chain.ts';
 import { printTable } from '../../platform/command-line.ts';
 import { hasProgram } from '../harness/programs.ts';
 import { type MadeServer, makeServer, masterKeyId } from '../keyserver/made-server.ts';
+import { gateCosts } from './gate-costs.ts';
 
 interface Figures {
   readonly perSecond: number;
@@ -28,14 +29,18 @@ const aimedPace = 2_500;
  */
 export async function benchKeyserver(json: boolean): Promise<void> {
   say(`${cpus().length} cores, load ${loadavg()[0]?.toFixed(2)}, node ${process.version}`);
-  const one = await exchanges(1, 200, 3_000, null);
-  const paced = await exchanges(64, 2_000, 25_000, aimedPace);
-  const many = await exchanges(64, 2_000, 100_000, null);
+  const one = await exchanges({ clients: 1, warmUp: 200, count: 3_000 });
+  const anew = await exchanges({ clients: 1, warmUp: 100, count: 1_000, keepAlive: false });
+  const plain = await exchanges({ clients: 1, warmUp: 200, count: 3_000, certificates: false });
+  const paced = await exchanges({ clients: 64, warmUp: 2_000, count: 25_000, pace: aimedPace });
+  const manyAnew = await exchanges({ clients: 64, warmUp: 640, count: 6_400, keepAlive: false });
+  const many = await exchanges({ clients: 64, warmUp: 2_000, count: 100_000 });
+  const gates = gateCosts();
   const naive = hasProgram('python3')
     ? { one: await naiveDesign(1, 3_000), many: await naiveDesign(64, 20_000) }
     : null;
   if (json) {
-    process.stdout.write(`${JSON.stringify({ one, paced, many, naive })}\n`);
+    process.stdout.write(`${JSON.stringify({ one, anew, plain, paced, manyAnew, many, naive, gates })}\n`);
     return;
   }
   const row = (name: string, { perSecond, p50, p99, max }: Figures) => [
@@ -47,8 +52,11 @@ export async function benchKeyserver(json: boolean): Promise<void> {
   ];
   const rows = [
     row('exchange (open + release), 1 client', one),
+    row('the same without client certificates', plain),
+    row('the same, a new connection for each exchange', anew),
     row(`exchange, 64 clients, ${aimedPace} asked for a second`, paced),
     row('exchange, 64 clients, as many as it gives', many),
+    row('the same, a new connection for each exchange', manyAnew),
   ];
   if (naive !== null) {
     rows.push(row('naive Python request, 1 client', naive.one), row('naive Python request, 64 clients', naive.many));
@@ -57,14 +65,26 @@ export async function benchKeyserver(json: boolean): Promise<void> {
   const { before, half, after } = many.memory;
   say(`server memory: ${before} MiB at start, ${half} MiB half-way, ${after} MiB after ${many.releases} releases`);
   say(`audit verify: ok, ${many.records} records`);
+  const cost = Object.entries(gates).map(([name, nanoseconds]) => `${name} ${nanoseconds}`);
+  say(`a gate's decision, nanoseconds: ${cost.join(', ')}`);
 }
 
 function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-async function exchanges(clients: number, warmUp: number, count: number, pace: number | null) {
-  const made = await makeServer({ clients, policy: unlimited });
+/** One run; what is not said is as a careful owner has it: certificates, connections kept. */
+interface Run {
+  readonly clients: number;
+  readonly warmUp: number;
+  readonly count: number;
+  readonly pace?: number;
+  readonly keepAlive?: boolean;
+  readonly certificates?: boolean;
+}
+
+async function exchanges({ clients, warmUp, count, pace, keepAlive = true, certificates = true }: Run) {
+  const made = await makeServer({ clients, policy: unlimited, certificates });
   const { launcher, pid } = await startServer(made);
   try {
     const before = residentMiB(pid);
@@ -75,7 +95,8 @@ async function exchanges(clients: number, warmUp: number, count: number, pace: n
       clients: made.clients,
       warmUp,
       exchanges: count,
-      pace,
+      pace: pace ?? null,
+      keepAlive,
     };
     const samples: number[] = [];
     const timer = setInterval(() => samples.push(residentMiB(pid)), 500);

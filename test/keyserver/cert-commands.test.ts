@@ -20,7 +20,7 @@ import { unsealVault } from '../../keyserver/vault-file.ts';
 import { systemClock, systemRandom } from '../../platform/clock.ts';
 import { runProgram } from '../../platform/command-line.ts';
 import { run } from '../../platform/run.ts';
-import { newRequest } from './certificate-holder.ts';
+import { newRequest } from './certificate-request.ts';
 
 const password = 'correct horse battery';
 let folder: string;

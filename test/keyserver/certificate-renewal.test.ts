@@ -2,7 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findCertificate, revokeCertificate } from '../../keyserver/certificate-records.ts';
 import { changePolicy, findClient } from '../../keyserver/client-admin.ts';
-import { CertificateHolder, type KeyPair } from './certificate-holder.ts';
+import { CertificateHolder } from './certificate-holder.ts';
+import type { KeyPair } from './certificate-request.ts';
 import { call } from './honest-client.ts';
 import { RunningServer } from './running-server.ts';
 

@@ -9,6 +9,8 @@ export interface Credentials {
   readonly totpSecret: string;
   readonly link: string;
   readonly grant: string;
+  /** For those that enrolled with a request for one, PEM. */
+  readonly certificate?: { readonly key: string; readonly certificate: string };
 }
 
 /** What a host keeps on its disk. */

@@ -2,17 +2,20 @@ import { mkdtempSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { signClientRequest } from '../../keyserver/certificates.ts';
 import { keyItem } from '../../keyserver/client.ts';
 import { addClient, changePolicy, findClient, type PolicyChange } from '../../keyserver/client-admin.ts';
 import { type Config, newConfig } from '../../keyserver/config.ts';
 import { enrol } from '../../keyserver/enrolment.ts';
 import { isWithin } from '../../keyserver/network.ts';
 import { createServerData } from '../../keyserver/server-data.ts';
+import { loadAuthority } from '../../keyserver/server-secrets.ts';
 import { openServerStore } from '../../keyserver/server-store.ts';
 import { keyfileMethod } from '../../keyserver/unseal.ts';
 import { unsealVault } from '../../keyserver/vault-file.ts';
 import { systemClock, systemRandom } from '../../platform/clock.ts';
 import { createSecretFile } from '../../platform/files.ts';
+import { newRequest } from './certificate-request.ts';
 import type { Credentials } from './honest-client.ts';
 import { newTestDatabase } from './test-store.ts';
 
@@ -36,6 +39,8 @@ export interface WantedServer {
   /** What is kept as each client's key. */
   readonly key?: Buffer;
   readonly networks?: readonly string[];
+  /** Enrols with certificates, which the clients must show from then on. */
+  readonly certificates?: boolean;
 }
 
 /** A data directory with enrolled clients that have one key each, without a server process; TLS on a free loopback port. */
@@ -52,6 +57,7 @@ export async function makeServer(wanted: WantedServer): Promise<MadeServer> {
   const { ca } = await createServerData(data, config, method, deps);
   const vault = await unsealVault(data, method, systemRandom);
   const store = await openServerStore(data, config, {});
+  const authority = await store.read((tx) => loadAuthority(tx, vault));
   const clients: Credentials[] = [];
   const now = systemClock.now();
   const networks = wanted.networks ?? ['127.0.0.0/8'];
@@ -64,14 +70,18 @@ export async function makeServer(wanted: WantedServer): Promise<MadeServer> {
       if (wanted.policy !== undefined) await changePolicy(tx, await findClient(tx, name), wanted.policy, now);
       return made;
     });
-    const request = { code: Buffer.from(invitation.code, 'base64url') };
+    const pair = wanted.certificates === true ? await newRequest() : null;
+    const request = { code: Buffer.from(invitation.code, 'base64url'), ...(pair !== null && { csr: pair.csr }) };
     const enrolled = await enrol(request, '127.0.0.1', {
       ...deps,
       store,
       vault,
       ca,
       isAllowedSource: isWithin,
-      signRequest: () => Promise.reject(new TypeError('no certificates here')),
+      signRequest: async (csr, client) => ({
+        certificate: await signClientRequest(authority, csr, client, now, systemRandom),
+        issuer: authority.serial,
+      }),
     });
     const sealed = vault.seal(keyItem(enrolled.clientId, masterKeyId), key);
     await store.transaction((tx) =>
@@ -81,7 +91,8 @@ export async function makeServer(wanted: WantedServer): Promise<MadeServer> {
         .execute(),
     );
     const { clientId, token, totpSecret, link } = enrolled;
-    clients.push({ clientId, token, totpSecret, link, grant: invitation.grant });
+    const held = pair === null ? {} : { certificate: { key: pair.key, certificate: enrolled.certificate ?? '' } };
+    clients.push({ clientId, token, totpSecret, link, grant: invitation.grant, ...held });
   }
   await store.close();
   return { data, keyfile, port, ca, clients, config, giveUp };

@@ -13,7 +13,8 @@ import {
 import { changePolicy, findClient, resetClient, revokeClient } from '../../keyserver/client-admin.ts';
 import { type Identity, issuedFrom, privateKeyPem } from '../../keyserver/identity.ts';
 import { systemRandom } from '../../platform/clock.ts';
-import { CertificateHolder, type KeyPair, newRequest } from './certificate-holder.ts';
+import { CertificateHolder } from './certificate-holder.ts';
+import { type KeyPair, newRequest } from './certificate-request.ts';
 import { type Answer, call, totpNow } from './honest-client.ts';
 import { RunningServer } from './running-server.ts';
 
