@@ -41,10 +41,14 @@ export type Freshness = 'fresh' | 'skewed' | 'repeated';
 /**
  * `skewed`: not within 60 s of the server's clock. `repeated`: not later than the last message judged, so it is a
  * delayed or duplicated packet and says nothing about a copy.
+ *
+ * But one whose link was spent by a message earlier than it counts as `fresh` all the same: no host shows a link again
+ * after the message that spent it. Else a copy with its clock ahead could keep everything its original says `repeated`.
+ * `spentAt` is the time of that message, `null` for a link that is not spent.
  */
-export function freshness(time: number, lastTime: number, now: number): Freshness {
+export function freshness(time: number, lastTime: number, now: number, spentAt: number | null = null): Freshness {
   if (Math.abs(time - now) > clockTolerance) return 'skewed';
-  return time > lastTime ? 'fresh' : 'repeated';
+  return time > lastTime || (spentAt !== null && time > spentAt) ? 'fresh' : 'repeated';
 }
 
 export type OpenDecision = 'stale' | 'unknown' | 'fork' | 'issue' | 'promote-and-issue';

@@ -20,7 +20,7 @@ import { askPerson } from './held-request.ts';
 import { type Finding, type Judgement, judge } from './judgement.ts';
 import { surroundingsOf } from './known-machine.ts';
 import type { Link } from './link.ts';
-import type { LinkOnFile } from './link-store.ts';
+import { type LinkOnFile, spentTime } from './link-store.ts';
 import { savePulse } from './pulse.ts';
 import type { RateKind, RateOutcome } from './rate.ts';
 import { type CodesByAge, finishRotation, secretsShown } from './rotation.ts';
@@ -104,7 +104,8 @@ export async function hear<T>(custody: Custody, hearing: Hearing<T>, now: number
       const file = await readCase(tx, client, hearing.shown, caller.certificate?.serial ?? null);
       known = file.client;
       policy = known?.rate ?? strangerRate;
-      const facts = { link: file.link, sessionHolds: false, proven: false, ...(await hearing.facts?.(tx, file)) };
+      const shownFacts = { link: file.link, sessionHolds: false, proven: false, ...(await hearing.facts?.(tx, file)) };
+      const facts = { ...shownFacts, spentAt: await spentAtOf(tx, hearing, file, shownFacts.link) };
       const codes = codesOf(custody, file, now);
       const shown = file.client === null ? 'present' : secretsShown(file.client, caller, codes);
       const state = stateOf(custody, hearing, file, facts, { codes, shown }, policy, now);
@@ -207,17 +208,28 @@ async function tell(
   await tellOwner(tx, finding, outcome, { client, pulse, machine, source, ownGaps, now });
 }
 
+/** Asked of the store only where it makes a difference: a message that would count as a repeated one. */
+async function spentAtOf<T>(
+  tx: Kysely<Database>,
+  { time }: Hearing<T>,
+  { pulse }: CaseFile,
+  { standing, number }: LinkOnFile,
+): Promise<number | null> {
+  if (standing !== 'spent' || number === null || time === null || time > pulse.lastTime) return null;
+  return spentTime(tx, number, pulse);
+}
+
 function stateOf<T>(
   custody: Custody,
   hearing: Hearing<T>,
   file: CaseFile,
-  facts: ChainFacts,
+  facts: ChainFacts & { readonly spentAt: number | null },
   { codes, shown }: { readonly codes: CodesByAge; readonly shown: ReturnType<typeof secretsShown> },
   policy: RatePolicy,
   now: number,
 ): GateState {
   const { client, source } = hearing.caller;
-  const fresh = hearing.time === null ? 'fresh' : freshness(hearing.time, file.pulse.lastTime, now);
+  const fresh = hearing.time === null ? 'fresh' : freshness(hearing.time, file.pulse.lastTime, now, facts.spentAt);
   return {
     sealed: custody.vault() === null,
     killed: file.killed || custody.killFile(),
@@ -295,7 +307,7 @@ async function afterRefusal<T>(
 ): Promise<void> {
   if (!isKnownCaller(refusal) || refusal.gate === 'certificate') return;
   if (hearing.time === null || state.chain.fresh !== 'fresh') return;
-  await savePulse(tx, hearing.caller.client, { ...file.pulse, lastTime: hearing.time });
+  await savePulse(tx, hearing.caller.client, { ...file.pulse, lastTime: Math.max(hearing.time, file.pulse.lastTime) });
   const { kind, fork } = hearing;
   if (fork !== undefined && isFork(refusal, file) && (kind === 'open' || kind === 'release' || kind === 'heartbeat')) {
     const { source } = hearing.caller;

@@ -22,7 +22,17 @@ interface LinkRow {
 
 const insertLink = statement<
   Database,
-  [place: Uint8Array, client: string, id: string, hash: Uint8Array, number: number, previous: Uint8Array | null]
+  [
+    place: Uint8Array,
+    client: string,
+    id: string,
+    hash: Uint8Array,
+    number: number,
+    previous: Uint8Array | null,
+    afterNumber: number,
+    afterSpentTo: number,
+    afterTime: number,
+  ]
 >((db, slot) =>
   db.insertInto('link').values({
     place: slot<Uint8Array>(0),
@@ -31,6 +41,9 @@ const insertLink = statement<
     hash: slot<Uint8Array>(3),
     number: slot<number>(4),
     previous: slot<Uint8Array>(5),
+    after_number: slot<number>(6),
+    after_spent_to: slot<number>(7),
+    after_time: slot<number>(8),
   }),
 );
 
@@ -53,10 +66,35 @@ export async function findLinkById(tx: Kysely<Database>, id: string, { newest, c
   return row === undefined ? unknownLink : { standing: standingOf(row.number, chain), ...row };
 }
 
+/** Back from the newest link, through all confirmations since a link was spent, to the first that spent it. */
+const firstSpending = statement<Database, [newest: Uint8Array, number: number], { time: number | null }>(
+  (db, slot) => ({
+    compile: () =>
+      sql<{ time: number | null }>`
+      with recursive walk (previous, after_number, after_spent_to, after_time) as (
+        select previous, after_number, after_spent_to, after_time from link where place = ${slot(0)}
+        union all
+        select link.previous, link.after_number, link.after_spent_to, link.after_time
+          from link join walk on link.place = walk.previous where walk.after_spent_to >= ${slot(1)}
+      )
+      select min(after_time) as time from walk
+        where after_spent_to >= ${slot(1)} and after_number <> ${slot(1)}`.compile(db),
+  }),
+);
+
+/** The `time` of the message that spent the client's link of that number. Call it for links that are spent. */
+export async function spentTime(tx: Kysely<Database>, number: number, pulse: Pulse): Promise<number> {
+  const { newest, confirmedAt } = pulse;
+  const earlier = newest === null ? null : ((await firstSpending(tx, newest, number))[0]?.time ?? null);
+  return earlier === null ? confirmedAt : Math.min(earlier, confirmedAt);
+}
+
 /** Writes down one more link of a client. Answers the pulse that goes with it, for the caller to save. */
 export async function fileLink(tx: Kysely<Database>, client: string, link: Link, pulse: Pulse): Promise<Pulse> {
   const chain = issuedOne(pulse.chain);
-  await insertLink(tx, link.place, client, link.id, link.hash, chain.issued, pulse.newest);
+  const { confirmed, spentTo } = pulse.chain;
+  const after = [confirmed, spentTo, pulse.confirmedAt] as const;
+  await insertLink(tx, link.place, client, link.id, link.hash, chain.issued, pulse.newest, ...after);
   return { ...pulse, chain, newest: link.place };
 }
 
@@ -72,5 +110,9 @@ export async function startChain(tx: Kysely<Database>, client: string, link: Buf
     .where('client_id', '=', client)
     .executeTakeFirstOrThrow();
   const filed = await fileLink(tx, client, linkFromBytes(link), pulseOfNew(pulseFromRow(row)));
-  await savePulse(tx, client, { ...filed, chain: promoted(filed.chain.issued, filed.chain) });
+  await savePulse(tx, client, {
+    ...filed,
+    chain: promoted(filed.chain.issued, filed.chain),
+    confirmedAt: filed.lastTime,
+  });
 }

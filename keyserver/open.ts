@@ -39,7 +39,8 @@ export const open: CallHandler = async (request, caller, custody, now) => {
       act: async (tx, { file: { pulse, head }, link, verdicts, approval }) => {
         const stored = link.standing === 'pending' && link.number !== null; // its holder crashed after storing it
         const chain = stored ? promoted(link.number, pulse.chain) : pulse.chain;
-        const filed = await fileLink(tx, caller.client, next, { ...pulse, chain });
+        const confirmedAt = stored ? body.time : pulse.confirmedAt;
+        const filed = await fileLink(tx, caller.client, next, { ...pulse, chain, confirmedAt });
         const arrival = { source: caller.source, lastTime: body.time, heardAt: now, bootId };
         await savePulse(tx, caller.client, { ...filed, ...arrival, ...clearedBy(verdicts, pulse, now) });
         return { head: headText(head), said: saidBy(verdicts), approval };

@@ -10,6 +10,8 @@ export interface Pulse extends Presence {
   /** The `time` of the last message judged; 0 before the first. */
   readonly lastTime: number;
   readonly chain: ChainCounters;
+  /** The `time` of the message that confirmed the confirmed link. */
+  readonly confirmedAt: number;
   /** Place of the newest link issued. */
   readonly newest: Uint8Array | null;
   /** The last TOTP step accepted by the basic profile. */
@@ -32,6 +34,7 @@ export interface Pulse extends Presence {
 export const stillPulse: Pulse = {
   lastTime: 0,
   chain: { issued: 0, confirmed: 0, spentTo: 0 },
+  confirmedAt: 0,
   newest: null,
   totpStep: 0,
   bootId: null,
@@ -53,6 +56,7 @@ export interface PulseColumns {
   issued: number;
   confirmed: number;
   spent_to: number;
+  confirmed_at: number;
   newest: Uint8Array | null;
   totp_step: number;
   boot_id: string | null;
@@ -75,6 +79,7 @@ export const pulseColumns = [
   'issued',
   'confirmed',
   'spent_to',
+  'confirmed_at',
   'newest',
   'totp_step',
   'boot_id',
@@ -95,6 +100,7 @@ export function pulseFromRow(row: PulseColumns): Pulse {
   return {
     lastTime: row.last_time,
     chain: { issued: row.issued, confirmed: row.confirmed, spentTo: row.spent_to },
+    confirmedAt: row.confirmed_at,
     newest: row.newest,
     totpStep: row.totp_step,
     bootId: row.boot_id,
@@ -117,6 +123,7 @@ type PulseValues = [
   issued: number,
   confirmed: number,
   spentTo: number,
+  confirmedAt: number,
   newest: Uint8Array | null,
   totpStep: number,
   bootId: string | null,
@@ -149,6 +156,7 @@ export async function savePulse(tx: Kysely<Database>, client: string, pulse: Pul
     chain.issued,
     chain.confirmed,
     chain.spentTo,
+    pulse.confirmedAt,
     pulse.newest,
     pulse.totpStep,
     pulse.bootId,

@@ -61,6 +61,7 @@ export const release: CallHandler = async (request, caller, custody, now) => {
         await savePulse(tx, caller.client, {
           ...file.pulse,
           chain: promoted(link.number ?? 0, file.pulse.chain),
+          confirmedAt: body.time,
           lastTime: body.time,
           source,
           fingerprint,

@@ -90,6 +90,8 @@ export interface PulseTable {
   confirmed: Generated<number>;
   /** Links up to this number are spent, but for the confirmed one. */
   spent_to: Generated<number>;
+  /** The `time` of the message that confirmed the confirmed link. */
+  confirmed_at: Generated<number>;
   /** The last TOTP step accepted by the basic profile; a code is good once. */
   totp_step: number;
   /** Place of the newest link issued; `null` before the first. */
@@ -132,6 +134,10 @@ export interface LinkTable {
   number: number;
   /** Place of the client's link before this one: who only knows a link's id walks back from the newest. */
   previous: Uint8Array | null;
+  /** What stood confirmed when it was issued: the number, up to where links were spent, and the `time` of that message. */
+  after_number: number;
+  after_spent_to: number;
+  after_time: number;
 }
 
 export interface StoredKeyTable {

@@ -30,6 +30,7 @@ export const tables: Migration = {
       .addColumn('issued', 'bigint', (c) => c.notNull().defaultTo(0))
       .addColumn('confirmed', 'bigint', (c) => c.notNull().defaultTo(0))
       .addColumn('spent_to', 'bigint', (c) => c.notNull().defaultTo(0))
+      .addColumn('confirmed_at', 'bigint', (c) => c.notNull().defaultTo(0))
       .addColumn('totp_step', 'bigint', (c) => c.notNull())
       .addColumn('newest', bytes)
       .addColumn('boot_id', 'text')
@@ -46,6 +47,9 @@ export const tables: Migration = {
       .addColumn('hash', bytes, (c) => c.notNull())
       .addColumn('number', 'bigint', (c) => c.notNull())
       .addColumn('previous', bytes)
+      .addColumn('after_number', 'bigint', (c) => c.notNull())
+      .addColumn('after_spent_to', 'bigint', (c) => c.notNull())
+      .addColumn('after_time', 'bigint', (c) => c.notNull())
       .modifyEnd(clustered)
       .execute();
     await db.schema

@@ -12,6 +12,13 @@ import {
 } from '../../keyserver/chain.ts';
 
 describe('freshness()', () => {
+  test('a message that is later than the one which spent its link is fresh, however late the last one was', () => {
+    expect(freshness(1000, 50_000, 1000, 999)).toBe('fresh');
+    expect(freshness(1000, 50_000, 1000, 1000)).toBe('repeated');
+    expect(freshness(1000, 50_000, 1000, null)).toBe('repeated');
+    expect(freshness(1000, 50_000, 100_000, 999)).toBe('skewed');
+  });
+
   test('refuses a time more than 60 s away from the clock, on either side', () => {
     expect(freshness(1_060_000, 0, 1_000_000)).toBe('fresh');
     expect(freshness(1_060_001, 0, 1_000_000)).toBe('skewed');

@@ -206,6 +206,58 @@ describe('clocks', () => {
 });
 
 describe('a copy of the disk', () => {
+  const ahead = 55_000;
+
+  async function copyAhead() {
+    const original = server.client();
+    expect((await original.exchange(server, [masterKeyId])).status).toBe(200);
+    const copy = new HonestClient(original.credentials, () => server.now() + ahead);
+    Object.assign(copy.state, original.state);
+    return { original, copy };
+  }
+
+  async function takeKey(copy: HonestClient): Promise<void> {
+    const headers = { ...copy.openHeaders(), 'X-TOTP': totpNow(copy.credentials.totpSecret, server.now()) };
+    const open = await post('/v1/open', headers, copy.openBody());
+    copy.opened(String(open.body.next));
+    const body = copy.releaseBody(String(open.body.session), [masterKeyId]);
+    expect((await post('/v1/release', copy.headers(), body)).status).toBe(200);
+    copy.released();
+  }
+
+  test('cannot hide behind a clock that is ahead: what the original says later than the theft is a fork', async () => {
+    const { original, copy } = await copyAhead();
+    await takeKey(copy);
+    // at first the original's messages might be delayed ones from before
+    expect((await post('/v1/heartbeat', original.headers(), original.heartbeatBody())).body.code).toBe('stale_message');
+    server.skew += ahead + 2_000;
+    expect((await post('/v1/heartbeat', copy.headers(), copy.heartbeatBody())).body.state).toBe('ok');
+    const beat = await post('/v1/heartbeat', original.headers(), original.heartbeatBody());
+    expect(beat.body.state).toBe('purge');
+    expect((await post('/v1/heartbeat', copy.headers(), copy.heartbeatBody())).body.state).toBe('purge');
+    expect(await server.events()).toContain('fork_detected');
+  });
+
+  test('cannot hide by taking the key again and again either', async () => {
+    const { original, copy } = await copyAhead();
+    await takeKey(copy);
+    for (let minute = 0; minute < 2; minute++) {
+      server.skew += 29_000;
+      await takeKey(copy);
+    }
+    const answer = await post('/v1/open', original.openHeaders(), original.openBody());
+    expect([answer.status, answer.body.reason]).toEqual([423, 'fork']);
+  });
+
+  test('is not suspected in a late duplicate of what the host itself sent before', async () => {
+    const host = server.client();
+    const old = { headers: host.openHeaders(), body: host.openBody() };
+    expect((await host.exchange(server, [masterKeyId])).status).toBe(200);
+    expect((await host.exchange(server, [masterKeyId])).status).toBe(200);
+    expect((await post('/v1/open', old.headers, old.body)).body.code).toBe('stale_message');
+    expect(await server.events()).not.toContain('fork_detected');
+  });
+
   test('that got a key is noticed at the original’s next open: locked, on record, told to purge', async () => {
     const original = server.client();
     const copy = original.copy();
