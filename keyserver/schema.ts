@@ -194,7 +194,7 @@ export interface CertificateTable {
 
 /**
  * The server's own secrets: TLS key, audit signing key, and each authority's key by its serial; sealed as
- * `{kind, client: '', id: name, version: 1}`.
+ * `{kind: name, client: '', id: name, version: 1}`.
  */
 export interface ServerSecretTable {
   name: 'tls-key' | 'audit-key' | `ca-key:${string}`;

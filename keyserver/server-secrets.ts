@@ -219,7 +219,7 @@ async function storeServerIdentity(
 }
 
 function itemOf(name: SecretName): ItemName {
-  return { kind: name.startsWith('ca-key:') ? 'ca-key' : name, client: '', id: name, version: 1 };
+  return { kind: name, client: '', id: name, version: 1 };
 }
 
 async function storeSecret(

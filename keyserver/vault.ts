@@ -8,7 +8,7 @@ const tagBytes = 16;
 
 /** What a sealed item is; every part is bound to its ciphertext, so that none opens in another's place. */
 export interface ItemName {
-  /** `key`, `totp`, `ca-key`, `tls-key`, `audit-key`; no `|`. */
+  /** `key`, `totp`, `ca-key:` and a serial, `tls-key`, `audit-key`; no `|`. */
   readonly kind: string;
   /** Client id, or '' for the server's own secrets. */
   readonly client: string;

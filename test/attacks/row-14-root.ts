@@ -36,7 +36,9 @@ export const rootRow: Attack = {
     const links = read('link.json') as LinkFile;
     const thief = new HonestClient({ ...client, link: links.current, grant: '' });
     Object.assign(thief.state, { next: links.next, time: links.time });
-    const agent = new Agent({ ca: invitation.ca, keepAlive: true });
+    const text = (name: string): string => readFileSync(join(stateFolder, name), 'utf8');
+    const shown = { cert: text('client.crt'), key: text('client.key') };
+    const agent = new Agent({ ca: invitation.ca, keepAlive: true, ...shown });
     scene.row.add('connections', () => agent.destroy());
     const line = { port: Number(new URL(invitation.url).port), agent };
     const before = (await auditTail(keyServer, 2000)).at(-1)?.seq ?? 0;
