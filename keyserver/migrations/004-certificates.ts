@@ -20,10 +20,7 @@ export const certificates: Migration = {
     await db.schema
       .alterTable('client')
       .addColumn('certificate_policy', 'text', (c) =>
-        c
-          .notNull()
-          .defaultTo('auto')
-          .check(sql`certificate_policy in ('auto','required','off')`),
+        c.notNull().defaultTo('auto').check(sql`certificate_policy in ('auto','required','off')`),
       )
       .execute();
     await db.schema.alterTable('client').addColumn('certificate_since', 'bigint').execute();
