@@ -2,6 +2,7 @@ import { systemClock, systemRandom } from '../platform/clock.ts';
 import { runProgram } from '../platform/command-line.ts';
 import { addAdminCommands } from './commands/admin.ts';
 import { addAlertCommands } from './commands/alert.ts';
+import { addApprovalCommands } from './commands/approval.ts';
 import { addAuditCommands } from './commands/audit.ts';
 import { addBackupCommands } from './commands/backup.ts';
 import { addCertCommands } from './commands/cert.ts';
@@ -43,11 +44,12 @@ process.exitCode = await runProgram(
     addCertCommands(program, io);
     addKeyCommands(program, io);
     addVaultCommands(program, io);
+    addApprovalCommands(program, io);
     addKillCommands(program, io);
     addAuditCommands(program, io);
     addAdminCommands(program, io);
-    addBackupCommands(program, io);
     addAlertCommands(program, io);
+    addBackupCommands(program, io);
     addDoctorCommand(program, io);
   },
   process.argv.slice(2),

@@ -43,3 +43,8 @@ export function refusalError(refusal: Verdict, now: number, cause?: unknown): La
     ...(refusal.retryAfter === undefined ? {} : { retryAfter: refusal.retryAfter }),
   });
 }
+
+/** What a call that found no such thing answers. */
+export function notFound(what: string, field: string): LatchkeyError {
+  return new LatchkeyError('not_found', `there is no ${what}`, { status: 404, field });
+}
