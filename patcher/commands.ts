@@ -4,6 +4,8 @@ import { printJson, printTable, type Terminal } from '../platform/command-line.t
 import { LatchkeyError } from '../platform/errors.ts';
 import { readLocalApp } from './app-files.ts';
 import { apply, bringUp } from './apply.ts';
+import { audit } from './audit/audit.ts';
+import { printAudit } from './audit/audit-lines.ts';
 import { type EnrollOrder, enroll } from './enroll.ts';
 import { escrow, escrowPreflight } from './escrow.ts';
 import type { Journal, JournalWriter } from './journal.ts';
@@ -20,7 +22,7 @@ import { readNewPassphrase, readPublicFile, readSecret } from './secret-input.ts
 import { statusOf } from './status.ts';
 import { type JournalDeps, withJournal } from './transaction.ts';
 import { verify, verifyLoaded } from './verify.ts';
-import { listInstances, openWorkplace, type WorkOptions, type Workplace } from './workplace.ts';
+import { connect, listInstances, openWorkplace, type WorkOptions, type Workplace } from './workplace.ts';
 
 /** All that the commands take from the process. */
 export interface CommandDeps {
@@ -112,6 +114,24 @@ function declareLooking(program: Command, deps: CommandDeps): void {
         ]);
       }),
   );
+  command(program, 'audit', 'compare the code with what the vendor signed, checked on this machine; runs nothing there')
+    .option('--disk <folder>', "where the server's disk is mounted, when --root is on a copy of it")
+    .action((options: CommonOptions & { disk?: string }) => runAudit(options, deps));
+}
+
+/** Needs no working Nextcloud, so it only connects. */
+async function runAudit(options: CommonOptions & { disk?: string }, deps: CommandDeps): Promise<void> {
+  const { terminal } = deps;
+  const transport = await connect(options, { prompter: deps.prompter, env: terminal.env });
+  try {
+    const app = await readLocalApp(deps.appFolder);
+    const report = await audit(transport, options, { app, now: deps.now, progress: progressOn(terminal.stderr) });
+    if (!report.clean) deps.endWith(1);
+    if (options.json === true) return printJson(terminal, report);
+    printAudit(terminal, report);
+  } finally {
+    await transport.close();
+  }
 }
 
 function declareChanging(program: Command, deps: CommandDeps): void {
