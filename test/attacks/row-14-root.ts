@@ -1,7 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent } from 'node:https';
 import { join } from 'node:path';
-import { HonestClient } from '../keyserver/honest-client.ts';
+import { run } from '../../platform/run.ts';
+import type { NextcloudInstance } from '../harness/nextcloud-instance.ts';
+import { HonestClient, type Machine } from '../keyserver/honest-client.ts';
 import { type Attack, control, fell, skipped } from './attack.ts';
 import { auditTail } from './enrolled-server.ts';
 import { openKeyBlob } from './nextcloud-crypto.ts';
@@ -19,6 +21,16 @@ interface LinkFile {
   readonly next: string | null;
   readonly time: number;
   readonly seen: unknown;
+}
+
+/** What the app tells of the machine: root runs the same code there. */
+async function machineOf(instance: NextcloudInstance): Promise<Machine> {
+  const names = 'OCA\\RemoteKeyStorage\\Machine';
+  const code = `require $argv[1]; echo json_encode(['fingerprint' => ${names}\\Fingerprint::current(), 'bootId' => ${names}\\BootId::current()]);`;
+  const autoload = join(import.meta.dirname, '..', '..', 'php-app', 'autoload.php');
+  const { stdout } = await run(instance.php(['-r', code, autoload]), { timeoutMs: 30_000 });
+  const told = JSON.parse(stdout.toString('utf8')) as Record<string, string | null>;
+  return Object.fromEntries(Object.entries(told).filter(([, value]) => value !== null));
 }
 
 /** Nothing can be done against this one, and the table says so; what is shown is what is left: a record, and an end. */
@@ -43,7 +55,8 @@ export const rootRow: Attack = {
     const line = { port: Number(new URL(invitation.url).port), agent };
     const before = (await auditTail(keyServer, 2000)).at(-1)?.seq ?? 0;
     const ids = [...doors.written.keys()].length > 0 ? (read('client.json') as { keys: string[] }).keys : [];
-    const answer = await thief.exchange(line, ids);
+    const machine = await machineOf(instance);
+    const answer = await thief.exchange(line, ids, machine);
     const { current, next, time } = thief.state;
     // with the link put back where it was taken from, the server's own next request goes on from it
     writeFileSync(join(stateFolder, 'link.json'), JSON.stringify({ ...links, current, next, time }));
@@ -63,7 +76,7 @@ export const rootRow: Attack = {
     const records = (await auditTail(keyServer, 2000)).filter((record) => record.seq > before);
     if (!records.some((record) => record.event === 'key_released')) return fell('root gets the key without a record');
     await keyServer.command(['kill', '--client', 'cloud']);
-    const after = await thief.exchange(line, ids);
+    const after = await thief.exchange(line, ids, machine);
     await keyServer.command(['revive', '--client', 'cloud']);
     if (after.status === 200) return fell('root still gets the key after the kill switch');
     return {
