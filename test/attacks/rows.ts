@@ -10,6 +10,7 @@ import { guessingRow } from './row-07-guessing.ts';
 import { oldBackupRow } from './row-08-old-backup.ts';
 import { poweredOffRow } from './row-09-powered-off.ts';
 import { unsealedServerRow } from './row-10-unsealed-server.ts';
+import { changedCodeRow } from './row-11-changed-code.ts';
 import { auditLogRow } from './row-12-audit-log.ts';
 import { worstMomentRow } from './row-13-worst-moment.ts';
 import { rootRow } from './row-14-root.ts';
@@ -27,6 +28,7 @@ export const attacks: readonly Attack[] = [
   oldBackupRow,
   poweredOffRow,
   unsealedServerRow,
+  changedCodeRow,
   auditLogRow,
   worstMomentRow,
   rootRow,
