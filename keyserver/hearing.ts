@@ -60,7 +60,7 @@ export async function hear<T>(custody: Custody, hearing: Hearing<T>, now: number
         const value = await hearing.act(tx, { file: settled, link: facts.link, verdicts, approval });
         return { refusal, value, file: settled, alerts };
       }
-      await afterRefusal(tx, hearing, file, state, refusal, now);
+      await afterRefusal(tx, hearing, file, { request, state }, refusal, now);
       if (refusal.code === 'fingerprint_refused')
         await tell(tx, { gate: refusal.gate, reason: refusal.reason ?? '' }, 'denied', request, state);
       return { refusal, file };

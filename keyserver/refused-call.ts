@@ -5,8 +5,9 @@ import type { Client } from './client.ts';
 import type { Custody } from './custody.ts';
 import { recordDenial } from './denial-record.ts';
 import { recordFork } from './fork.ts';
-import type { GateState } from './gate.ts';
-import { expired } from './gates/certificate.ts';
+import type { GateRequest, GateState } from './gate.ts';
+import { ended, expired } from './gates/certificate.ts';
+import { chain } from './gates/chain.ts';
 import type { Hearing, Refusal } from './heard-call.ts';
 import { savePulse } from './pulse.ts';
 import type { RateOutcome } from './rate.ts';
@@ -18,16 +19,29 @@ function isKnownCaller(refusal: Refusal): boolean {
   return refusal.code !== 'unauthorized' && !['seal', 'kill', 'source', 'rate', 'totp'].includes(refusal.gate);
 }
 
+/**
+ * The refusal by which a message counts for the chain. Whoever shows a certificate that the client had before gets no
+ * further than that, and its link is looked at all the same: a copy that renewed the certificate first and took the key
+ * would otherwise leave its original a refused caller and nothing more.
+ */
+function chainsRefusal(refusal: Refusal, request: GateRequest, state: GateState): Refusal | null {
+  if (refusal.gate === 'certificate' && refusal.reason === ended) {
+    return { ...chain.judge(request, state), gate: chain.name };
+  }
+  return isKnownCaller(refusal) && refusal.gate !== 'certificate' ? refusal : null;
+}
+
 /** What a refusal changes: the time of a judged message, and for a fork the lock. In the transaction that refused. */
 export async function afterRefusal<T>(
   tx: Kysely<Database>,
   hearing: Hearing<T>,
   file: CaseFile,
-  state: GateState,
-  refusal: Refusal,
+  { request, state }: { readonly request: GateRequest; readonly state: GateState },
+  first: Refusal,
   now: number,
 ): Promise<void> {
-  if (!isKnownCaller(refusal) || refusal.gate === 'certificate') return;
+  const refusal = chainsRefusal(first, request, state);
+  if (refusal === null || (first.gate === 'certificate' && !isFork(refusal, file))) return;
   if (hearing.time === null || state.chain.fresh !== 'fresh') return;
   await savePulse(tx, hearing.caller.client, { ...file.pulse, lastTime: Math.max(hearing.time, file.pulse.lastTime) });
   const { kind, fork } = hearing;

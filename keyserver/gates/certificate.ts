@@ -6,6 +6,9 @@ import { type CertificateOnFile, deny, type Gate, type GateRequest, type GateSta
 /** The reason for a certificate that is right but for its end: who shows it is who it says. */
 export const expired = 'certificate expired';
 
+/** The reason for a certificate of the client's own that was ended, by a person or by the first use of the next one. */
+export const ended = 'certificate revoked';
+
 /**
  * The client's certificate: signed by an authority of ours, on file bit for bit, issued to this client as a client's, not
  * ended, and within its time by this server's clock. Who was issued one has to show it from then on; whoever shows one
@@ -43,7 +46,7 @@ function faultOf(shown: ShownCertificate, state: GateState, request: GateRequest
   if (file === null || !constantTimeEqual(file.digest, shown.digest)) return 'unknown certificate';
   if (file.purpose !== 'client' || !shown.forClients) return 'certificate for another purpose';
   if (file.client !== client.id || shown.subject !== `CN=${client.id}`) return "another client's certificate";
-  return isEnded(file, request, client) ? 'certificate revoked' : null;
+  return isEnded(file, request, client) ? ended : null;
 }
 
 /** A revoked client's certificates ended with it; its heartbeats are heard all the same, to be told `purge`. */

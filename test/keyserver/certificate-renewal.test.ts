@@ -182,3 +182,32 @@ describe('whatever a client loses on the way, it has one that holds', () => {
     expect(await isGood(last)).toBe(true);
   });
 });
+
+describe('a copy that renews before its original does', () => {
+  const keys = ['master_0123abcd.privateKey'];
+
+  it('is noticed as a fork by the original’s next call, ended certificate or not', async () => {
+    const { client, line } = holder;
+    const stored = { key: Buffer.alloc(64, 7).toString('base64'), grant: client.credentials.grant };
+    expect((await call(line, 'PUT', `/v1/keys/${keys[0]}`, client.headers(), stored)).status).toBe(201);
+    expect((await client.exchange(line, keys)).status).toBe(200);
+    const { pair } = await holder.ask();
+    const thief = client.copy();
+    const theirs = { port: server.port, agent: holder.agentFor(pair) };
+    try {
+      expect((await call(theirs, 'POST', '/v1/heartbeat', thief.headers(), thief.heartbeatBody())).status).toBe(200);
+      const early = await holder.heartbeat();
+      expect(early.status).toBe(401); // its certificate is over; its link is not: nobody took the key yet
+      expect(await state()).toBe('enrolled');
+      thief.state.time = client.state.time;
+      expect((await thief.exchange(theirs, keys)).status).toBe(200);
+      expect((await holder.open()).status).toBe(401);
+      expect(await state()).toBe('locked');
+      expect((await thief.exchange(theirs, keys)).status).toBe(423);
+    } finally {
+      theirs.agent.destroy();
+    }
+  });
+
+  const state = () => server.beside(async (tx) => (await findClient(tx, holder.name)).state);
+});
