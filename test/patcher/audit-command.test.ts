@@ -1,0 +1,121 @@
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { AuditReport } from '../../patcher/audit/audit.ts';
+import { listTrees, type NextcloudTree } from '../harness/nextcloud-tree.ts';
+import { runNcpatch } from './ncpatch-run.ts';
+
+const tree = listTrees().at(-1) as NextcloudTree;
+let base: string;
+let root: string;
+
+/** A small part of a release: the lists, two apps, and what a Nextcloud is recognised by. */
+const PARTS = [
+  ...['version.php', 'occ', 'lib/base.php', 'config', 'core/signature.json', 'core/shipped.json', 'themes', 'updater'],
+  ...['resources/codesigning', 'apps/encryption', 'apps/cloud_federation_api'],
+];
+
+beforeEach(() => {
+  base = mkdtempSync(join(tmpdir(), 'latchkey-audit-'));
+  root = join(base, 'disk/var/www/nextcloud');
+  for (const part of PARTS) cpSync(join(tree?.folder ?? '', part), join(root, part), { recursive: true });
+});
+afterEach(() => rmSync(base, { recursive: true, force: true }));
+
+function put(path: string, text: string): void {
+  mkdirSync(dirname(join(base, path)), { recursive: true });
+  writeFileSync(join(base, path), text);
+}
+
+function putConfig(lines: readonly string[]): void {
+  put('disk/var/www/nextcloud/config/config.php', `<?php\n$CONFIG = array (\n${lines.join('\n')}\n);\n`);
+}
+
+async function audit(
+  more: readonly string[] = [],
+): Promise<{ exit: number | null; report: AuditReport; lines: string[] }> {
+  const { exit, stdout } = await runNcpatch(['audit', '--local', '--root', root, '--json', ...more]);
+  const report = JSON.parse(stdout) as AuditReport;
+  // most of the release is not here
+  const told = (report.findings ?? []).filter(({ kind, part }) => kind !== 'missing' || part !== 'core');
+  return { exit, report, lines: told.map(({ kind, path }) => `${kind} ${path.slice(base.length)}`).sort() };
+}
+
+describe.skipIf(tree === undefined)('ncpatch audit', () => {
+  it('refuses what it cannot make out', async () => {
+    const refused = async (...argv: string[]): Promise<unknown> => {
+      const { exit, stdout } = await runNcpatch(['audit', '--json', ...argv]);
+      return [exit, (JSON.parse(stdout) as { error: { code: string } }).error.code];
+    };
+    expect(await refused()).toEqual([2, 'usage']);
+    expect(await refused('--local', '--root', 'relative')).toEqual([2, 'invalid_request']);
+    expect(await refused('--local', '--disk', '/mnt')).toEqual([2, 'usage']);
+    expect(await refused('--local', '--root', join(base, 'disk'))).toEqual([1, 'nextcloud_not_found']);
+  });
+
+  it('looks where config.php says that apps and data are, and never leaves out code because it says so', async () => {
+    put('apps/own/notes/appinfo/info.xml', '<info/>');
+    put('apps/own/evil.php', '<?php');
+    put('data/admin/shell.php', '<?php');
+    put('data/admin/files/mine.php', '<?php');
+    put('disk/var/www/nextcloud/apps/encryption/lib/Evil.php', '<?php');
+    putConfig([
+      `  // 'datadirectory' => '${root}/apps/encryption/lib',`,
+      `  'datadirectory' => '${base}/data',`,
+      `  'apps_paths' => [['path' => '${base}/apps/own'], ['path' => OC::$SERVERROOT . '/apps']],`,
+      "  'dbpassword' => 'canary',",
+    ]);
+    const { exit, report, lines } = await audit();
+    expect(exit).toBe(1);
+    expect(lines).toEqual([
+      'added /disk/var/www/nextcloud/apps/encryption/lib/Evil.php',
+      'foreign_code /apps/own/evil.php',
+      'foreign_code /data/admin/shell.php',
+    ]);
+    expect(report).toMatchObject({ clean: false, dataDirectory: `${base}/data`, version: tree.version });
+    expect(report.appsPaths).toEqual([`${root}/apps`, `${base}/apps/own`]);
+    expect(report.verified).toEqual(['core', 'cloud_federation_api', 'encryption']);
+    expect(JSON.stringify(report)).not.toContain('canary');
+  });
+
+  it('audits a Nextcloud that does not even start, with a config folder elsewhere', async () => {
+    rmSync(join(root, 'occ'));
+    put('disk/var/www/nextcloud/version.php', '<?php broken');
+    rmSync(join(root, 'config'), { recursive: true });
+    put('etc/config.php', "<?php\n$CONFIG = array (\n  'a' => system('id'),\n);\n");
+    put('etc/evil.php', '<?php');
+    symlinkSync(join(base, 'etc'), join(root, 'config'));
+    const { exit, lines } = await audit();
+    expect(exit).toBe(1);
+    expect(lines).toEqual([
+      'changed /disk/var/www/nextcloud/version.php',
+      'foreign_code /etc/evil.php',
+      'other_version /disk/var/www/nextcloud/version.php',
+      'other_version /disk/var/www/nextcloud/version.php',
+      'settings_code /etc/config.php',
+    ]);
+  });
+
+  it('looks for the places of a mounted disk on that disk', async () => {
+    put('disk/srv/apps/notes/appinfo/info.xml', '<info/>');
+    put('disk/srv/apps/evil.php', '<?php');
+    put('disk/srv/data/shell.phtml', '<?php');
+    putConfig([
+      "  'datadirectory' => '/srv/data',",
+      "  'apps_paths' => [['path' => '/srv/apps'], ['path' => '/gone']],",
+    ]);
+    const { lines, report } = await audit(['--disk', join(base, 'disk')]);
+    expect(lines).toEqual(['foreign_code /disk/srv/apps/evil.php', 'foreign_code /disk/srv/data/shell.phtml']);
+    expect(report.remarks).toContainEqual(expect.objectContaining({ kind: 'not_looked_at', path: '/gone' }));
+  });
+
+  it('tells people in lines, and does not let a file name speak to their terminal', async () => {
+    put('disk/var/www/nextcloud/apps/encryption/lib/\u001b[2J\nnothing was changed.php', '<?php');
+    const { exit, stdout } = await runNcpatch(['audit', '--local', '--root', root]);
+    expect(exit).toBe(1);
+    expect(stdout).toContain('\\u001b[2J\\nnothing was changed.php"  (app encryption)');
+    expect(stdout).not.toContain('\u001b');
+    expect(stdout).toMatch(/^missing {4}and \d+ more in core; --json has all of them$/m);
+  });
+});
