@@ -18,6 +18,8 @@ export class FleetServer {
   readonly data: string;
   readonly agent: Agent;
   readonly #keyfile: string;
+  /** What the program said before it ended by itself, each time. */
+  readonly ends: string[] = [];
   #process: ChildProcess | null = null;
 
   constructor(port: number, data: string, made: MadeServer) {
@@ -32,7 +34,12 @@ export class FleetServer {
     const argv = ['--disable-warning=ExperimentalWarning', join(project, 'keyserver/main.ts'), 'start'];
     const started = spawn(process.execPath, [...argv, '--data', this.data, '--keyfile', this.#keyfile], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_OPTIONS: '', NODE_COMPILE_CACHE: join(project, '.cache/crash-test') },
+      env: {
+        ...process.env,
+        LATCHKEY_DEBUG: '1',
+        NODE_OPTIONS: '',
+        NODE_COMPILE_CACHE: join(project, '.cache/crash-test'),
+      },
     });
     this.#process = started;
     let said = '';
@@ -41,7 +48,10 @@ export class FleetServer {
     });
     return new Promise((done, failed) => {
       started.stdout?.once('data', () => done());
-      started.once('exit', (code) => failed(new Error(`the server on ${this.port} ended with ${code}: ${said}`)));
+      started.once('exit', (code, signal) => {
+        this.ends.push(`${code ?? signal}: ${said}`);
+        failed(new Error(`the server on ${this.port} ended with ${code ?? signal}: ${said}`));
+      });
     });
   }
 

@@ -28,6 +28,8 @@ interface Seen {
 class RoamingLoad {
   readonly receipts: Receipt[] = [];
   readonly surprises: string[] = [];
+  /** What the last exchange that brought no key was told. */
+  lastRefusal = '';
   /** How often an exchange went on at another server than the one that answered before. */
   moves = 0;
   /** Releases that were sent to another server than the open. */
@@ -93,6 +95,7 @@ class RoamingLoad {
   /** True for 200. What else an honest client may be told: begin again, or that the database is away. */
   #expected(answer: Answer): boolean {
     if (answer.status === 200) return true;
+    this.lastRefusal = answer.text;
     if (answer.body.code !== 'stale_message' && answer.body.code !== 'degraded')
       this.surprises.push(`${answer.status} ${answer.text}`);
     return false;
@@ -145,7 +148,7 @@ describe.skipIf(postgresMissing() !== null)('several key servers on one database
     try {
       while (Date.now() < until) {
         if (servers.length === 2 && Date.now() > half) await (await fleet.join()).start();
-        if (cuts === 0 && Date.now() > half) {
+        if (Date.now() > half + cuts * 40_000) {
           cuts += 1;
           await postgres.kill();
           await delay(200);
@@ -162,6 +165,7 @@ describe.skipIf(postgresMissing() !== null)('several key servers on one database
       await driving;
     }
     expect(load.surprises).toEqual([]);
+    expect(servers.flatMap(({ ends }) => ends)).toEqual([]);
     const log = await records();
     const released = log.filter(({ event }) => event === 'key_released').map(({ link }) => link);
     expect(new Set(released).size).toBe(released.length);
@@ -176,14 +180,15 @@ describe.skipIf(postgresMissing() !== null)('several key servers on one database
     expect(alarms).toEqual([]);
     const last = servers.at(-1);
     for (const client of roaming) {
-      await expect.poll(() => last !== undefined && load.exchange(client, last), { timeout: 10_000 }).toBe(true);
+      const attempt = async () => (last !== undefined && (await load.exchange(client, last))) || load.lastRefusal;
+      await expect.poll(attempt, { timeout: 10_000 }).toBe(true);
     }
     expect(load.surprises).toEqual([]);
-    expect([servers.length, cuts, load.moves > 0, load.strays > 0]).toEqual([3, 1, true, true]);
+    expect([servers.length, cuts > 0, load.moves > 0, load.strays > 0]).toEqual([3, true, true, true]);
     expect(kills).toBeGreaterThanOrEqual(3);
     expect(load.receipts.length).toBeGreaterThan(kills);
     process.stdout.write(
-      `${seconds} s: ${kills} kills, ${load.moves} fail-overs, ${load.receipts.length} releases received, ${released.length} recorded, ${log.length} records\n`,
+      `${seconds} s: ${kills} kills, ${cuts} of the database, ${load.moves} fail-overs, ${load.receipts.length} releases received, ${released.length} recorded, ${log.length} records\n`,
     );
   });
 
