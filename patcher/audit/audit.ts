@@ -38,7 +38,10 @@ export async function audit(
   const settings = configFolder === null ? null : await readSettings(transport, configFolder, root);
   const places = await placesOf(transport, { root, configFolder, settings, disk: wish.disk ?? '' }, remarks);
   const mounts = await mountsBelow(transport, root);
-  const leftOut = mounts.filter((mount) => !isCode(root, mount) && !places.appsPaths.includes(mount));
+  const foreign = mounts.filter((mount) => !isCode(root, mount) && !places.appsPaths.includes(mount));
+  const kinds = await Promise.all(foreign.map((mount) => transport.stat(mount)));
+  // one file mounted over another is read like any other
+  const leftOut = foreign.filter((_, at) => kinds[at]?.kind === 'directory');
   for (const path of leftOut) remarks.push({ kind: 'not_looked_at', path, words: 'something is mounted here' });
 
   deps.progress.step(`hash the code in ${root}`);
@@ -79,7 +82,7 @@ async function findCode(
     ['root', wished],
     ['disk', disk],
   ] as const) {
-    if (folder !== undefined && !/^\/[^\0]*[^/\0]$/.test(folder)) {
+    if (folder !== undefined && (!/^\/[^\0]*[^/\0]$/.test(folder) || posix.normalize(folder) !== folder)) {
       throw new LatchkeyError('invalid_request', `"--${name}" must be an absolute path without a slash at its end`, {
         exit: 2,
         field: name,

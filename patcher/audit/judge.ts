@@ -56,6 +56,7 @@ class Judge {
   readonly #findings: Finding[] = [];
   readonly #remarks: Remark[] = [];
   readonly #verified: string[] = [];
+  readonly #appsSeen = new Set<string>();
   readonly #rootCrt: string;
   readonly #shipped: ReadonlySet<string>;
   #version: VersionFile | null = null;
@@ -73,6 +74,10 @@ class Judge {
     for (const { path, listing } of appsPaths) {
       this.#apps(path, listing ?? part(tree, posix.relative(root, path)));
       if (listing !== null) this.#oddities(listing, path);
+    }
+    for (const id of this.#shipped) {
+      const words = 'comes with every release and is not there; some kinds of installation leave one out';
+      if (!this.#appsSeen.has(id)) this.#remark('app_absent', `${root}/apps/${id}`, words);
     }
     this.#writablePlaces();
     if (config?.listing != null) {
@@ -159,6 +164,7 @@ class Judge {
   }
 
   #app(id: string, path: string, listing: TreeListing): void {
+    this.#appsSeen.add(id);
     if (id === APP_ID) {
       this.#ownApp(path, listing);
       return;

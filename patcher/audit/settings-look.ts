@@ -49,6 +49,9 @@ done
 `;
 const SETTING = `['"](path|datadirectory|version)['"][[:space:]]*=>[[:space:]]*[^,]*`;
 
+/** Well below what a system takes, so that a folder can be put before it. */
+const LONGEST_PATH = 2048;
+
 /** `null` when the folder or one of its files cannot be read. */
 export async function readSettings(transport: Transport, folder: string, root: string): Promise<SettingsLook | null> {
   const result = await transport.run(['sh', '-c', SCRIPT, 'sh', folder, PLAIN_LINE, SETTING]);
@@ -92,6 +95,7 @@ function pathIn(text: string, folders: { readonly OC: string; readonly DIR: stri
       text.trim(),
     );
   if (match === null) return null;
+  if (text.length > LONGEST_PATH) return null;
   const base = match[1] === 'OC' ? folders.OC : match[2] === 'DIR' ? folders.DIR : '';
   return base + (match[3]?.replace(/\\(['\\])/g, '$1') ?? match[4] ?? '');
 }

@@ -28,6 +28,7 @@ export interface Finding {
 export interface Remark {
   readonly kind:
     | 'unsigned_app'
+    | 'app_absent'
     | 'unsigned_file'
     | 'settings_file'
     | 'not_looked_at'

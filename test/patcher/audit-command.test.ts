@@ -50,6 +50,7 @@ describe.skipIf(tree === undefined)('ncpatch audit', () => {
     };
     expect(await refused()).toEqual([2, 'usage']);
     expect(await refused('--local', '--root', 'relative')).toEqual([2, 'invalid_request']);
+    expect(await refused('--local', '--root', '/srv/../etc')).toEqual([2, 'invalid_request']);
     expect(await refused('--local', '--disk', '/mnt')).toEqual([2, 'usage']);
     expect(await refused('--local', '--root', join(base, 'disk'))).toEqual([1, 'nextcloud_not_found']);
   });

@@ -284,6 +284,15 @@ describe.skipIf(tree === undefined)('judge() over a real release', () => {
     expect(verdict.remarks).toContainEqual(expect.objectContaining({ kind: 'unsigned_app', path: '/nc/apps/notes' }));
   });
 
+  it('tells of an app of every release that is not there', () => {
+    const absent = judge(evidenceOf(released)).remarks.filter(({ kind }) => kind === 'app_absent');
+    const [first, ...others] = absent.map(({ path }) => path).sort();
+    expect(first).toBe('/nc/apps/activity');
+    expect(others.length).toBeGreaterThan(45);
+    expect(others).not.toContain('/nc/apps/encryption');
+    expect(whole.remarks.filter(({ kind }) => kind === 'app_absent')).toEqual([]);
+  });
+
   it('compares our own app with what this ncpatch would deploy', () => {
     const own = (listing: Tampered): void => {
       listing.write('apps/remotekeystorage/appinfo/info.xml', '<info><version>1.0.0</version></info>');
