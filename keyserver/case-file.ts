@@ -3,7 +3,7 @@ import { type AuditPlace, genesisHash } from '../platform/audit-chain.ts';
 import { constantTimeEqual } from '../platform/encoding.ts';
 import { statement } from '../platform/statement.ts';
 import { standingOf } from './chain.ts';
-import { type Client, clientFromRow } from './client.ts';
+import { type Client, clientFromRow } from './clients/client.ts';
 import type { CertificateOnFile } from './gate.ts';
 import { killedSince } from './kill-switch.ts';
 import type { Link } from './link.ts';

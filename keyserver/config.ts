@@ -5,9 +5,9 @@ import * as z from 'zod';
 import { LatchkeyError } from '../platform/errors.ts';
 import { writeFileAtomic } from '../platform/files.ts';
 import { parseInput } from '../platform/schema.ts';
-import { authorityOf, type ListenAddress } from './listen-address.ts';
-import { isNetwork } from './networks.ts';
-import { probeTarget } from './probe.ts';
+import { authorityOf, type ListenAddress } from './listening/listen-address.ts';
+import { isNetwork } from './listening/networks.ts';
+import { probeTarget } from './presence/probe.ts';
 
 const hostName =
   /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;

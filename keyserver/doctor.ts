@@ -4,9 +4,9 @@ import { channelHealth } from '../platform/alert-report.ts';
 import { verifyAudit } from '../platform/audit-chain.ts';
 import { isLatchkeyError } from '../platform/errors.ts';
 import { placeOf } from '../wireguard/interface-address.ts';
-import { lastBackup } from './backup.ts';
-import { bundleOf, readAuthorities } from './certificate-authorities.ts';
-import { certificateOutlook, type Outlook } from './certificate-outlook.ts';
+import { lastBackup } from './backup/backup.ts';
+import { bundleOf, readAuthorities } from './certificates/authorities.ts';
+import { certificateOutlook, type Outlook } from './certificates/outlook.ts';
 import { directoryFault, isKillFilePresent, openFiles } from './data-directory.ts';
 import { isWritable } from './guarded-store.ts';
 import { killedSince } from './kill-switch.ts';
@@ -14,7 +14,7 @@ import type { Database } from './schema.ts';
 import type { ServerData } from './server-data.ts';
 import { findServerCertificate, loadAuditKey, loadAuthority } from './server-secrets.ts';
 import type { TimeSync } from './time-sync.ts';
-import type { Vault } from './vault.ts';
+import type { Vault } from './vault/vault.ts';
 
 const day = 86_400_000;
 /** How long a client may take to use new secrets, and days until a backup is old. */

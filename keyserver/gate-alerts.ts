@@ -1,10 +1,10 @@
 import type { Kysely } from 'kysely';
-import { absenceNow, type Gap, joined } from './absence.ts';
 import { raiseAlert } from './alerts/raise.ts';
-import type { Client } from './client.ts';
+import type { Client } from './clients/client.ts';
 import type { ShownMachine } from './gate.ts';
 import type { Finding } from './judgement.ts';
-import { surroundingsOf } from './known-machine.ts';
+import { surroundingsOf } from './policy/known-machine.ts';
+import { absenceNow, type Gap, joined } from './presence/absence.ts';
 import type { Pulse } from './pulse.ts';
 import type { Database } from './schema.ts';
 

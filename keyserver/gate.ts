@@ -1,8 +1,8 @@
-import type { Gap } from './absence.ts';
-import type { ShownCertificate } from './certificate-shown.ts';
+import type { ShownCertificate } from './certificates/shown.ts';
 import type { Freshness, Standing } from './chain.ts';
-import type { Client } from './client.ts';
-import type { Answer } from './policy.ts';
+import type { Client } from './clients/client.ts';
+import type { Answer } from './policy/policy.ts';
+import type { Gap } from './presence/absence.ts';
 import type { Pulse } from './pulse.ts';
 import type { RateView } from './rate.ts';
 import type { TotpCode } from './totp.ts';

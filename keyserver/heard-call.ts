@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import type { Caller } from './caller.ts';
+import type { Caller } from './calls/caller.ts';
 import type { CaseFile } from './case-file.ts';
 import type { ForkingMessage } from './fork.ts';
 import type { CallKind, ShownMachine, Verdict } from './gate.ts';

@@ -1,22 +1,22 @@
 import type { Kysely } from 'kysely';
-import { absenceNow, joined } from './absence.ts';
 import { tellLockout } from './alerts/lockout.ts';
-import type { Caller } from './caller.ts';
+import { askPerson } from './approvals/held-request.ts';
+import type { Caller } from './calls/caller.ts';
 import { type CaseFile, readCase } from './case-file.ts';
-import { noteFirstUse } from './certificate-records.ts';
-import { type Client, clientDefaults, type RatePolicy } from './client.ts';
+import { noteFirstUse } from './certificates/records.ts';
+import { type Client, clientDefaults, type RatePolicy } from './clients/client.ts';
+import { finishRotation, secretsShown } from './clients/rotation.ts';
 import type { Custody } from './custody.ts';
 import { recordDenial } from './denial-record.ts';
 import type { GateRequest, GateState } from './gate.ts';
 import { tellOwner } from './gate-alerts.ts';
 import { codesOf, rateKinds, spentAtOf, stateOf } from './gate-state.ts';
 import type { Hearing, Outcome } from './heard-call.ts';
-import { askPerson } from './held-request.ts';
 import { type Finding, type Judgement, judge } from './judgement.ts';
-import { surroundingsOf } from './known-machine.ts';
+import { surroundingsOf } from './policy/known-machine.ts';
+import { absenceNow, joined } from './presence/absence.ts';
 import type { RateOutcome } from './rate.ts';
 import { afterRefusal, afterwards, rateOutcome } from './refused-call.ts';
-import { finishRotation, secretsShown } from './rotation.ts';
 import type { Database } from './schema.ts';
 
 const strangerRate: RatePolicy = {

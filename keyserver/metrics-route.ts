@@ -2,8 +2,8 @@ import { constantTimeEqual, decodeBase64Url, sha256 } from '../platform/encoding
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Route } from '../platform/http-app.ts';
 import type { MetricsAccess } from './config.ts';
+import { isWithin } from './listening/network.ts';
 import type { Metrics } from './metrics.ts';
-import { isWithin } from './network.ts';
 
 /** `GET /metrics`: Prometheus text, for allowed sources or with `Authorization: Bearer TOKEN`. */
 export function metricsRoute(metrics: Metrics, access: MetricsAccess): Route {

@@ -1,8 +1,8 @@
 import type { Kysely } from 'kysely';
 import { statement } from '../platform/statement.ts';
-import { absenceFrom, absenceText, type Presence } from './absence.ts';
 import type { ChainCounters } from './chain.ts';
-import type { KnownFingerprints } from './known-machine.ts';
+import type { KnownFingerprints } from './policy/known-machine.ts';
+import { absenceFrom, absenceText, type Presence } from './presence/absence.ts';
 import type { Database } from './schema.ts';
 
 /** What moves with a client's messages; one row, read with the case and written back whole. */

@@ -1,4 +1,4 @@
-import type { RatePolicy } from './client.ts';
+import type { RatePolicy } from './clients/client.ts';
 
 /** What a request pays from its own client's bucket. A release was paid for by its open. */
 export type RateKind = 'exchange' | 'heartbeat' | 'free';

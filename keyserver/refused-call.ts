@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Alert } from './alerts/alert.ts';
 import type { CaseFile } from './case-file.ts';
-import type { Client } from './client.ts';
+import type { Client } from './clients/client.ts';
 import type { Custody } from './custody.ts';
 import { recordDenial } from './denial-record.ts';
 import { recordFork } from './fork.ts';

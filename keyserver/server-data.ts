@@ -5,8 +5,9 @@ import type { Clock, RandomBytes } from '../platform/clock.ts';
 import { isLatchkeyError, LatchkeyError } from '../platform/errors.ts';
 import { createSecretFile, writeFileAtomic } from '../platform/files.ts';
 import type { Store } from '../platform/store.ts';
-import { bundleOf, readAuthorities } from './certificate-authorities.ts';
-import { readListSources, writeRevocationLists } from './certificate-revocations.ts';
+import { bundleOf, readAuthorities } from './certificates/authorities.ts';
+import { isKeyOf } from './certificates/identity.ts';
+import { readListSources, writeRevocationLists } from './certificates/revocations.ts';
 import { type Config, readConfig, writeConfig } from './config.ts';
 import {
   assertNewDirectory,
@@ -16,7 +17,6 @@ import {
   databaseFile,
   openDataDirectory,
 } from './data-directory.ts';
-import { isKeyOf } from './identity.ts';
 import type { Database } from './schema.ts';
 import {
   auditPrivateKey,
@@ -26,9 +26,9 @@ import {
   storeServerSecrets,
 } from './server-secrets.ts';
 import { type Environment, openServerStore } from './server-store.ts';
-import type { UnsealMethod } from './unseal.ts';
-import type { Vault } from './vault.ts';
-import { makeVault, reopenVault, storeVault } from './vault-file.ts';
+import type { UnsealMethod } from './vault/unseal.ts';
+import type { Vault } from './vault/vault.ts';
+import { makeVault, reopenVault, storeVault } from './vault/vault-file.ts';
 
 /** An opened data directory. Nothing in it needs the vault. */
 export interface ServerData {

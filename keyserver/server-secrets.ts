@@ -4,11 +4,18 @@ import { appendAudit } from '../platform/audit-chain.ts';
 import type { RandomBytes } from '../platform/clock.ts';
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Store } from '../platform/store.ts';
-import { type Authority, readAuthorities } from './certificate-authorities.ts';
-import { liveCertificates, recordCertificate } from './certificate-records.ts';
-import { certificateEnd, hostsIn, type Identity, isKeyOf, isServerCertificateFor, issuedFrom } from './identity.ts';
+import { type Authority, readAuthorities } from './certificates/authorities.ts';
+import {
+  certificateEnd,
+  hostsIn,
+  type Identity,
+  isKeyOf,
+  isServerCertificateFor,
+  issuedFrom,
+} from './certificates/identity.ts';
+import { liveCertificates, recordCertificate } from './certificates/records.ts';
 import type { Database, ServerSecretTable } from './schema.ts';
-import type { ItemName, Vault } from './vault.ts';
+import type { ItemName, Vault } from './vault/vault.ts';
 
 type SecretName = ServerSecretTable['name'];
 
@@ -197,8 +204,8 @@ export async function auditPublicKey(tx: Kysely<Database>, vault: Vault): Promis
 }
 
 /** The library behind it is large, and a serving process hardly ever needs it. */
-function certificates(): Promise<typeof import('./certificates.ts')> {
-  return import('./certificates.ts');
+function certificates(): Promise<typeof import('./certificates/issuing.ts')> {
+  return import('./certificates/issuing.ts');
 }
 
 async function storeServerIdentity(

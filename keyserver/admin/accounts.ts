@@ -5,7 +5,7 @@ import type { RandomBytes } from '../../platform/clock.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import type { AdminTable, Database } from '../schema.ts';
 import { totpSecretText } from '../totp.ts';
-import type { ItemName, Vault } from '../vault.ts';
+import type { ItemName, Vault } from '../vault/vault.ts';
 
 /** RFC 4226, section 4: as many bits as SHA-1 gives. */
 const totpBytes = 20;

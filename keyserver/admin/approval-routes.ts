@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
 import type { AppResponse, Route } from '../../platform/http-app.ts';
-import { type Approval, decideApproval, findApproval, listApprovals } from '../approvals.ts';
+import { type Approval, decideApproval, findApproval, listApprovals } from '../approvals/approvals.ts';
 import { approvalContent, approvalsContent, decidedContent, seenMark } from './approvals-page.ts';
 import { askAgain, proof, type Site, sitePage } from './site.ts';
 import { formRoute, pageRoute, type Visit } from './visits.ts';

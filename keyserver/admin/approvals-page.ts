@@ -1,7 +1,7 @@
 import { sha256 } from '../../platform/encoding.ts';
 import { type Html, html } from '../../platform/html.ts';
-import { type Comparison, comparisonsOf } from '../approval-facts.ts';
-import { type Approval, gateNames, lastWord } from '../approval-record.ts';
+import { type Comparison, comparisonsOf } from '../approvals/facts.ts';
+import { type Approval, gateNames, lastWord } from '../approvals/record.ts';
 import { problemNotice, proofFields } from './layout.ts';
 import { agoMark, counted, lengthWords, timeMark } from './words.ts';
 

@@ -1,9 +1,9 @@
 import type { Kysely } from 'kysely';
 import { auditHead } from '../../platform/audit-chain.ts';
-import { type Absence, absenceFrom, type Gap } from '../absence.ts';
 import type { AlertTexts } from '../alerts/alert-texts.ts';
 import { showAlert } from '../alerts/notice.ts';
-import { gatePolicyOf } from '../policy.ts';
+import { gatePolicyOf } from '../policy/policy.ts';
+import { type Absence, absenceFrom, type Gap } from '../presence/absence.ts';
 import type { ClientTable, Database } from '../schema.ts';
 import { heardDays, presenceOf, unwatchedSlots } from './heard.ts';
 import { reach, type Timeline } from './timeline.ts';

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Store } from '../../platform/store.ts';
-import type { Gap } from '../absence.ts';
+import type { Gap } from '../presence/absence.ts';
 import type { Database } from '../schema.ts';
 
 /** Five minutes: heartbeats come each minute, and a machine counts as away after ten without one. */

@@ -1,5 +1,5 @@
 import type { Config } from '../config.ts';
-import { authorityOf } from '../listen-address.ts';
+import { authorityOf } from '../listening/listen-address.ts';
 
 type Headers = Readonly<Record<string, string | undefined>>;
 

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Html } from '../../platform/html.ts';
 import type { AppResponse } from '../../platform/http-app.ts';
-import { listApprovals } from '../approvals.ts';
+import { listApprovals } from '../approvals/approvals.ts';
 import type { Health } from '../health.ts';
 import type { AdminDoor } from './door.ts';
 import { type Frame, framed } from './layout.ts';

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { appendAudit } from '../../platform/audit-chain.ts';
 import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
 import type { AppResponse, Route } from '../../platform/http-app.ts';
-import { findClient } from '../client-admin.ts';
+import { findClient } from '../clients/client-admin.ts';
 import { killAll, killClient, reviveAll, reviveClient } from '../kill-switch.ts';
 import type { ClientTable, Database } from '../schema.ts';
 import { askAgain, proof, type Site, sitePage } from './site.ts';

@@ -1,5 +1,5 @@
 import { type Html, html } from '../../platform/html.ts';
-import type { Gap } from '../absence.ts';
+import type { Gap } from '../presence/absence.ts';
 import type { Presence } from './heard.ts';
 import { type RangeName, ranges } from './range.ts';
 import { type Counts, none, stretch, sum } from './timeline.ts';

@@ -4,7 +4,7 @@ import { giveUpChannel } from '../../platform/alert-outbox.ts';
 import { appendAudit } from '../../platform/audit-chain.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import type { AlertChannelTable, Database } from '../schema.ts';
-import type { ItemName, Vault } from '../vault.ts';
+import type { ItemName, Vault } from '../vault/vault.ts';
 import type { Severity } from './alert-schema.ts';
 import { channelOf, secretFromFile } from './channel.ts';
 import { type ChannelConfig, type ChannelSecret, channelConfig, channelTarget } from './channel-config.ts';

@@ -6,7 +6,7 @@ import type { Clock, RandomBytes } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Store } from '../../platform/store.ts';
 import type { Database } from '../schema.ts';
-import type { Vault } from '../vault.ts';
+import type { Vault } from '../vault/vault.ts';
 import { checkAudit } from './audit-watch.ts';
 import { listChannels, openChannel, type StoredChannel } from './channel-book.ts';
 import { DegradedWatch } from './degraded-watch.ts';

@@ -7,8 +7,8 @@ import { addAdmin, adminName, findAdmin, listAdmins, removeAdmin, renewTotp, set
 import { assertPassword, hashPassword } from '../admin/password.ts';
 import type { ServerData } from '../server-data.ts';
 import { withServerData } from '../server-data.ts';
-import type { Vault } from '../vault.ts';
-import { sealMethodOf, unsealVault } from '../vault-file.ts';
+import type { Vault } from '../vault/vault.ts';
+import { sealMethodOf, unsealVault } from '../vault/vault-file.ts';
 import { type CommandIo, dataCommand, showTime } from './command-io.ts';
 import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from './unseal-options.ts';
 

@@ -16,10 +16,10 @@ import {
   parseSecret,
   secretKind,
 } from '../alerts/channel-config.ts';
-import { clientName } from '../client.ts';
+import { clientName } from '../clients/client.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
-import type { Vault } from '../vault.ts';
-import { sealMethodOf, unsealVault } from '../vault-file.ts';
+import type { Vault } from '../vault/vault.ts';
+import { sealMethodOf, unsealVault } from '../vault/vault-file.ts';
 import { type CommandIo, dataCommand } from './command-io.ts';
 import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from './unseal-options.ts';
 

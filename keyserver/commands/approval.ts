@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { printJson, printTable } from '../../platform/command-line.ts';
-import { comparisonsOf, lengthText } from '../approval-facts.ts';
-import { gateNames } from '../approval-record.ts';
-import { type Approval, decideApproval, findApproval, listApprovals } from '../approvals.ts';
-import { findClient } from '../client-admin.ts';
+import { type Approval, decideApproval, findApproval, listApprovals } from '../approvals/approvals.ts';
+import { comparisonsOf, lengthText } from '../approvals/facts.ts';
+import { gateNames } from '../approvals/record.ts';
+import { findClient } from '../clients/client-admin.ts';
 import { killClient } from '../kill-switch.ts';
 import { withServerData } from '../server-data.ts';
 import { type CommandIo, dataCommand, showTime } from './command-io.ts';

@@ -2,10 +2,16 @@ import { lstatSync } from 'node:fs';
 import type { Command } from 'commander';
 import { askSecret, printJson } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { makeBackup } from '../backup.ts';
-import { restoreBackup } from '../restore.ts';
+import { makeBackup } from '../backup/backup.ts';
+import { restoreBackup } from '../backup/restore.ts';
 import { withServerData } from '../server-data.ts';
-import { keyfileMethod, passphraseFileMethod, passphraseMethod, type UnsealMethod, unsealOption } from '../unseal.ts';
+import {
+  keyfileMethod,
+  passphraseFileMethod,
+  passphraseMethod,
+  type UnsealMethod,
+  unsealOption,
+} from '../vault/unseal.ts';
 import { type CommandIo, dataCommand, showTime } from './command-io.ts';
 import { newPassphrase } from './new-secret.ts';
 

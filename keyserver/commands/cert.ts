@@ -3,24 +3,24 @@ import type { Command } from 'commander';
 import { printJson, printTable } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { createSecretFile, readSecretFile, writeFileAtomic } from '../../platform/files.ts';
-import { recordAdminCertificate } from '../certificate-admin.ts';
-import { bundleOf, readAuthorities } from '../certificate-authorities.ts';
-import { type CertificateRow, findCertificate, revokeCertificate } from '../certificate-records.ts';
-import { readListSources, writeRevocationLists } from '../certificate-revocations.ts';
+import { recordAdminCertificate } from '../certificates/admin.ts';
+import { bundleOf, readAuthorities } from '../certificates/authorities.ts';
+import { issuedFrom } from '../certificates/identity.ts';
+import { type CertificateRow, findCertificate, revokeCertificate } from '../certificates/records.ts';
+import { readListSources, writeRevocationLists } from '../certificates/revocations.ts';
 import {
   assertMaySwitch,
   beginRollover,
   finishRollover,
   type Rollover,
   readRollover,
-} from '../certificate-rollover.ts';
-import { findClient } from '../client-admin.ts';
+} from '../certificates/rollover.ts';
+import { findClient } from '../clients/client-admin.ts';
 import { authorityFile, revocationListFile } from '../data-directory.ts';
-import { issuedFrom } from '../identity.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
 import { hostsToName, loadAuthority, renewServerIdentity } from '../server-secrets.ts';
-import type { Vault } from '../vault.ts';
-import { sealMethodOf, unsealVault } from '../vault-file.ts';
+import type { Vault } from '../vault/vault.ts';
+import { sealMethodOf, unsealVault } from '../vault/vault-file.ts';
 import { nameFrom } from './client.ts';
 import { type CommandIo, dataCommand, showTime } from './command-io.ts';
 import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from './unseal-options.ts';
@@ -235,8 +235,8 @@ function exportAdmin(options: ExportOptions, io: CommandIo): Promise<void> {
   return withVault(options, io, async ({ store }, vault) => {
     const now = io.clock.now();
     const [{ issueAdminIdentity }, { pkcs12 }] = await Promise.all([
-      import('../certificates.ts'),
-      import('../certificate-pkcs12.ts'),
+      import('../certificates/issuing.ts'),
+      import('../certificates/pkcs12.ts'),
     ]);
     const authority = await store.read((tx) => loadAuthority(tx, vault));
     const identity = await issueAdminIdentity(authority, name, now, io.random);
@@ -276,7 +276,7 @@ function rolloverStatus(options: DataOptions, io: CommandIo): Promise<void> {
 
 function rolloverBegin(options: VaultOptions, io: CommandIo): Promise<void> {
   return withVault(options, io, async (data, vault) => {
-    const { createAuthority } = await import('../certificates.ts');
+    const { createAuthority } = await import('../certificates/issuing.ts');
     const now = io.clock.now();
     const name = `Latchkey key server ${new Date(now).toISOString().slice(0, 10)}`;
     const authority = await createAuthority(name, now, io.random);

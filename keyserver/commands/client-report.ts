@@ -1,7 +1,7 @@
 import type { Kysely, Selectable } from 'kysely';
-import { type Absence, absenceFrom } from '../absence.ts';
-import { clientFromRow } from '../client.ts';
-import type { GatePolicy } from '../policy.ts';
+import { clientFromRow } from '../clients/client.ts';
+import type { GatePolicy } from '../policy/policy.ts';
+import { type Absence, absenceFrom } from '../presence/absence.ts';
 import type { ClientTable, Database } from '../schema.ts';
 
 /** A client as `client list` and `client show` print it: no digest, no sealed secret. */

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { printJson } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { findClient } from '../client-admin.ts';
-import { beginRotation, cancelRotation } from '../rotation.ts';
+import { findClient } from '../clients/client-admin.ts';
+import { beginRotation, cancelRotation } from '../clients/rotation.ts';
 import { withServerData } from '../server-data.ts';
-import { sealMethodOf, unsealVault } from '../vault-file.ts';
+import { sealMethodOf, unsealVault } from '../vault/vault-file.ts';
 import { type CommandIo, dataCommand } from './command-io.ts';
 import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from './unseal-options.ts';
 

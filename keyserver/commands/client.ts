@@ -3,8 +3,8 @@ import { printJson, printTable } from '../../platform/command-line.ts';
 import { parseInteger } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { parseInput } from '../../platform/schema.ts';
-import { lengthText } from '../approval-facts.ts';
-import { clientName } from '../client.ts';
+import { lengthText } from '../approvals/facts.ts';
+import { clientName } from '../clients/client.ts';
 import {
   addClient,
   changePolicy,
@@ -13,8 +13,8 @@ import {
   type PolicyChange,
   resetClient,
   revokeClient,
-} from '../client-admin.ts';
-import { networksFor, parseNetworks } from '../networks.ts';
+} from '../clients/client-admin.ts';
+import { networksFor, parseNetworks } from '../listening/networks.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
 import { type ClientReport, describeClient, listClients } from './client-report.ts';
 import { addRotateCommand } from './client-rotate.ts';

@@ -4,7 +4,7 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { examine, timeSyncFinding } from '../doctor.ts';
 import { withServerData } from '../server-data.ts';
 import { readTimeSync } from '../time-sync.ts';
-import { sealMethodOf, unsealVault } from '../vault-file.ts';
+import { sealMethodOf, unsealVault } from '../vault/vault-file.ts';
 import { type CommandIo, dataCommand } from './command-io.ts';
 import { type UnsealOptions, unsealMethodFor, unsealMethodFrom, withUnsealOptions } from './unseal-options.ts';
 

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { parseInteger } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { lengthText } from '../approval-facts.ts';
-import { type GatePolicy, type OverrideChange, presetNames } from '../policy.ts';
+import { lengthText } from '../approvals/facts.ts';
+import { type GatePolicy, type OverrideChange, presetNames } from '../policy/policy.ts';
 
 export interface GateOptions {
   readonly preset?: string;

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { printJson } from '../../platform/command-line.ts';
-import { findClient } from '../client-admin.ts';
+import { findClient } from '../clients/client-admin.ts';
 import { isKillFilePresent } from '../data-directory.ts';
 import { killAll, killClient, reviveAll, reviveClient } from '../kill-switch.ts';
 import { withServerData } from '../server-data.ts';

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { askSecret } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { createSecretFile } from '../../platform/files.ts';
-import { createKeychainSecret, findKeychainSecret } from '../keychain.ts';
-import { keyfileBytes, passphraseMethod, type UnsealMethod } from '../unseal.ts';
+import { createKeychainSecret, findKeychainSecret } from '../vault/keychain.ts';
+import { keyfileBytes, passphraseMethod, type UnsealMethod } from '../vault/unseal.ts';
 import type { CommandIo } from './command-io.ts';
 
 /** A key file that is not there is made, exclusively; one that is there is used as it is. True when it was made. */

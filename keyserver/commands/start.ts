@@ -4,8 +4,8 @@ import { createLog } from '../../platform/log.ts';
 import { waitForPrivateAddress } from '../../wireguard/interface-address.ts';
 import type { Config } from '../config.ts';
 import { openServerData, type ServerData } from '../server-data.ts';
-import type { Vault } from '../vault.ts';
-import { sealMethodOf, unsealVault } from '../vault-file.ts';
+import type { Vault } from '../vault/vault.ts';
+import { sealMethodOf, unsealVault } from '../vault/vault-file.ts';
 import { type CommandIo, dataCommand } from './command-io.ts';
 import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from './unseal-options.ts';
 

@@ -2,10 +2,10 @@ import type { Command } from 'commander';
 import { askSecret } from '../../platform/command-line.ts';
 import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
 import { readSecretFile } from '../../platform/files.ts';
-import { keychainMethod } from '../keychain.ts';
-import { readShare, readShareLine, shareFromLines, shareLines } from '../share-text.ts';
-import type { NamedShare } from '../shares.ts';
-import type { KekHeader, SharesHeader, UnsealMethod } from '../unseal.ts';
+import { keychainMethod } from '../vault/keychain.ts';
+import { readShare, readShareLine, shareFromLines, shareLines } from '../vault/share-text.ts';
+import type { NamedShare } from '../vault/shares.ts';
+import type { KekHeader, SharesHeader, UnsealMethod } from '../vault/unseal.ts';
 import {
   credentialMethod,
   keyfileMethod,
@@ -13,7 +13,7 @@ import {
   passphraseFileMethod,
   passphraseMethod,
   unsealOption,
-} from '../unseal.ts';
+} from '../vault/unseal.ts';
 import type { CommandIo } from './command-io.ts';
 
 export interface UnsealOptions {
@@ -64,7 +64,7 @@ export async function unsealMethodFor(
 
 /** The files of `--share-file`; the package behind `shares.ts` is loaded only where there are shares. */
 async function sharesFrom(gather: (header: SharesHeader) => Promise<readonly NamedShare[]>): Promise<UnsealMethod> {
-  const { sharesMethod } = await import('../shares.ts');
+  const { sharesMethod } = await import('../vault/shares.ts');
   return sharesMethod(gather);
 }
 
@@ -74,7 +74,7 @@ export function readShareFiles(paths: readonly string[]): readonly NamedShare[] 
 
 /** Asks for as many shares as the vault wants, line by line; a slip is said at once and asked again. */
 async function askShares(header: SharesHeader, io: CommandIo): Promise<readonly NamedShare[]> {
-  const { assertShare } = await import('../shares.ts');
+  const { assertShare } = await import('../vault/shares.ts');
   const given: NamedShare[] = [];
   io.terminal.stderr.write(
     `${header.threshold} shares of set ${header.set} are needed; nothing is shown while you type\n`,

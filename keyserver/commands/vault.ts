@@ -6,9 +6,9 @@ import { askLine, printJson } from '../../platform/command-line.ts';
 import { parseInteger } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { createSecretFile } from '../../platform/files.ts';
-import { keychainMethod } from '../keychain.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
-import { readShare, type Share, shareDocument } from '../share-text.ts';
+import { keychainMethod } from '../vault/keychain.ts';
+import { readShare, type Share, shareDocument } from '../vault/share-text.ts';
 import {
   credentialMethod,
   keyfileMethod,
@@ -16,9 +16,9 @@ import {
   mostShares,
   passphraseFileMethod,
   type UnsealMethod,
-} from '../unseal.ts';
-import type { Vault } from '../vault.ts';
-import { type Rekeying, rekeyVault, sealMethodOf, unsealVault } from '../vault-file.ts';
+} from '../vault/unseal.ts';
+import type { Vault } from '../vault/vault.ts';
+import { type Rekeying, rekeyVault, sealMethodOf, unsealVault } from '../vault/vault-file.ts';
 import { type CommandIo, dataCommand } from './command-io.ts';
 import { makeKeychainItem, makeKeyfile, newPassphrase } from './new-secret.ts';
 import { readShareFiles, type UnsealOptions, unsealMethodFor, withUnsealOptions } from './unseal-options.ts';
@@ -92,7 +92,7 @@ function splitVault(options: SplitOptions, io: CommandIo): Promise<void> {
   const count = parseInteger(options.shares, '--shares', { min: 2, max: mostShares });
   const threshold = parseInteger(options.threshold, '--threshold', { min: 2, max: count });
   return withOpenVault(options, io, async (data, vault) => {
-    const { newShareSet, sharesMethod } = await import('../shares.ts');
+    const { newShareSet, sharesMethod } = await import('../vault/shares.ts');
     const { shares, method } = await newShareSet(count, threshold, io.random);
     const kept = options.out === undefined ? await printShares(shares, options, io) : writeShares(shares, options.out);
     // opened with the last ones, from what was written down: the shares that are told are the shares that open

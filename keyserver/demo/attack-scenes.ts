@@ -1,7 +1,7 @@
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeBase64Url } from '../../platform/encoding.ts';
-import { findClient, resetClient } from '../client-admin.ts';
+import { findClient, resetClient } from '../clients/client-admin.ts';
 import { ChainedClient, type Host, type Sent } from './client.ts';
 import type { Scene } from './scene.ts';
 import {

@@ -8,8 +8,8 @@ import { createLog } from '../../platform/log.ts';
 import { newConfig } from '../config.ts';
 import { type KeyServer, startKeyServer } from '../key-server.ts';
 import { createServerData, openServerData, type ServerData } from '../server-data.ts';
-import { keyfileBytes, keyfileMethod } from '../unseal.ts';
-import { unsealVault } from '../vault-file.ts';
+import { keyfileBytes, keyfileMethod } from '../vault/unseal.ts';
+import { unsealVault } from '../vault/vault-file.ts';
 
 /** A real key server on loopback whose folder goes when it goes. */
 export interface ThrowAwayServer {

@@ -3,7 +3,7 @@ import { verifyAudit } from '../../platform/audit-chain.ts';
 import type { RandomBytes } from '../../platform/clock.ts';
 import { sha256 } from '../../platform/encoding.ts';
 import type { LatchkeyError } from '../../platform/errors.ts';
-import type { Invitation } from '../client-admin.ts';
+import type { Invitation } from '../clients/client-admin.ts';
 import { gates } from '../judgement.ts';
 import { cloneScene, recoveryScene, replayScene, wrongTokenScene } from './attack-scenes.ts';
 import type { Answer } from './call.ts';

@@ -1,6 +1,6 @@
 import { constantTimeEqual } from '../../platform/encoding.ts';
-import type { ShownCertificate } from '../certificate-shown.ts';
-import type { Client } from '../client.ts';
+import type { ShownCertificate } from '../certificates/shown.ts';
+import type { Client } from '../clients/client.ts';
 import { type CertificateOnFile, deny, type Gate, type GateRequest, type GateState, pass } from '../gate.ts';
 
 /** The reason for a certificate that is right but for its end: who shows it is who it says. */

@@ -1,5 +1,5 @@
 import { answered, type Gate, pass } from '../gate.ts';
-import { likenessOf } from '../known-machine.ts';
+import { likenessOf } from '../policy/known-machine.ts';
 
 /** The machine must look like the one that was enrolled. A soft sign: a copy may show whatever the original showed. */
 export const fingerprint: Gate = {

@@ -1,5 +1,5 @@
 import { answered, type Gate, pass } from '../gate.ts';
-import { habitsFrom, isCounted, judgeFetch } from '../habits.ts';
+import { habitsFrom, isCounted, judgeFetch } from '../policy/habits.ts';
 
 /** The fetch must be one this client is used to make. */
 export const habit: Gate = {

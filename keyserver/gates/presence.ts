@@ -1,5 +1,5 @@
-import { absenceNow, isSettling, joined } from '../absence.ts';
 import { answered, type Gate, pass } from '../gate.ts';
+import { absenceNow, isSettling, joined } from '../presence/absence.ts';
 
 /**
  * The machine must have been heard all the time: one that was off, cut off or elsewhere may have been copied. An absence

@@ -1,5 +1,5 @@
 import { answered, type Gate, pass } from '../gate.ts';
-import { isWithinSchedule } from '../schedule.ts';
+import { isWithinSchedule } from '../policy/schedule.ts';
 
 /** Keys are fetched within the hours the owner allows, if any were named. */
 export const schedule: Gate = {

@@ -1,7 +1,7 @@
 import { databaseFile } from '../../keyserver/data-directory.ts';
 import { type Database, migrations } from '../../keyserver/schema.ts';
-import { keyfileMethod } from '../../keyserver/unseal.ts';
-import { unsealVault } from '../../keyserver/vault-file.ts';
+import { keyfileMethod } from '../../keyserver/vault/unseal.ts';
+import { unsealVault } from '../../keyserver/vault/vault-file.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { openSqlite } from '../../platform/sqlite.ts';
 

@@ -1,10 +1,10 @@
-import type { ShownCertificate } from '../../keyserver/certificate-shown.ts';
-import type { Client } from '../../keyserver/client.ts';
+import type { ShownCertificate } from '../../keyserver/certificates/shown.ts';
+import type { Client } from '../../keyserver/clients/client.ts';
 import type { GateRequest, GateState } from '../../keyserver/gate.ts';
 import { gates } from '../../keyserver/judgement.ts';
-import { presets } from '../../keyserver/policy.ts';
+import { presets } from '../../keyserver/policy/policy.ts';
+import { parseSchedule } from '../../keyserver/policy/schedule.ts';
 import { stillPulse } from '../../keyserver/pulse.ts';
-import { parseSchedule } from '../../keyserver/schedule.ts';
 import { totpCodes } from '../../keyserver/totp.ts';
 import { sha256 } from '../../platform/encoding.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { hostSchema } from '../../keyserver/config.ts';
-import { isNetwork, parseNetworks } from '../../keyserver/networks.ts';
+import { isNetwork, parseNetworks } from '../../keyserver/listening/networks.ts';
 import { totpSecretBytes, totpSecretText } from '../../keyserver/totp.ts';
 import { parseJournal } from '../../patcher/journal-format.ts';
 import { judgeHostKey, parseKnownHosts } from '../../patcher/known-hosts.ts';

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type * as z from 'zod';
-import { readCaller } from '../../keyserver/caller.ts';
+import { readCaller } from '../../keyserver/calls/caller.ts';
 import { linkText } from '../../keyserver/link.ts';
-import { isWithin } from '../../keyserver/network.ts';
+import { isWithin } from '../../keyserver/listening/network.ts';
 import { heartbeatBody, keyBytesLimit, keyId, openBody, releaseBody, storeBody } from '../../keyserver/wire.ts';
 import { isLatchkeyError } from '../../platform/errors.ts';
 import { parseInput } from '../../platform/schema.ts';

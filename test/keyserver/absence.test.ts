@@ -9,7 +9,7 @@ import {
   joined,
   type Presence,
   uncovered,
-} from '../../keyserver/absence.ts';
+} from '../../keyserver/presence/absence.ts';
 
 const minute = 60_000;
 const limit = 10 * minute;

@@ -5,7 +5,7 @@ import { OwnOrigin } from '../../keyserver/admin/own-origin.ts';
 import { hashPassword } from '../../keyserver/admin/password.ts';
 import type { Custody } from '../../keyserver/custody.ts';
 import { DenialLog } from '../../keyserver/denials.ts';
-import type { Vault } from '../../keyserver/vault.ts';
+import type { Vault } from '../../keyserver/vault/vault.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { createLog } from '../../platform/log.ts';
 import { totpNow } from './honest-client.ts';

@@ -1,7 +1,7 @@
 import { type Browser, type BrowserContext, type ConsoleMessage, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { raiseAlert } from '../../keyserver/alerts/raise.ts';
-import { findApproval } from '../../keyserver/approvals.ts';
+import { findApproval } from '../../keyserver/approvals/approvals.ts';
 import { findProgram } from '../harness/programs.ts';
 import { type AdminVisitor, addVisitor } from './admin-visitor.ts';
 import { type Answer, call, type HonestClient } from './honest-client.ts';

@@ -14,8 +14,8 @@ import {
   parseSecret,
 } from '../../keyserver/alerts/channel-config.ts';
 import { tryChannels } from '../../keyserver/alerts/try-channels.ts';
-import { createAuthority, issueServerIdentity } from '../../keyserver/certificates.ts';
-import { privateKeyPem } from '../../keyserver/identity.ts';
+import { privateKeyPem } from '../../keyserver/certificates/identity.ts';
+import { createAuthority, issueServerIdentity } from '../../keyserver/certificates/issuing.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { freePort } from '../harness/free-port.ts';
 import { AlertReceiver } from './alert-receiver.ts';

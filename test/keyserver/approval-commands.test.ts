@@ -1,9 +1,9 @@
 import { Readable, Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findApproval } from '../../keyserver/approvals.ts';
+import { findApproval } from '../../keyserver/approvals/approvals.ts';
+import { askPerson, useApproval } from '../../keyserver/approvals/held-request.ts';
 import { addApprovalCommands } from '../../keyserver/commands/approval.ts';
 import { addClientCommands } from '../../keyserver/commands/client.ts';
-import { askPerson, useApproval } from '../../keyserver/held-request.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { runProgram } from '../../platform/command-line.ts';
 import { makeTestData, type TestData } from './test-data.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type ApprovalFacts, comparisonsOf, lengthText } from '../../keyserver/approval-facts.ts';
+import { type ApprovalFacts, comparisonsOf, lengthText } from '../../keyserver/approvals/facts.ts';
 
 const print = 'a'.repeat(64);
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Approval, decideApproval, findApproval, listApprovals } from '../../keyserver/approvals.ts';
-import { changePolicy, findClient, resetClient } from '../../keyserver/client-admin.ts';
-import type { OverrideChange } from '../../keyserver/policy.ts';
+import { type Approval, decideApproval, findApproval, listApprovals } from '../../keyserver/approvals/approvals.ts';
+import { changePolicy, findClient, resetClient } from '../../keyserver/clients/client-admin.ts';
+import type { OverrideChange } from '../../keyserver/policy/policy.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { type Answer, type Credentials, call, HonestClient } from './honest-client.ts';
 import { masterKeyId } from './made-server.ts';

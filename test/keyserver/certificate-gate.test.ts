@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { ShownCertificate } from '../../keyserver/certificate-shown.ts';
-import type { Client } from '../../keyserver/client.ts';
+import type { ShownCertificate } from '../../keyserver/certificates/shown.ts';
+import type { Client } from '../../keyserver/clients/client.ts';
 import type { CallKind, CertificateOnFile, GateRequest, GateState } from '../../keyserver/gate.ts';
 import { certificate } from '../../keyserver/gates/certificate.ts';
 import { sha256 } from '../../platform/encoding.ts';

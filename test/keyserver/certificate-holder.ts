@@ -1,5 +1,5 @@
 import { Agent } from 'node:https';
-import { addClient } from '../../keyserver/client-admin.ts';
+import { addClient } from '../../keyserver/clients/client-admin.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { type KeyPair, newRequest } from './certificate-request.ts';
 import { type Answer, call, HonestClient } from './honest-client.ts';

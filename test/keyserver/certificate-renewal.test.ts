@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { findCertificate, revokeCertificate } from '../../keyserver/certificate-records.ts';
-import { changePolicy, findClient } from '../../keyserver/client-admin.ts';
+import { findCertificate, revokeCertificate } from '../../keyserver/certificates/records.ts';
+import { changePolicy, findClient } from '../../keyserver/clients/client-admin.ts';
 import { CertificateHolder } from './certificate-holder.ts';
 import type { KeyPair } from './certificate-request.ts';
 import { call } from './honest-client.ts';

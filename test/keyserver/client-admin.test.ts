@@ -1,6 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { addClient, changePolicy, findClient, resetClient, revokeClient } from '../../keyserver/client-admin.ts';
-import { redeemGrant } from '../../keyserver/grant.ts';
+import {
+  addClient,
+  changePolicy,
+  findClient,
+  resetClient,
+  revokeClient,
+} from '../../keyserver/clients/client-admin.ts';
+import { redeemGrant } from '../../keyserver/clients/grant.ts';
 import { killAll, killClient, killedSince, reviveAll, reviveClient } from '../../keyserver/kill-switch.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { makeTestData, someMoment, type TestData } from './test-data.ts';

@@ -6,7 +6,7 @@ import { examine, timeSyncFinding } from '../../keyserver/doctor.ts';
 import { guardStore } from '../../keyserver/guarded-store.ts';
 import { loadAuditKey, serverIdentity } from '../../keyserver/server-secrets.ts';
 import { readTimeSync } from '../../keyserver/time-sync.ts';
-import { Vault } from '../../keyserver/vault.ts';
+import { Vault } from '../../keyserver/vault/vault.ts';
 import { signAudit } from '../../platform/audit-chain.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { makeTestData, someMoment, type TestData } from './test-data.ts';

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { totpItem } from '../../keyserver/client.ts';
-import { findClient, resetClient, revokeClient } from '../../keyserver/client-admin.ts';
-import { codeLifetimeMs, enrol, enrolRequest } from '../../keyserver/enrolment.ts';
-import { isWithin } from '../../keyserver/network.ts';
+import { totpItem } from '../../keyserver/clients/client.ts';
+import { findClient, resetClient, revokeClient } from '../../keyserver/clients/client-admin.ts';
+import { codeLifetimeMs, enrol, enrolRequest } from '../../keyserver/clients/enrolment.ts';
+import { isWithin } from '../../keyserver/listening/network.ts';
 import { totpSecretBytes } from '../../keyserver/totp.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { sha256 } from '../../platform/encoding.ts';

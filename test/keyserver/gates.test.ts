@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Client } from '../../keyserver/client.ts';
+import type { Client } from '../../keyserver/clients/client.ts';
 import type { CallKind, Gate, GateRequest, GateState } from '../../keyserver/gate.ts';
 import { gates, judge } from '../../keyserver/judgement.ts';
-import { gatePolicyOf, type Overrides, presets } from '../../keyserver/policy.ts';
+import { gatePolicyOf, type Overrides, presets } from '../../keyserver/policy/policy.ts';
 import { type Pulse, stillPulse } from '../../keyserver/pulse.ts';
 import { totpCodes } from '../../keyserver/totp.ts';
 import { sha256 } from '../../platform/encoding.ts';

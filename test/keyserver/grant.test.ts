@@ -1,5 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createGrant, grantLifetimeMs, grantRunMs, redeemGrant, withdrawGrants } from '../../keyserver/grant.ts';
+import {
+  createGrant,
+  grantLifetimeMs,
+  grantRunMs,
+  redeemGrant,
+  withdrawGrants,
+} from '../../keyserver/clients/grant.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { makeTestData, someMoment, type TestData } from './test-data.ts';
 

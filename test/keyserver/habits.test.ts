@@ -9,7 +9,7 @@ import {
   hourlyRate,
   judgeFetch,
   learned,
-} from '../../keyserver/habits.ts';
+} from '../../keyserver/policy/habits.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;

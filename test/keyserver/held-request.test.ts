@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { decideApproval, findApproval } from '../../keyserver/approvals.ts';
-import { askPerson, type HeldRequest, type Ruling, useApproval } from '../../keyserver/held-request.ts';
+import { decideApproval, findApproval } from '../../keyserver/approvals/approvals.ts';
+import { askPerson, type HeldRequest, type Ruling, useApproval } from '../../keyserver/approvals/held-request.ts';
 import type { Finding } from '../../keyserver/judgement.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { makeTestData, someMoment, type TestData } from './test-data.ts';

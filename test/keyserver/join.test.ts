@@ -2,11 +2,11 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hostsIn } from '../../keyserver/identity.ts';
+import { hostsIn } from '../../keyserver/certificates/identity.ts';
 import { openServerData } from '../../keyserver/server-data.ts';
 import { serverIdentity } from '../../keyserver/server-secrets.ts';
-import { keyfileMethod } from '../../keyserver/unseal.ts';
-import { unsealVault } from '../../keyserver/vault-file.ts';
+import { keyfileMethod } from '../../keyserver/vault/unseal.ts';
+import { unsealVault } from '../../keyserver/vault/vault-file.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { run } from '../../platform/run.ts';
 import { postgresMissing, TestPostgres } from '../harness/postgres.ts';

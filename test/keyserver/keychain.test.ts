@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createKeychainSecret, findKeychainSecret, keychainMethod } from '../../keyserver/keychain.ts';
-import { makeVault, storeVault, unsealVault } from '../../keyserver/vault-file.ts';
+import { createKeychainSecret, findKeychainSecret, keychainMethod } from '../../keyserver/vault/keychain.ts';
+import { makeVault, storeVault, unsealVault } from '../../keyserver/vault/vault-file.ts';
 
 let folder: string;
 let program: string;

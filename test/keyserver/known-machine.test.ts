@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { enrolledWith, likenessOf } from '../../keyserver/known-machine.ts';
+import { enrolledWith, likenessOf } from '../../keyserver/policy/known-machine.ts';
 
 const a = 'a'.repeat(64);
 const b = 'b'.repeat(64);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { authorityOf, parseListenAddress } from '../../keyserver/listen-address.ts';
+import { authorityOf, parseListenAddress } from '../../keyserver/listening/listen-address.ts';
 
 const parse = (text: string) => parseListenAddress(text, '--listen');
 /** An IPv6 address that ends as an IPv4 one is refused: nothing is to be listened on under that spelling. */

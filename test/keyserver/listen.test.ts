@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createAuthority, issueServerIdentity } from '../../keyserver/certificates.ts';
-import type { Identity } from '../../keyserver/identity.ts';
-import { type Listener, listen } from '../../keyserver/listen.ts';
+import type { Identity } from '../../keyserver/certificates/identity.ts';
+import { createAuthority, issueServerIdentity } from '../../keyserver/certificates/issuing.ts';
+import { type Listener, listen } from '../../keyserver/listening/listen.ts';
 
 let authority: Identity;
 let identity: Identity;

@@ -2,16 +2,16 @@ import { randomBytes, X509Certificate } from 'node:crypto';
 import { request } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { recordAdminCertificate } from '../../keyserver/certificate-admin.ts';
-import { findCertificate, revokeCertificate } from '../../keyserver/certificate-records.ts';
+import { recordAdminCertificate } from '../../keyserver/certificates/admin.ts';
+import { type Identity, issuedFrom, privateKeyPem } from '../../keyserver/certificates/identity.ts';
 import {
   createAuthority,
   issueAdminIdentity,
   issueServerIdentity,
   signClientRequest,
-} from '../../keyserver/certificates.ts';
-import { changePolicy, findClient, resetClient, revokeClient } from '../../keyserver/client-admin.ts';
-import { type Identity, issuedFrom, privateKeyPem } from '../../keyserver/identity.ts';
+} from '../../keyserver/certificates/issuing.ts';
+import { findCertificate, revokeCertificate } from '../../keyserver/certificates/records.ts';
+import { changePolicy, findClient, resetClient, revokeClient } from '../../keyserver/clients/client-admin.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { CertificateHolder } from './certificate-holder.ts';
 import { type KeyPair, newRequest } from './certificate-request.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { networksFor, parseNetworks } from '../../keyserver/networks.ts';
+import { networksFor, parseNetworks } from '../../keyserver/listening/networks.ts';
 
 const parse = (...texts: string[]) => parseNetworks(texts, '--from');
 

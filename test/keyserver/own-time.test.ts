@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { gapFrom, keepMark, loadOwnTime, markEvery, OwnTime } from '../../keyserver/own-time.ts';
+import { gapFrom, keepMark, loadOwnTime, markEvery, OwnTime } from '../../keyserver/presence/own-time.ts';
 import { makeTestData, type TestData } from './test-data.ts';
 
 const start = 1_000_000;

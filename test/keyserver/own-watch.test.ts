@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import type { Custody } from '../../keyserver/custody.ts';
-import { loadOwnTime, markEvery, OwnTime } from '../../keyserver/own-time.ts';
-import { startOwnWatch } from '../../keyserver/own-watch.ts';
+import { loadOwnTime, markEvery, OwnTime } from '../../keyserver/presence/own-time.ts';
+import { startOwnWatch } from '../../keyserver/presence/own-watch.ts';
 import { makeTestData, someMoment, type TestData } from './test-data.ts';
 
 let made: TestData | null = null;

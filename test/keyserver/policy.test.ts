@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { gatePolicyOf, overridesOf, presets, withOverrides } from '../../keyserver/policy.ts';
+import { gatePolicyOf, overridesOf, presets, withOverrides } from '../../keyserver/policy/policy.ts';
 
 describe('gatePolicyOf()', () => {
   test.each([

@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isConnectedTo, probeTarget } from '../../keyserver/probe.ts';
+import { isConnectedTo, probeTarget } from '../../keyserver/presence/probe.ts';
 import { parseInput } from '../../platform/schema.ts';
 import { freePort } from './made-server.ts';
 

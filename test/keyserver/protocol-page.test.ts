@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { heartbeatProof } from '../../keyserver/heartbeat.ts';
+import { heartbeatProof } from '../../keyserver/calls/heartbeat.ts';
+import { protocolRoutes } from '../../keyserver/calls/routes.ts';
 import { linkFromBytes } from '../../keyserver/link.ts';
-import { protocolRoutes } from '../../keyserver/routes.ts';
 import { totpCode } from '../../keyserver/totp.ts';
 import { genesisHash, nextRecord } from '../../platform/audit-chain.ts';
 import { decodeBase32 } from './honest-client.ts';

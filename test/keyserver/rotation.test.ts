@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { secretsShown } from '../../keyserver/clients/rotation.ts';
 import { addClientCommands } from '../../keyserver/commands/client.ts';
-import { secretsShown } from '../../keyserver/rotation.ts';
 import { totpCodes } from '../../keyserver/totp.ts';
 import { sha256 } from '../../platform/encoding.ts';
 import { runCommand } from './command-runner.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isWithinSchedule, parseSchedule } from '../../keyserver/schedule.ts';
+import { isWithinSchedule, parseSchedule } from '../../keyserver/policy/schedule.ts';
 
 const minute = 60_000;
 const dayNames = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];

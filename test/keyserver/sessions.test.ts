@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { Sessions, sessionLife } from '../../keyserver/sessions.ts';
+import { Sessions, sessionLife } from '../../keyserver/calls/sessions.ts';
 
 const session = {
   client: 'lk-1',

@@ -7,10 +7,10 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { CommandIo } from '../../keyserver/commands/command-io.ts';
 import { unsealMethodFor } from '../../keyserver/commands/unseal-options.ts';
-import { readShare, type Share, shareDocument, writeShare } from '../../keyserver/share-text.ts';
-import { type NamedShare, newShareSet, sharesMethod } from '../../keyserver/shares.ts';
-import { keyfileMethod, passphraseMethod, type UnsealMethod } from '../../keyserver/unseal.ts';
-import { makeVault, rekeyVault, storeVault, unsealVault } from '../../keyserver/vault-file.ts';
+import { readShare, type Share, shareDocument, writeShare } from '../../keyserver/vault/share-text.ts';
+import { type NamedShare, newShareSet, sharesMethod } from '../../keyserver/vault/shares.ts';
+import { keyfileMethod, passphraseMethod, type UnsealMethod } from '../../keyserver/vault/unseal.ts';
+import { makeVault, rekeyVault, storeVault, unsealVault } from '../../keyserver/vault/vault-file.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { createSecretFile } from '../../platform/files.ts';
 

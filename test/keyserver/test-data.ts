@@ -1,12 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { addClient, type Invitation, type NewClient } from '../../keyserver/client-admin.ts';
+import { addClient, type Invitation, type NewClient } from '../../keyserver/clients/client-admin.ts';
 import { newConfig } from '../../keyserver/config.ts';
 import { createServerData, openServerData, type ServerData } from '../../keyserver/server-data.ts';
-import { keyfileBytes, keyfileMethod } from '../../keyserver/unseal.ts';
-import type { Vault } from '../../keyserver/vault.ts';
-import { unsealVault } from '../../keyserver/vault-file.ts';
+import { keyfileBytes, keyfileMethod } from '../../keyserver/vault/unseal.ts';
+import type { Vault } from '../../keyserver/vault/vault.ts';
+import { unsealVault } from '../../keyserver/vault/vault-file.ts';
 import { type Clock, systemRandom } from '../../platform/clock.ts';
 import { createSecretFile } from '../../platform/files.ts';
 import { newTestDatabase } from './test-store.ts';

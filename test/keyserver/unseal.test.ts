@@ -3,10 +3,15 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { UnsealMethod } from '../../keyserver/unseal.ts';
-import { credentialMethod, keyfileMethod, passphraseFileMethod, passphraseMethod } from '../../keyserver/unseal.ts';
-import type { Vault } from '../../keyserver/vault.ts';
-import { makeVault, sealMethodOf, storeVault, unsealVault } from '../../keyserver/vault-file.ts';
+import type { UnsealMethod } from '../../keyserver/vault/unseal.ts';
+import {
+  credentialMethod,
+  keyfileMethod,
+  passphraseFileMethod,
+  passphraseMethod,
+} from '../../keyserver/vault/unseal.ts';
+import type { Vault } from '../../keyserver/vault/vault.ts';
+import { makeVault, sealMethodOf, storeVault, unsealVault } from '../../keyserver/vault/vault-file.ts';
 import type { RandomBytes } from '../../platform/clock.ts';
 
 let folder: string;

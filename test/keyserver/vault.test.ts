@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ItemName, Vault } from '../../keyserver/vault.ts';
+import { type ItemName, Vault } from '../../keyserver/vault/vault.ts';
 
 const vault = Vault.create(randomBytes);
 const name: ItemName = { kind: 'key', client: 'lk-1', id: 'master_1.privateKey', version: 1 };
