@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { readSettings } from '../../patcher/audit/settings-look.ts';
 import { listTree, parseListing } from '../../patcher/audit/tree-listing.ts';
 import { openLocalTransport } from '../../patcher/local-transport.ts';
@@ -13,6 +13,7 @@ import { loginToTarget } from '../../patcher/target-login.ts';
 import type { Transport } from '../../patcher/transport.ts';
 import { run } from '../../platform/run.ts';
 import { isRoot } from '../harness/nextcloud-files.ts';
+import { findProgram } from '../harness/programs.ts';
 
 const sha512 = (content: string): string => createHash('sha512').update(content).digest('hex');
 let folder: string;
@@ -31,6 +32,17 @@ afterEach(async () => {
 function put(path: string, content: string): void {
   mkdirSync(dirname(join(folder, path)), { recursive: true });
   writeFileSync(join(folder, path), content);
+}
+
+/** This machine as one that has busybox and nothing else. */
+function overBusybox(busybox: string): Promise<Transport> {
+  const programs = mkdtempSync(join(tmpdir(), 'latchkey-busybox-'));
+  onTestFinished(() => rmSync(programs, { recursive: true }));
+  for (const name of ['sh', 'id', 'find', 'sha512sum', 'readlink', 'tr', 'cat'])
+    symlinkSync(busybox, join(programs, name));
+  const exec: Exec = ([program, ...rest], options) =>
+    run([join(programs, program), ...rest], { ...options, allowExit: 'any', env: { PATH: programs } });
+  return loginToTarget({ label: 'busybox', exec, sudo: false, prompter: null, close: async () => undefined });
 }
 
 describe('listTree()', () => {
@@ -69,23 +81,29 @@ describe('listTree()', () => {
     expect(listing?.texts.get('core/signature.json')?.toString()).toBe(`{}H${sha512('good')}  ./lib/base.php\n.`);
   });
 
-  it('hashes files of any name, in folders of any name', async () => {
-    const names = [
-      'plain.php',
-      'two words/and more.php',
-      'line\nbreak/a\n.php',
-      `q\n${sha512('y')}  ./forged.php`,
-      'back\\slash.php',
-      'car\rriage.php',
-      'quote\'".php',
-      '-n',
-      '*',
-      'Straße/ünï.php',
-    ];
-    for (const name of names) put(name, `content of ${name}`);
-    const listing = await listTree(transport, folder);
-    expect(listing?.files).toEqual(new Map(names.map((name) => [name, sha512(`content of ${name}`)])));
-  });
+  it.for(['the tools of this machine', 'busybox'] as const)(
+    'hashes files of any name, by %s',
+    async (tools, { skip }) => {
+      const busybox = findProgram('busybox');
+      if (tools === 'busybox' && busybox === null) skip('busybox is not installed');
+      const names = [
+        'plain.php',
+        'two words/and more.php',
+        'line\nbreak/a\n.php',
+        `q\n${sha512('y')}  ./forged.php`,
+        'back\\slash.php',
+        'car\rriage.php',
+        'quote\'".php',
+        '-n',
+        '*',
+        'Straße/ünï.php',
+      ];
+      for (const name of names) put(name, `content of ${name}`);
+      const there = tools === 'busybox' ? await overBusybox(busybox ?? '') : transport;
+      const listing = await listTree(there, folder);
+      expect(listing?.files).toEqual(new Map(names.map((name) => [name, sha512(`content of ${name}`)])));
+    },
+  );
 
   it('tells links by where they lead, and everything that is no file', async () => {
     symlinkSync('/etc/passwd', join(folder, 'a\nlink'));
