@@ -1,9 +1,9 @@
-import type { Kysely } from 'kysely';
+import type { Kysely, Selectable } from 'kysely';
 import { statement } from '../platform/statement.ts';
 import type { ChainCounters } from './chain.ts';
 import type { KnownFingerprints } from './policy/known-machine.ts';
 import { absenceFrom, absenceText, type Presence } from './presence/absence.ts';
-import type { Database } from './schema.ts';
+import type { Database, PulseTable } from './schema.ts';
 
 /** What moves with a client's messages; one row, read with the case and written back whole. */
 export interface Pulse extends Presence {
@@ -51,29 +51,6 @@ export const stillPulse: Pulse = {
 };
 
 /** The columns of `pulse` that a pulse is. */
-export interface PulseColumns {
-  last_time: number;
-  issued: number;
-  confirmed: number;
-  spent_to: number;
-  confirmed_at: number;
-  newest: Uint8Array | null;
-  totp_step: number;
-  boot_id: string | null;
-  source: string | null;
-  fingerprint: string | null;
-  heard_at: number | null;
-  released_at: number | null;
-  settled_at: number | null;
-  present_at: number | null;
-  absence: string | null;
-  released_boot_id: string | null;
-  web_fingerprint: string | null;
-  command_fingerprint: string | null;
-  habits: string | null;
-}
-
-/** Their names, for a query. */
 export const pulseColumns = [
   'last_time',
   'issued',
@@ -94,7 +71,9 @@ export const pulseColumns = [
   'web_fingerprint',
   'command_fingerprint',
   'habits',
-] as const satisfies readonly (keyof PulseColumns)[];
+] as const satisfies readonly (keyof PulseTable)[];
+
+export type PulseColumns = Pick<Selectable<PulseTable>, (typeof pulseColumns)[number]>;
 
 export function pulseFromRow(row: PulseColumns): Pulse {
   return {
