@@ -36,6 +36,7 @@ unset token current next link content answer body rest text tail byte inner
 LOCK_TRIES=60
 EXCHANGE_SECONDS=5
 WINDOW_MS=60000
+UNDER_WAY_MS=120000
 NO_BOOT_ID=00000000-0000-0000-0000-000000000000
 LINK='[A-Za-z0-9_-]{43}'
 ENDPOINT='^(https://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)|http://(\[::1\]|localhost|127(\.[0-9]{1,3}){3}))(:[0-9]{1,5})?/?$'
@@ -350,14 +351,21 @@ boot_id=$(grep -Ex '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' /proc/sys/kernel/
 uptime=$(sed -nE 's/^([0-9]{1,9})[. ].*/\1/p' /proc/uptime 2>/dev/null)
 uptime=${uptime:-0}
 
+ahead=''
 beat_somewhere
 if [ "$code" = stale_message ]; then
-	# the server ignored it, so saying it again with a newer time is safe; going back is only where our stamp ran far ahead
+	# the server ignored it, so saying it again with a newer time is safe. Where our stamp ran far ahead it goes back, but only
+	# to what is heard when all that was said so far has arrived or never will (LinkState::rebase)
 	server_time=$(number serverTime)
 	if [ -n "$server_time" ]; then
-		# a second more, because what was last said may have been stamped with the end of this one
-		[ "$time" -le $((server_time + WINDOW_MS)) ] || store_link $((server_time + 1000)) "$seen"
-		beat_somewhere
+		ahead=$(((time - server_time + 999) / 1000))
+		limit=$((server_time + WINDOW_MS + UNDER_WAY_MS))
+		if [ "$time" -lt $((server_time + WINDOW_MS)) ]; then
+			ahead=''
+			beat_somewhere
+		elif [ "$time" -gt "$limit" ]; then
+			store_link "$limit" "$seen"
+		fi
 	fi
 fi
 record
@@ -387,4 +395,6 @@ case "$status $code" in
 	refuse 4 "$why" 'see "keyserver audit tail" for the reason'
 	;;
 esac
+[ -z "$ahead" ] || refuse 1 "$why: the clock is or was until lately $ahead s ahead (clock_skew)" \
+	'set time synchronisation right; after that the key server listens again within two minutes'
 refuse 1 "$why" 'check that the key server runs, that the tunnel is up and that the clocks agree'

@@ -136,10 +136,22 @@ describe.runIf(canRun)('heartbeat.sh', () => {
       expect(seen).not.toContain(digest.slice(32));
     });
 
-    test('a clock that ran ahead is set back on the word of the key server', async () => {
+    test('stamps that ran ahead go back, but stay later than anything that may still be under way', async () => {
       host.setLink({ time: Date.now() + 3_600_000 });
+      const start = Date.now();
+      const told = await beat(shell, host.path);
+      expect(told).toMatchObject({
+        exit: 1,
+        stderr: expect.stringMatching(/stale_message: .* 3[56]\d\d s ahead \(clock_skew\)/),
+      });
+      const { time } = host.link;
+      expect(time).toBeGreaterThanOrEqual(start + 180_000);
+      expect(time).toBeLessThanOrEqual(Date.now() + 180_000);
+      expect(await beat(shell, host.path)).toMatchObject({ exit: 1, stderr: expect.stringContaining('clock_skew') });
+      expect(host.link.time).toBe(time + 1);
+      host.setLink({ time: time - 130_000 }); // two minutes later, as the stamp sees it
       expect(await beat(shell, host.path)).toEqual(silent);
-      expect(host.link.time).toBeLessThan(Date.now() + 60_000);
+      expect(host.link.time).toBe(time - 129_999);
     });
 
     test('a good answer ends what would have met it too, and nothing else', async () => {

@@ -107,9 +107,11 @@ final class Diagnosis {
 			$add(
 				'clock_skew',
 				true,
-				'the clock of this server is ' . $seconds . ' s ' . ($trouble['clockBehind'] > 0 ? 'behind' : 'ahead of')
+				'the clock of this server is '
+					. ($trouble['clockBehind'] > 0 ? $seconds . ' s behind' : 'or was until lately ' . $seconds . ' s ahead of')
 					. ' that of the key server, which therefore refuses what it says',
-				'set time synchronisation right on both (`timedatectl`), then run `occ remotekey:verify`',
+				'set time synchronisation right on both (`timedatectl`), then run `occ remotekey:verify`; after a clock that was ahead'
+					. ' the key server listens again within two minutes',
 			);
 		}
 		if ($trouble['rollbackSuspectedAt'] !== null) {

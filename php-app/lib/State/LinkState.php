@@ -17,6 +17,8 @@ class LinkState {
 	private const VERSION = 1;
 	/** The server takes no message further than this from its own clock. */
 	private const SERVER_WINDOW_MS = 60000;
+	/** What has been under way for longer does not reach the server any more: it has ended the connection by then. */
+	private const UNDER_WAY_MS = 120000;
 
 	private StateFolder $folder;
 
@@ -138,16 +140,21 @@ class LinkState {
 
 	/**
 	 * The server called a message stale. If that is because our own stamp has run far ahead of its clock (this host's
-	 * clock was wrong for a while), take the server's time: it never judged the messages from the future, so going
-	 * back is safe then, and only then.
+	 * clock was wrong for a while), the stamps go back, but not as far as to the server's time: a message from the
+	 * future may still be under way, and judged after the link it shows was spent it would be a fork. So they go back to
+	 * what the server takes when all that was said so far has arrived or never will, and until then nothing is heard.
 	 *
+	 * @return bool false: the stamps are still too far ahead, so saying it again is of no use now; it is after
+	 *     UNDER_WAY_MS at most
 	 * @throws StateError
 	 */
-	public function rebase(int $serverTimeMs): void {
+	public function rebase(int $serverTimeMs): bool {
 		$state = $this->load();
-		if ($state['time'] > $serverTimeMs + self::SERVER_WINDOW_MS) {
-			$this->folder->write(self::FILE, self::encode(['time' => $serverTimeMs] + $state));
+		$limit = $serverTimeMs + self::SERVER_WINDOW_MS + self::UNDER_WAY_MS;
+		if ($state['time'] > $limit) {
+			$this->folder->write(self::FILE, self::encode(['time' => $limit] + $state));
 		}
+		return $state['time'] < $serverTimeMs + self::SERVER_WINDOW_MS;
 	}
 
 	/** @return array{current: string, next: string|null, time: int, seen: array{seq: int, head: string}|null} */

@@ -294,8 +294,9 @@ class ReleaseClient {
 	}
 
 	/**
-	 * A stale message was ignored by the server, so saying it again with a newer time is safe; once. And if clocks are the
-	 * reason of a refusal, the administrator shall know by how much they differ.
+	 * A stale message was ignored by the server, so saying it again with a newer time is safe; once, and not while it can
+	 * only be refused again. And if clocks are the reason of a refusal, the administrator shall know by how much they differ,
+	 * or by how much they did when messages were stamped that still tell.
 	 *
 	 * @param callable(): array<string, mixed> $attempt
 	 * @return array<string, mixed>
@@ -308,12 +309,16 @@ class ReleaseClient {
 				if ($e->code() !== 'stale_message' || $e->serverTime() === null) {
 					throw $e;
 				}
-				$this->links->rebase($e->serverTime());
+				$stamp = (int)$this->links->time();
+				if (!$this->links->rebase($e->serverTime())) {
+					$ahead = $stamp - $e->serverTime();
+					throw $e;
+				}
 				$result = $attempt();
 			}
 		} catch (WireError $e) {
 			if ($e->serverTime() !== null) {
-				$this->log->noteClock($e->serverTime() - ($this->clock)());
+				$this->log->noteClock(isset($ahead) ? -$ahead : $e->serverTime() - ($this->clock)());
 			}
 			throw $e;
 		}

@@ -59,12 +59,30 @@ final class LinkStateTest extends TestCase {
 		}
 	}
 
-	public function testOnlyAServerFarBehindSetsTheTimeBack(): void {
-		$this->links->stamp(100000);
-		$this->links->rebase(40000);
-		$this->assertSame(100000, $this->links->time());
-		$this->links->rebase(39999);
-		$this->assertSame(39999, $this->links->time());
+	/** @return array<string, array{int, int, bool}> the server's time, our stamp after its answer, whether to say it again */
+	public function serverTimes(): array {
+		return [
+			'ahead of us' => [2000000, 1000000, true],
+			'so far behind that a later stamp is just taken' => [940001, 1000000, true],
+			'too far behind, not for long' => [940000, 1000000, false],
+			'two minutes more behind' => [820000, 1000000, false],
+			'further than anything can be under way' => [819999, 999999, false],
+		];
+	}
+
+	/** @dataProvider serverTimes */
+	public function testStampsGoBackOnlyAsFarAsNothingOldCanComeAfterThem(int $serverTime, int $stamp, bool $again): void {
+		$this->links->stamp(1000000);
+		$this->assertSame($again, $this->links->rebase($serverTime));
+		$this->assertSame($stamp, $this->links->time());
+	}
+
+	public function testAfterAClockADayAheadStampsAreHeardTwoMinutesLater(): void {
+		$this->links->stamp(1000000000);
+		$this->assertFalse($this->links->rebase(900000000));
+		$this->assertFalse($this->links->rebase(900000000 + 120000));
+		$this->assertTrue($this->links->rebase(900000000 + 120001));
+		$this->assertSame(900000000 + 180001, $this->links->stamp(900000000 + 120001)['time']);
 	}
 
 	public function testTheHighestHeadIsKept(): void {

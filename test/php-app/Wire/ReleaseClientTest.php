@@ -99,15 +99,26 @@ final class ReleaseClientTest extends TestCase {
 		$this->assertSame($sorted, $times);
 	}
 
-	public function testAClockThatWasAheadIsForgivenOnTheServersWord(): void {
-		$future = (int)(microtime(true) * 1000) + 86400000;
-		file_put_contents($this->dir . '/link.json', json_encode(['time' => $future] + $this->link()));
+	public function testAClockThatWasAheadIsForgivenWhenNothingFromThenCanBeUnderWay(): void {
+		$now = (int)(microtime(true) * 1000);
+		file_put_contents($this->dir . '/link.json', json_encode(['time' => $now + 86400000] + $this->link()));
+		$this->fails('stale_message');
+		$this->assertCount(1, $this->server->requests('POST /v1/open'), 'it could only be refused again');
+		$this->assertEqualsWithDelta(-86400000, $this->host->releases()->clockBehind(), 10000);
+		$stamp = $this->link()['time'];
+		$this->assertEqualsWithDelta($now + 180000, $stamp, 10000);
+		$this->fails('stale_message');
+		$this->assertSame($stamp + 1, $this->link()['time']);
+		$this->assertEqualsWithDelta(-180000, $this->host->releases()->clockBehind(), 10000);
+		// two minutes later, as the stamp sees it
+		file_put_contents($this->dir . '/link.json', json_encode(['time' => $stamp - 130000] + $this->link()));
 		$this->assertSame("raw \0 bytes", $this->release()['keys'][self::ID]);
-		$this->assertLessThan($future - 86000000, $this->link()['time']);
+		$this->assertNull($this->host->releases()->clockBehind());
 	}
 
 	public function testASecondStaleAnswerIsNotArguedWith(): void {
-		$this->server->behave(['/v1/open' => [409, ['code' => 'stale_message', 'serverTime' => 1700000000000]]]);
+		$now = (int)(microtime(true) * 1000);
+		$this->server->behave(['/v1/open' => [409, ['code' => 'stale_message', 'serverTime' => $now]]]);
 		$this->fails('stale_message');
 		$this->assertCount(2, $this->server->requests('POST /v1/open'));
 	}
