@@ -8,7 +8,9 @@
  *   COPY                the client's disk is copied at some moment; the copy says whatever it knows, as often as it likes
  *   GUESSER             somebody with the client's token but without a link of it joins in
  *   CLOCKS              clocks are modelled: without, the order of sending is the time, and any message may be too late
- *   LEAD, HORIZON       with CLOCKS: by how much the client's clock is ahead at first; how far time goes
+ *   LEAD, HORIZON       with CLOCKS: by how much the client's clock may be ahead; how far time goes
+ *   LIFETIME            with CLOCKS: for how long a message can be under way; the client goes back from stamps that are
+ *                       far ahead, and messages may be sent at the same moment
  *   LOCK                a fork locks the client; without, the policy is "alert" and everything goes on
  *   KEEP_OLD            messages that can only be stale are kept on the line all the same
  *   MUTANT_…            one thing done wrong; LIMIT_…: something the protocol does not promise. Each breaks a claim
@@ -58,6 +60,24 @@ inline promoted(number, counters) {
 
 inline issuedOne(counters) {
   counters.issued = counters.issued + 1
+}
+
+/* isSkewed: not within clockTolerance of the server's clock. isSpent, at: whether the link is spent, and by a message of when */
+inline freshnessOf(isSkewed, stamp, last, isSpent, at) {
+  if
+  :: isSkewed -> freshness = skewed
+#ifdef MUTANT_NO_STALE
+  :: else -> freshness = fresh
+#else
+  :: !(isSkewed) && stamp > last -> freshness = fresh
+#ifdef MUTANT_NO_SPENT_TIME
+  :: !(isSkewed) && stamp <= last -> freshness = repeated
+#else
+  :: !(isSkewed) && stamp <= last && isSpent && stamp > at -> freshness = fresh
+  :: !(isSkewed) && stamp <= last && !((isSpent) && stamp > at) -> freshness = repeated
+#endif
+#endif
+  fi
 }
 
 inline decideOpen(is, when) {
@@ -114,11 +134,26 @@ inline decideHeartbeat(is, when, proven) {
   fi
 }
 
+#define TOLERANCE 2              /* clockTolerance */
+
 #ifdef TABLES
 /* One line for each thing the functions above can be asked. */
 init {
   ChainCounters counters; byte number, flag;
-  mtype is, when, standing, decision;
+  mtype is, when, standing, decision, freshness;
+  byte stamp, last, now, at;
+  for (stamp : 1 .. 6) {
+    for (last : 0 .. 6) {
+      for (now : 1 .. 6) {
+        for (at : 0 .. 6) {
+          for (flag : 0 .. 1) {
+            freshnessOf(stamp > now + TOLERANCE || now > stamp + TOLERANCE, stamp, last, flag, at);
+            printf("freshness %d %d %d %d %d = %e\n", stamp, last, now, flag, at, freshness)
+          }
+        }
+      }
+    }
+  }
   for (is : unknown .. confirmed) {
     for (when : repeated .. fresh) {
       decideOpen(is, when);
@@ -169,12 +204,13 @@ hidden byte no_key_without_its_record;
 hidden byte state_never_goes_back;
 hidden byte one_link_pays_once;
 hidden byte a_locked_client_gets_nothing;
-hidden byte what_comes_at_once_is_judged;
+hidden byte no_clock_hides_a_copy;
 
 /* ---- the database: what survives every crash */
 
 ChainCounters chain;
 byte lastTime;
+byte spentAt[LINKS + 1];         /* the time of the message that spent the link of that number; 0 before */
 bool locked;
 short audit;                     /* set of links with a record key_released */
 
@@ -192,6 +228,9 @@ typedef Message {
 #ifdef CLOCKS
   byte time
 #endif
+#ifdef LIFETIME
+  ; byte at                      /* when it was sent */
+#endif
 };
 Message line[MESSAGES + 1];      /* a message stays, to arrive once more, until it can only be stale */
 byte sent;                       /* messages so far; each has a number from 1 */
@@ -203,15 +242,29 @@ byte sent;                       /* messages so far; each has a number from 1 */
 #ifndef LEAD
 #define LEAD 0
 #endif
-#define TOLERANCE 2              /* clockTolerance */
 byte now = 1;
 byte lead;                       /* by how much the host's clock is ahead */
 byte hostTime;                   /* on its disk: the time of its last message */
+/* rebase(): the furthest ahead its stamps stay once the server told its time. */
+#ifdef MUTANT_REBASES_AT_ONCE
+#define rebased now
+#else
+#define rebased (now + TOLERANCE + LIFETIME)
+#endif
 #define timeOf(number) line[number].time
+#define newestStamp hostTime
 #define maySend (sent < MESSAGES && now < HORIZON)
 #else
 #define timeOf(number) number
+#define newestStamp sent
 #define maySend (sent < MESSAGES)
+#endif
+
+/* Was under way for longer than it can be. */
+#if defined(LIFETIME) && !defined(LIMIT_LATE)
+#define isGone(number) (now > line[number].at + LIFETIME)
+#else
+#define isGone(number) false
 #endif
 
 /* ---- the honest host: link.json, and one exchange at a time under the host's lock */
@@ -237,8 +290,8 @@ short itsSessions;               /* set of links whose session it has */
 
 /* Was paid, since the copy was made, with a link that the other does not have. */
 bool hostPaid, copyPaid;
-#ifdef CLOCKS
-byte copyPaidAt;                 /* when that was first */
+#ifdef COPY
+byte copyPaidAt;                 /* the time of the message by which that was first */
 #endif
 
 /* ---- sending */
@@ -248,13 +301,17 @@ inline send(what, which) {
   line[sent].kind = what;
   line[sent].link = which;
 #ifdef CLOCKS
+#ifndef LIFETIME
   now++;
+#endif
   if
   :: now + lead > hostTime -> hostTime = now + lead
   :: else -> hostTime++
   fi;
-  line[sent].time = hostTime;
-  claim(what_comes_at_once_is_judged, hostTime > lastTime || !copyPaid || now <= copyPaidAt + TOLERANCE)
+  line[sent].time = hostTime
+#ifdef LIFETIME
+  ; line[sent].at = now
+#endif
 #endif
 }
 
@@ -263,22 +320,59 @@ inline forget(number) {
 #ifdef CLOCKS
   line[number].time = 0;
 #endif
+#ifdef LIFETIME
+  line[number].at = 0;
+#endif
   line[number].link = 0
 }
 
-/* What is not later than the last message judged is stale whatever it says: nothing can come of it any more. */
+#ifdef CLOCKS
+#define isOver(number) (now > line[number].time + TOLERANCE || isGone(number))
+#else
+#define isOver(number) false
+#endif
+
+/*
+ * What is not later than the last message judged is stale whatever it says, but for a link that was spent before it was
+ * sent: nothing can come of it any more. (What spends a link is later than all that was judged before.) And a time that
+ * every message is later than, those to come and those on the line, need not be known.
+ */
 inline forgetOld() {
 #ifndef KEEP_OLD
   i = 1;
   do
   :: i <= sent ->
     if
-    :: line[i].kind != 0 && timeOf(i) <= lastTime -> forget(i)
+    :: line[i].kind != 0 && (timeOf(i) <= lastTime || isOver(i)) ->
+      standingOf(line[i].link, chain);
+      if
+      :: standing == spent && timeOf(i) > spentAt[line[i].link] && !isOver(i) -> skip
+      :: else -> forget(i)
+      fi
     :: else
     fi;
     i++
   :: else -> break
-  od
+  od;
+#ifndef MUTANT_REBASES_AT_ONCE                                                 /* its stamps fall below such times */
+  i = 1;
+  do
+  :: i <= LINKS ->
+    if
+    :: spentAt[i] <= newestStamp -> spentAt[i] = 0
+    :: else
+    fi;
+    i++
+  :: else -> break
+  od;
+#ifdef COPY
+  if
+  :: copyPaidAt <= newestStamp -> copyPaidAt = 0
+  :: else
+  fi;
+#endif
+#endif
+  i = 0
 #else
   skip
 #endif
@@ -293,26 +387,21 @@ inline read() {
 #ifndef MUTANT_IGNORES_LOCK
   seenLocked = locked;
 #endif
-  seenTime = lastTime
+  seenTime = lastTime;
+  seenSpentAt = spentAt[link]
 }
 
 inline judge() {
+  standingOf(link, seen);
   if
   :: who != HOST -> freshness = fresh                                          /* its time was chosen so */
 #ifdef CLOCKS
-  :: who == HOST && (time > now + TOLERANCE || now > time + TOLERANCE) -> freshness = skewed
+  :: who == HOST ->
+    freshnessOf(time > now + TOLERANCE || now > time + TOLERANCE, time, seenTime, standing == spent, seenSpentAt)
 #else
-  :: who == HOST && tooLate -> freshness = skewed
+  :: who == HOST -> freshnessOf(tooLate, time, seenTime, standing == spent, seenSpentAt)
 #endif
-  :: else ->
-    if
-#ifndef MUTANT_NO_STALE
-    :: time <= seenTime -> freshness = repeated
-#endif
-    :: else -> freshness = fresh
-    fi
   fi;
-  standingOf(link, seen);
   if
   :: kind == open -> decideOpen(standing, freshness)
   :: kind == release -> decideRelease(standing, freshness, backed && !tooLate && (sessions[me] & bit(link)) != 0)
@@ -330,6 +419,8 @@ inline checkDecision() {
 #ifdef COPY
   :: who == HOST && copyPaid && decision != stale ->
     claim(the_host_is_told_at_its_next_message, decision == fork || seenLocked)
+  :: who == HOST && copyPaid && decision == stale && freshness != skewed ->
+    claim(no_clock_hides_a_copy, time <= copyPaidAt || seenLocked)
   :: who == COPIER && hostPaid && decision != stale ->
     claim(the_copy_is_told_at_its_next_message, decision == fork || seenLocked)
 #else
@@ -358,7 +449,12 @@ inline commitChain() {
     :: standing == spent ->
       standingOf(i, chain);
       claim(state_never_goes_back, standing == spent)
-    :: else
+    :: else ->
+      standingOf(i, chain);
+      if
+      :: standing == spent -> spentAt[i] = time
+      :: else
+      fi
     fi;
     i++
   :: else -> break
@@ -370,9 +466,12 @@ inline commitChain() {
 
 inline commitTime() {
 #ifndef MUTANT_NO_STALE
-  claim(state_never_goes_back, time > lastTime || (time == lastTime && who != HOST));
+  claim(state_never_goes_back, time > lastTime || (time == lastTime && who != HOST) || decision == fork);
 #endif
-  lastTime = time;
+  if
+  :: time > lastTime -> lastTime = time
+  :: else
+  fi;
   forgetOld()
 }
 
@@ -385,9 +484,9 @@ inline pay(which) {
 #endif
   if
   :: who == COPIER ->
-#ifdef CLOCKS
+#ifdef COPY
     if
-    :: !copyPaid -> copyPaidAt = now
+    :: !copyPaid -> copyPaidAt = time
     :: else
     fi;
 #endif
@@ -428,9 +527,9 @@ inline settle(number) {
 inline act() {
   if
   :: decision == stale && freshness != fresh ->
-#ifdef LIMIT_REBASE
+#ifdef LIFETIME
     if
-    :: waitingFor == n && hostTime > now + TOLERANCE -> hostTime = now         /* rebase() */
+    :: who == HOST && freshness == skewed && n == sent && hostTime > rebased -> hostTime = rebased
     :: else
     fi;
 #endif
@@ -519,7 +618,7 @@ inline crash() {
   i = 0
 }
 
-#define came(number) line[number].kind != 0 -> n = number
+#define came(number) line[number].kind != 0 && !isGone(number) -> n = number
 #define isOwed(number) owed[number].by == me + 1 -> n = number
 #define has(number) (known & bit(number)) != 0 -> link = number
 
@@ -535,7 +634,7 @@ mtype = { HOST, COPIER, STRANGER };
 proctype server(byte me) {
   mtype who, kind; byte n, link, time; bool backed;                            /* the message in hand */
   bool tooLate;                                                                /* by over 60 s; a session's 10 s are over */
-  ChainCounters seen; byte seenTime; bool seenLocked;                          /* the database as it was read */
+  ChainCounters seen; byte seenTime, seenSpentAt; bool seenLocked;                          /* the database as it was read */
   mtype freshness, standing, decision;
   ChainCounters before; byte i;
 end:
@@ -590,16 +689,17 @@ end:
         :: kind = release; backed = (itsSessions & bit(link)) != 0
         :: kind = heartbeat; backed = true
         fi;
-        /* later than the last message judged and than the host's of the same number, before the next one */
+        /* later than the last message judged, and than the host's of the same number or stamp, before the next one */
         time = lastTime;
 #ifdef CLOCKS
         if
         :: time < now -> time = now
         :: else
         fi;
-#ifdef LIMIT_COPY_CLOCK
-        time = now + TOLERANCE
-#endif
+        if
+        :: time = now + TOLERANCE
+        :: skip
+        fi
 #else
         do
         :: time < sent -> time++
@@ -637,7 +737,7 @@ end:
       fi;
       d_step {
         who = 0; kind = 0; n = 0; link = 0; time = 0; backed = false; tooLate = false;
-        seen.issued = 0; seen.confirmedLink = 0; seen.spentTo = 0; seenTime = 0; seenLocked = false;
+        seen.issued = 0; seen.confirmedLink = 0; seen.spentTo = 0; seenTime = 0; seenSpentAt = 0; seenLocked = false;
         freshness = 0; standing = 0; decision = 0; i = 0
       }
     }
@@ -689,6 +789,7 @@ end:
       phase = idle
     }
 #ifdef CLOCKS
+  :: lead < LEAD -> lead = LEAD
   :: lead != 0 -> lead = 0
 #endif
   od
@@ -729,9 +830,10 @@ end:
 
 #ifdef CLOCKS
 proctype clock() {
+  byte i; mtype standing;
 end:
   do
-  :: now < HORIZON -> now++
+  :: d_step { now < HORIZON -> now++; forgetOld(); standing = 0 }
   od
 }
 #endif
@@ -743,7 +845,6 @@ init {
     chain.spentTo = 1;
     current = 1;
 #ifdef CLOCKS
-    lead = LEAD;
     run clock();
 #endif
     run server(0);
