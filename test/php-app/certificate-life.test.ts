@@ -3,9 +3,9 @@ import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSy
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { assertMaySwitch, beginRollover, finishRollover, readRollover } from '../../keyserver/certificate-rollover.ts';
-import { createAuthority } from '../../keyserver/certificates.ts';
-import { addClient } from '../../keyserver/client-admin.ts';
+import { assertMaySwitch, beginRollover, finishRollover, readRollover } from '../../keyserver/certificates/rollover.ts';
+import { createAuthority } from '../../keyserver/certificates/issuing.ts';
+import { addClient } from '../../keyserver/clients/client-admin.ts';
 import { renewServerIdentity } from '../../keyserver/server-secrets.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { run } from '../../platform/run.ts';
