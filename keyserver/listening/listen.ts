@@ -5,8 +5,11 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { type Identity, privateKeyPem } from '../certificates/identity.ts';
 import type { ListenAddress } from './listen-address.ts';
 
-/** Against peers that are slow, many or endless. Milliseconds. */
-const limits = {
+/**
+ * Against peers that are slow, many or endless. Milliseconds. No request may come more than two minutes after it was sent:
+ * clients whose clock was ahead count on that (PROTOCOL.md, `time`).
+ */
+export const limits = {
   tlsHandshake: 5_000,
   headers: 5_000,
   request: 10_000,

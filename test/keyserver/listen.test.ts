@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Identity } from '../../keyserver/certificates/identity.ts';
 import { createAuthority, issueServerIdentity } from '../../keyserver/certificates/issuing.ts';
-import { type Listener, listen } from '../../keyserver/listening/listen.ts';
+import { type Listener, limits, listen } from '../../keyserver/listening/listen.ts';
 
 let authority: Identity;
 let identity: Identity;
@@ -42,6 +43,21 @@ function gather(socket: Socket, done: (text: string) => void): void {
 }
 
 const get = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+
+const page = readFileSync(new URL('../../keyserver/PROTOCOL.md', import.meta.url), 'utf8');
+const app = readFileSync(new URL('../../php-app/lib/State/LinkState.php', import.meta.url), 'utf8');
+const script = readFileSync(new URL('../../php-app/bin/heartbeat.sh', import.meta.url), 'utf8');
+
+it('a connection ends before what was sent on it could be older than clients count on', () => {
+  const underWay = [/UNDER_WAY_MS = (\d+);/.exec(app)?.[1], /^UNDER_WAY_MS=(\d+)$/m.exec(script)?.[1]].map(Number);
+  expect(underWay).toEqual([120_000, 120_000]);
+  const { tlsHandshake, keepAlive, headers, request, checkEvery } = limits;
+  expect(tlsHandshake + keepAlive + headers + request + checkEvery).toBeLessThan(120_000);
+  expect(page).toContain(
+    `no request\n  comes for ${keepAlive / 1000} s, or one does not come whole within ${request / 1000} s`,
+  );
+  expect(page).toContain('after\n  two minutes');
+});
 
 describe('listen()', () => {
   it.each([
