@@ -3,8 +3,8 @@ import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSy
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { assertMaySwitch, beginRollover, finishRollover, readRollover } from '../../keyserver/certificates/rollover.ts';
 import { createAuthority } from '../../keyserver/certificates/issuing.ts';
+import { assertMaySwitch, beginRollover, finishRollover, readRollover } from '../../keyserver/certificates/rollover.ts';
 import { addClient } from '../../keyserver/clients/client-admin.ts';
 import { renewServerIdentity } from '../../keyserver/server-secrets.ts';
 import { systemRandom } from '../../platform/clock.ts';
