@@ -6,7 +6,18 @@ import { hasProgram } from './programs.ts';
 export const testPackages = [
   ...['php-cli', 'php-fpm', 'php-sqlite3', 'php-curl', 'php-gd', 'php-mbstring', 'php-xml', 'php-zip', 'php-intl'],
   ...['php-bcmath', 'php-gmp', 'php-apcu', 'phpunit', 'php-codesniffer', 'wireguard-tools', 'wireguard-go'],
-  ...['openssh-server', 'nftables', 'nginx-light', 'iproute2', 'sqlite3', 'unzip', 'bzip2', 'shellcheck', 'busybox'],
+  ...[
+    'openssh-server',
+    'nftables',
+    'nginx-light',
+    'iproute2',
+    'sqlite3',
+    'unzip',
+    'bzip2',
+    'shellcheck',
+    'busybox',
+    'sudo',
+  ],
   ...['postgresql', 'chromium', 'spin', 'gcc', 'libc6-dev'],
 ] as const;
 
@@ -28,6 +39,7 @@ const testPrograms = [
   'chromium',
   'shellcheck',
   'busybox',
+  'sudo',
   'spin',
   'gcc',
 ];

@@ -5,12 +5,14 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from './free-port.ts';
+import { hasProgram } from './programs.ts';
 
 const SSHD = ['/usr/sbin/sshd', '/usr/bin/sshd', '/usr/local/sbin/sshd'].find((path) => existsSync(path));
 
 /** Why a real sshd cannot be run here, or null when it can. Logging in as other users needs root. */
 export function sshdMissing(): string | null {
   if (SSHD === undefined) return 'sshd is not installed';
+  if (!hasProgram('sudo')) return 'sudo is not installed';
   return process.getuid?.() === 0 ? null : 'a test sshd needs root';
 }
 
