@@ -97,9 +97,10 @@ const asProgram = programs[/** @type {keyof typeof programs} */ (invokedAs)];
 const [first, ...rest] = asProgram === undefined ? process.argv.slice(2) : [asProgram, ...process.argv.slice(2)];
 if (first === undefined) fail('launch.mjs needs a file of the project to run');
 
-// a server answers small requests for months: without bounds V8 lets garbage pile up to several times what is in use
+// a server answers small requests for months: without a bound V8 lets old garbage pile up to several times what is in use;
+// the young half is given room, so that requests under way do not grow old in it
 const isServer = first === 'keyserver/main.ts';
-const heap = isServer ? ['--max-semi-space-size=4', '--max-old-space-size=64'] : [];
+const heap = isServer ? ['--max-semi-space-size=16', '--max-old-space-size=64'] : [];
 let argv = ['--disable-warning=ExperimentalWarning', ...heap, join(root, first), ...rest];
 if (first === '--tool') {
   const [tool, ...toolArguments] = rest;

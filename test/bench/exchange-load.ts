@@ -29,7 +29,9 @@ const took: number[] = [];
 let begun = 0;
 let done = 0;
 let firstCounted = 0;
+/** From when on, and how many, exchanges were begun at the asked pace: after the warm-up, in which a server has to get going. */
 let origin = 0;
+let paced = 0;
 
 class LoadClient {
   readonly #secret: Buffer;
@@ -66,7 +68,8 @@ class LoadClient {
 
   begin(): void {
     if (begun >= total) return;
-    const due = order.pace === null ? performance.now() : origin + (begun * 1000) / order.pace;
+    const { pace } = order;
+    const due = pace === null || done < order.warmUp ? performance.now() : origin + (paced++ * 1000) / pace;
     begun += 1;
     const wait = due - performance.now();
     if (!order.keepAlive) void this.#connectAnew();
@@ -124,7 +127,10 @@ class LoadClient {
     this.#link = this.#next;
     this.#next = '';
     done += 1;
-    if (done === order.warmUp) firstCounted = performance.now();
+    if (done === order.warmUp) {
+      firstCounted = performance.now();
+      origin = firstCounted;
+    }
     if (done > order.warmUp) took.push(performance.now() - this.#started);
     if (done === total) report();
     else this.begin();
@@ -182,5 +188,4 @@ function connected(credentials: Credentials): Promise<TLSSocket> {
 const clients: readonly LoadClient[] = await Promise.all(
   order.clients.map(async (credentials) => new LoadClient(credentials, await connected(credentials))),
 );
-origin = performance.now();
 for (const client of clients) client.begin();

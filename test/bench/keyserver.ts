@@ -32,7 +32,7 @@ export async function benchKeyserver(json: boolean): Promise<void> {
   const one = await exchanges({ clients: 1, warmUp: 200, count: 3_000 });
   const anew = await exchanges({ clients: 1, warmUp: 100, count: 1_000, keepAlive: false });
   const plain = await exchanges({ clients: 1, warmUp: 200, count: 3_000, certificates: false });
-  const paced = await exchanges({ clients: 64, warmUp: 2_000, count: 25_000, pace: aimedPace });
+  const paced = await exchanges({ clients: 64, warmUp: 20_000, count: 25_000, pace: aimedPace });
   const manyAnew = await exchanges({ clients: 64, warmUp: 640, count: 6_400, keepAlive: false });
   const many = await exchanges({ clients: 64, warmUp: 2_000, count: 100_000 });
   const gates = gateCosts();
