@@ -19,7 +19,7 @@ export interface ServiceFacts {
 }
 
 /** As the launcher starts a server: small heaps, kept small. */
-const nodeOptions = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=16', '--max-old-space-size=64'];
+const nodeOptions = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8', '--max-old-space-size=64'];
 
 /** The text of the platform's service file. */
 export function serviceText(platform: ServicePlatform, facts: ServiceFacts): string {

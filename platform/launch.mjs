@@ -100,7 +100,7 @@ if (first === undefined) fail('launch.mjs needs a file of the project to run');
 // a server answers small requests for months: without a bound V8 lets old garbage pile up to several times what is in use;
 // the young half is given room, so that requests under way do not grow old in it
 const isServer = first === 'keyserver/main.ts';
-const heap = isServer ? ['--max-semi-space-size=16', '--max-old-space-size=64'] : [];
+const heap = isServer ? ['--max-semi-space-size=8', '--max-old-space-size=64'] : [];
 let argv = ['--disable-warning=ExperimentalWarning', ...heap, join(root, first), ...rest];
 if (first === '--tool') {
   const [tool, ...toolArguments] = rest;
