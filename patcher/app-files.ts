@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Wanted } from './plan.ts';
 import { appVersionIn } from './targets/info-xml.ts';
-import type { TreeFile } from './transport.ts';
+import type { TreeFile } from './transports/transport.ts';
 
 /** What of `php-app/` belongs onto a server; tests and the settings of checkers stay here. */
 const DEPLOYED = ['appinfo', 'bin', 'css', 'img', 'js', 'l10n', 'lib', 'templates'];

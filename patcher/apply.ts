@@ -1,12 +1,12 @@
 import type { Occ } from './actions/action.ts';
 import type { LocalApp } from './app-files.ts';
 import type { Facts } from './facts.ts';
-import type { Journal } from './journal.ts';
+import type { Journal } from './journal/journal.ts';
+import { type JournalDeps, transaction, withJournal } from './journal/transaction.ts';
 import { refuseObstacles } from './obstacles.ts';
 import { planFor, type Step } from './plan.ts';
 import type { Progress } from './progress.ts';
 import { actionsFor } from './steps.ts';
-import { type JournalDeps, transaction, withJournal } from './transaction.ts';
 import { type Verification, verifyRepair } from './verify.ts';
 import type { Workplace } from './workplace.ts';
 

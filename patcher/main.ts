@@ -7,7 +7,7 @@ import { askLine, askSecret, runProgram, type Terminal } from '../platform/comma
 import { isLatchkeyError } from '../platform/errors.ts';
 import { declareCommands } from './commands.ts';
 import { machineName } from './machine-name.ts';
-import type { Prompter } from './prompter.ts';
+import type { Prompter } from './transports/prompter.ts';
 
 const terminal: Terminal = {
   stdin: process.stdin,

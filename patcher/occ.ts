@@ -2,7 +2,7 @@ import type * as z from 'zod';
 import { LatchkeyError } from '../platform/errors.ts';
 import { parseInput } from '../platform/schema.ts';
 import type { Occ } from './actions/action.ts';
-import type { RunResult, Transport } from './transport.ts';
+import type { RunResult, Transport } from './transports/transport.ts';
 
 /** What it takes to run occ of one Nextcloud. */
 export interface OccPlace {

@@ -1,8 +1,8 @@
 import type { Action } from './actions/action.ts';
 import type { LocalApp } from './app-files.ts';
+import { actionContext } from './journal/transaction.ts';
 import type { Step } from './plan.ts';
 import { actionsFor } from './steps.ts';
-import { actionContext } from './transaction.ts';
 import type { Workplace } from './workplace.ts';
 
 /** One action before it is done: what it is, and the exact change as a unified diff or lines like one. */

@@ -1,13 +1,13 @@
 import * as z from 'zod';
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Occ } from './actions/action.ts';
+import { type JournalDeps, transaction, withJournal } from './journal/transaction.ts';
+import { remoteKey } from './keys/remote-key.ts';
+import { removeStateFolder } from './keys/state-folder.ts';
 import { occJson, occText } from './occ.ts';
 import { describeActions, type PlannedChange } from './planned-changes.ts';
-import { remoteKey } from './remote-key.ts';
 import { removalFor } from './removal.ts';
-import { removeStateFolder } from './state-folder.ts';
 import { actionsForRemoval } from './steps.ts';
-import { type JournalDeps, transaction, withJournal } from './transaction.ts';
 import type { Workplace } from './workplace.ts';
 
 export interface RemoveReport {

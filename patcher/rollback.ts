@@ -1,5 +1,5 @@
-import type { LeftAlone } from './journal.ts';
-import { type JournalDeps, openLocked } from './transaction.ts';
+import type { LeftAlone } from './journal/journal.ts';
+import { type JournalDeps, openLocked } from './journal/transaction.ts';
 import type { Workplace } from './workplace.ts';
 
 export interface RollbackOutcome {

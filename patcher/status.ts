@@ -1,10 +1,10 @@
 import { isLatchkeyError } from '../platform/errors.ts';
 import type { Facts, Obstacle } from './facts.ts';
-import { type JournalState, readJournal } from './journal.ts';
+import { type JournalState, readJournal } from './journal/journal.ts';
+import { actionContext, journalDirectory } from './journal/transaction.ts';
+import { type AppStatus, remoteKey } from './keys/remote-key.ts';
 import { obstaclesOf } from './obstacles.ts';
-import { type AppStatus, remoteKey } from './remote-key.ts';
 import { factLines } from './report.ts';
-import { actionContext, journalDirectory } from './transaction.ts';
 import type { Workplace } from './workplace.ts';
 
 export interface Status {

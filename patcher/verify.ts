@@ -1,8 +1,8 @@
 import { isLatchkeyError, LatchkeyError } from '../platform/errors.ts';
 import type { Occ } from './actions/action.ts';
 import type { Facts } from './facts.ts';
+import { type AppStatus, remoteKey } from './keys/remote-key.ts';
 import type { Progress } from './progress.ts';
-import { type AppStatus, remoteKey } from './remote-key.ts';
 
 /** What was shown to work, not what is believed to. */
 export interface Verification {

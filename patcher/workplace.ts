@@ -1,11 +1,11 @@
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Facts } from './facts.ts';
-import { type FoundInstance, findInstances, openInstance } from './instance-choice.ts';
-import { openLocalTransport } from './local-transport.ts';
-import type { Prompter } from './prompter.ts';
-import { parseSshTarget } from './ssh-target.ts';
+import { type FoundInstance, findInstances, openInstance } from './targets/instance-choice.ts';
 import type { Instance } from './targets/target.ts';
-import type { Transport } from './transport.ts';
+import { openLocalTransport } from './transports/local-transport.ts';
+import type { Prompter } from './transports/prompter.ts';
+import { parseSshTarget } from './transports/ssh-target.ts';
+import type { Transport } from './transports/transport.ts';
 
 /** Which server, and which Nextcloud on it, as the command line says. */
 export interface WorkOptions {
@@ -42,7 +42,7 @@ export async function connect(options: WorkOptions, around: Surroundings): Promi
     throw new LatchkeyError('usage', 'exactly one of "--ssh user@host" and "--local" must be given', { exit: 2 });
   }
   if (ssh === undefined) return openLocalTransport({ sudo, prompter: around.prompter });
-  const { openSshTransport } = await import('./ssh-transport.ts'); // ssh2 takes a while to load
+  const { openSshTransport } = await import('./transports/ssh-transport.ts'); // ssh2 takes a while to load
   const agent = around.env.SSH_AUTH_SOCK;
   return openSshTransport({
     target: parseSshTarget(ssh),

@@ -1,4 +1,4 @@
-import type { RunResult, Transport } from '../transport.ts';
+import type { RunResult, Transport } from '../transports/transport.ts';
 
 /**
  * One change to a target, which can be undone. The journal drives it:

@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { sha256 } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { ORIGINAL_MAX_BYTES } from '../originals.ts';
-import type { FileStat, Ownership, Transport } from '../transport.ts';
+import { ORIGINAL_MAX_BYTES } from '../journal/originals.ts';
+import type { FileStat, Ownership, Transport } from '../transports/transport.ts';
 import type { Originals } from './action.ts';
 
 /** A file as it was before a change: where its bytes are kept, and whose it was. */

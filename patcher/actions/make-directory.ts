@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { checkPath, type Ownership, type Transport } from '../transport.ts';
+import { checkPath, type Ownership, type Transport } from '../transports/transport.ts';
 import type { Action, Undoer } from './action.ts';
 import { hasOwnership, readUndo } from './file-before.ts';
 

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { refusePrivateKey } from '../originals.ts';
-import { checkPath, splitPath } from '../transport.ts';
+import { refusePrivateKey } from '../journal/originals.ts';
+import { checkPath, splitPath } from '../transports/transport.ts';
 import type { Action, Undoer } from './action.ts';
 import { fileBeforeSchema, isAsBefore, keepOriginal, putBack, readPlainFile, readUndo } from './file-before.ts';
 import { unifiedDiff } from './unified-diff.ts';

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { LatchkeyError } from '../../platform/errors.ts';
-import type { Transport } from '../transport.ts';
+import type { Transport } from '../transports/transport.ts';
 import type { Action, Undoer } from './action.ts';
 import { readUndo } from './file-before.ts';
 import { writeFile } from './write-file.ts';

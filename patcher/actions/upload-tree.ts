@@ -1,7 +1,14 @@
 import * as z from 'zod';
 import { sha256 } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { checkPath, type FileDigest, type Ownership, splitPath, type Transport, type TreeFile } from '../transport.ts';
+import {
+  checkPath,
+  type FileDigest,
+  type Ownership,
+  splitPath,
+  type Transport,
+  type TreeFile,
+} from '../transports/transport.ts';
 import type { Action, ActionContext, Undoer } from './action.ts';
 import { hashOf, readUndo } from './file-before.ts';
 import { unifiedDiff } from './unified-diff.ts';

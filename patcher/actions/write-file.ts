@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { refusePrivateKey } from '../originals.ts';
-import { checkPath, type Ownership } from '../transport.ts';
+import { refusePrivateKey } from '../journal/originals.ts';
+import { checkPath, type Ownership } from '../transports/transport.ts';
 import type { Action, Undoer } from './action.ts';
 import {
   fileBeforeSchema,

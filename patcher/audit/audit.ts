@@ -1,10 +1,10 @@
 import { posix } from 'node:path';
 import { LatchkeyError } from '../../platform/errors.ts';
 import type { LocalApp } from '../app-files.ts';
-import { chooseInstance, findInstances } from '../instance-choice.ts';
 import type { Progress } from '../progress.ts';
-import type { Transport } from '../transport.ts';
-import { sha512, UNSIGNED_FOLDERS } from '../vendor-tree.ts';
+import { chooseInstance, findInstances } from '../targets/instance-choice.ts';
+import type { Transport } from '../transports/transport.ts';
+import { sha512, UNSIGNED_FOLDERS } from '../vendor/vendor-tree.ts';
 import { type Evidence, judge } from './judge.ts';
 import { readSettings, type SettingsLook } from './settings-look.ts';
 import { listTree, type TreeListing } from './tree-listing.ts';

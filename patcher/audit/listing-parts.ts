@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { sha512 } from '../vendor-tree.ts';
+import { sha512 } from '../vendor/vendor-tree.ts';
 import type { TreeListing } from './tree-listing.ts';
 
 /** The text of a file, unless it is not what was hashed. */

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { Transport } from '../transport.ts';
+import type { Transport } from '../transports/transport.ts';
 
 /** What `config.php` and the files beside it say, read as text on the target; no other value of them leaves it. */
 export interface SettingsLook {

@@ -1,5 +1,5 @@
 import { LatchkeyError } from '../../platform/errors.ts';
-import type { Transport } from '../transport.ts';
+import type { Transport } from '../transports/transport.ts';
 
 /** What a folder on the target holds, as the tools there tell it. Paths are below the folder. */
 export interface TreeListing {

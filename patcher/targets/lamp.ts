@@ -1,6 +1,6 @@
 import { LatchkeyError } from '../../platform/errors.ts';
 import { openOcc } from '../occ.ts';
-import type { Transport } from '../transport.ts';
+import type { Transport } from '../transports/transport.ts';
 import { factsOf } from './nextcloud-facts.ts';
 import { readServerSettings, type ServerSettings } from './server-settings.ts';
 import { configDirectoryFor, firstThere, readWebPhp, servingPhp } from './serving-php.ts';

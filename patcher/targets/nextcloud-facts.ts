@@ -12,7 +12,7 @@ import {
 } from '../facts.ts';
 import { timerPaths } from '../heartbeat-timer.ts';
 import { occJson, occText } from '../occ.ts';
-import type { Transport } from '../transport.ts';
+import type { Transport } from '../transports/transport.ts';
 import { appStateOf } from './app-state.ts';
 import { appVersionIn } from './info-xml.ts';
 import { NEEDED_EXTENSIONS } from './serving-php.ts';

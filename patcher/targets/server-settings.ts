@@ -1,4 +1,4 @@
-import type { Transport } from '../transport.ts';
+import type { Transport } from '../transports/transport.ts';
 import { type FpmPool, parseFpmPools } from './fpm-pool.ts';
 import { phpModuleOf } from './php-runtime.ts';
 import { parseApache, parseNginx, type WebHost } from './web-server.ts';

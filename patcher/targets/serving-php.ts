@@ -1,5 +1,5 @@
 import type { WebPhp } from '../facts.ts';
-import type { Transport } from '../transport.ts';
+import type { Transport } from '../transports/transport.ts';
 import { type FpmPool, listensOn } from './fpm-pool.ts';
 import { isOn, type PhpPlace, parsePhpInfo, phpOfPoolFile } from './php-runtime.ts';
 import type { ServerSettings } from './server-settings.ts';

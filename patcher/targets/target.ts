@@ -1,6 +1,6 @@
 import type { Occ } from '../actions/action.ts';
 import type { Facts, WebPhp } from '../facts.ts';
-import type { Transport } from '../transport.ts';
+import type { Transport } from '../transports/transport.ts';
 
 /** One Nextcloud on a machine, found and ready to be asked. */
 export interface Instance {

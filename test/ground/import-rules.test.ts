@@ -16,10 +16,10 @@ const mayImport: Record<Room, readonly (Room | `${Room}/${string}`)[]> = {
 
 /** A dangerous library stands behind these files alone. */
 const wrappers: Record<string, readonly string[]> = {
-  ssh2: ['patcher/ssh-connection.ts', 'patcher/ssh-transport.ts', 'patcher/known-hosts.ts'],
+  ssh2: ['patcher/transports/ssh-connection.ts', 'patcher/transports/ssh-transport.ts', 'patcher/transports/known-hosts.ts'],
   '@peculiar/x509': ['keyserver/certificates/issuing.ts'],
   otplib: ['keyserver/totp.ts'],
-  'node-forge': ['patcher/vendor-signature.ts', 'keyserver/certificates/pkcs12.ts'],
+  'node-forge': ['patcher/vendor/vendor-signature.ts', 'keyserver/certificates/pkcs12.ts'],
   pg: ['platform/postgres-connection.ts'],
   'node:sqlite': ['platform/sqlite.ts', 'platform/sqlite-dialect.ts', 'platform/sqlite-snapshot.ts'],
   'shamir-secret-sharing': ['keyserver/vault/shares.ts'],

@@ -3,8 +3,8 @@ import { createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, re
 import { join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { readSignedList } from '../../patcher/vendor-signature.ts';
-import { assertUnchanged, compareTree } from '../../patcher/vendor-tree.ts';
+import { readSignedList } from '../../patcher/vendor/vendor-signature.ts';
+import { assertUnchanged, compareTree } from '../../patcher/vendor/vendor-tree.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { run } from '../../platform/run.ts';
 import { type NextcloudTree, readTree } from './nextcloud-tree.ts';

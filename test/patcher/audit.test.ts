@@ -7,7 +7,7 @@ import { type Evidence, judge } from '../../patcher/audit/judge.ts';
 import { parseSettings, type SettingsLook } from '../../patcher/audit/settings-look.ts';
 import { listTree, type TreeListing } from '../../patcher/audit/tree-listing.ts';
 import type { Finding, Verdict } from '../../patcher/audit/verdict.ts';
-import { openLocalTransport } from '../../patcher/local-transport.ts';
+import { openLocalTransport } from '../../patcher/transports/local-transport.ts';
 import { listTrees, type NextcloudTree } from '../harness/nextcloud-tree.ts';
 
 const tree = listTrees().at(-1) as NextcloudTree;

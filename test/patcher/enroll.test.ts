@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { caFingerprint, checkEnrolOrder, enroll } from '../../patcher/enroll.ts';
+import { caFingerprint, checkEnrolOrder, enroll } from '../../patcher/keys/enroll.ts';
 import { exampleFacts } from './example-facts.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'lk-enroll-'));

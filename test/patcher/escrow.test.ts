@@ -3,10 +3,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { escrow, escrowPreflight } from '../../patcher/escrow.ts';
 import type { Facts } from '../../patcher/facts.ts';
-import { openOwnerCopy } from '../../patcher/owner-copy.ts';
-import { restore } from '../../patcher/restore.ts';
+import { escrow, escrowPreflight } from '../../patcher/keys/escrow.ts';
+import { openOwnerCopy } from '../../patcher/keys/owner-copy.ts';
+import { restore } from '../../patcher/keys/restore.ts';
 import { exampleFacts } from './example-facts.ts';
 import { Killed, PretendApp } from './pretend-app.ts';
 

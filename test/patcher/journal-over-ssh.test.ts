@@ -18,9 +18,9 @@ import { removePath } from '../../patcher/actions/remove-path.ts';
 import { runOcc } from '../../patcher/actions/run-occ.ts';
 import { uploadTree } from '../../patcher/actions/upload-tree.ts';
 import { writeFile } from '../../patcher/actions/write-file.ts';
-import { type Journal, openJournal } from '../../patcher/journal.ts';
-import { openSshTransport } from '../../patcher/ssh-transport.ts';
-import type { Transport } from '../../patcher/transport.ts';
+import { type Journal, openJournal } from '../../patcher/journal/journal.ts';
+import { openSshTransport } from '../../patcher/transports/ssh-transport.ts';
+import type { Transport } from '../../patcher/transports/transport.ts';
 import { isLatchkeyError } from '../../platform/errors.ts';
 import { type CuttableLine, sshdMissing, startCuttableLine, startSshd, type TestSshd } from '../harness/sshd.ts';
 

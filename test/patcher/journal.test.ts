@@ -8,8 +8,8 @@ import { setSystemValue } from '../../patcher/actions/system-value.ts';
 import { systemdUnits } from '../../patcher/actions/systemd-units.ts';
 import { uploadTree } from '../../patcher/actions/upload-tree.ts';
 import { writeFile } from '../../patcher/actions/write-file.ts';
-import { type Journal, openJournal, readJournal } from '../../patcher/journal.ts';
-import type { Transport } from '../../patcher/transport.ts';
+import { type Journal, openJournal, readJournal } from '../../patcher/journal/journal.ts';
+import type { Transport } from '../../patcher/transports/transport.ts';
 import { isLatchkeyError } from '../../platform/errors.ts';
 import { type Cut, MemoryMachine, MemoryTransport } from './memory-transport.ts';
 

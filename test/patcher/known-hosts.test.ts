@@ -11,7 +11,7 @@ import {
   knownHostName,
   knownKeyTypes,
   parseKnownHosts,
-} from '../../patcher/known-hosts.ts';
+} from '../../patcher/transports/known-hosts.ts';
 
 function blob(fill: number, type = 'ssh-ed25519'): Buffer {
   const name = Buffer.from(type);

@@ -1,4 +1,4 @@
-import { openLocalTransport } from '../../patcher/local-transport.ts';
+import { openLocalTransport } from '../../patcher/transports/local-transport.ts';
 import { transportContract } from './transport-contract.ts';
 
 transportContract(() => openLocalTransport({ prompter: null }));

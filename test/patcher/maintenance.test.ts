@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ActionContext, Occ, Originals, UndoRecord } from '../../patcher/actions/action.ts';
 import { closeWeb, maintenanceUndoer, openWeb } from '../../patcher/actions/maintenance.ts';
-import type { Transport } from '../../patcher/transport.ts';
+import type { Transport } from '../../patcher/transports/transport.ts';
 
 const APP = 'remotekeystorage';
 const originals = {} as Originals;

@@ -9,7 +9,7 @@ import {
   splitPath,
   type Transport,
   type TreeFile,
-} from '../../patcher/transport.ts';
+} from '../../patcher/transports/transport.ts';
 import { sha256 } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 

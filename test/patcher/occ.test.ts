@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import * as z from 'zod';
 import type { Occ } from '../../patcher/actions/action.ts';
 import { lastJson, occJson, occText, openOcc } from '../../patcher/occ.ts';
-import type { RunOptions, Transport } from '../../patcher/transport.ts';
+import type { RunOptions, Transport } from '../../patcher/transports/transport.ts';
 
 const answers =
   (exit: number, stdout: string, stderr = ''): Occ =>

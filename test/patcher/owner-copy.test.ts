@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { openOwnerCopy, readCopyHeader, sealOwnerCopy } from '../../patcher/owner-copy.ts';
+import { openOwnerCopy, readCopyHeader, sealOwnerCopy } from '../../patcher/keys/owner-copy.ts';
 
 const KEYS = {
   'master_1.privateKey': Buffer.from('the bytes as nextcloud stores them'),

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { quoteForRemoteShell } from '../../patcher/remote-quoting.ts';
+import { quoteForRemoteShell } from '../../patcher/transports/remote-quoting.ts';
 
 /** What a shell makes of the line: the words, NUL-terminated. */
 function wordsSeenBy(shell: string, line: string): string[] {

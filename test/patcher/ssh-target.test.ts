@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parseSshTarget } from '../../patcher/ssh-target.ts';
+import { parseSshTarget } from '../../patcher/transports/ssh-target.ts';
 
 test.each([
   'host',

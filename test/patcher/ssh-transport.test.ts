@@ -3,8 +3,8 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Prompter } from '../../patcher/prompter.ts';
-import { openSshTransport, type SshOptions } from '../../patcher/ssh-transport.ts';
+import type { Prompter } from '../../patcher/transports/prompter.ts';
+import { openSshTransport, type SshOptions } from '../../patcher/transports/ssh-transport.ts';
 import { freePort } from '../harness/free-port.ts';
 import {
   makeKey,

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { removeStateFolder } from '../../patcher/state-folder.ts';
+import { removeStateFolder } from '../../patcher/keys/state-folder.ts';
 import { MemoryMachine, MemoryTransport } from './memory-transport.ts';
 
 const FOLDER = '/srv/keys';

@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Transport } from '../../patcher/transport.ts';
+import type { Transport } from '../../patcher/transports/transport.ts';
 import { sha256 } from '../../platform/encoding.ts';
 
 /** What every transport must do, told once and run against each of them. `open` acts as a user who may write `folder`. */

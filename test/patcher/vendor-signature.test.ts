@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import forge from 'node-forge';
 import { afterEach, describe, expect, it } from 'vitest';
-import { readSignedList, vendorAuthorities } from '../../patcher/vendor-signature.ts';
-import { assertUnchanged, compareTree } from '../../patcher/vendor-tree.ts';
+import { readSignedList, vendorAuthorities } from '../../patcher/vendor/vendor-signature.ts';
+import { assertUnchanged, compareTree } from '../../patcher/vendor/vendor-tree.ts';
 import { listTrees, type NextcloudTree } from '../harness/nextcloud-tree.ts';
 
 const now = new Date('2026-11-20T12:00:00Z');

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { LatchkeyError } from '../platform/errors.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 import type { Prompter } from './prompter.ts';
 
 /** One way to prove who we are; `ssh-connection.ts` hands them to the server in this order. */

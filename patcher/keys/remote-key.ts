@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import type { Occ } from './actions/action.ts';
-import { occJson } from './occ.ts';
+import type { Occ } from '../actions/action.ts';
+import { occJson } from '../occ.ts';
 
 const id = z.string().min(1).max(128);
 const problem = z.object({

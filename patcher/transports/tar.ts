@@ -1,4 +1,4 @@
-import { LatchkeyError } from '../platform/errors.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 import { checkRelativePath, type TreeFile } from './transport.ts';
 
 const BLOCK = 512;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LatchkeyError } from '../platform/errors.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 import type { SignedList } from './vendor-signature.ts';
 
 /** How a folder differs from what the vendor signed; each list is sorted. */

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { RandomBytes } from '../platform/clock.ts';
-import { sha256 } from '../platform/encoding.ts';
-import { LatchkeyError } from '../platform/errors.ts';
-import { createSecretFile } from '../platform/files.ts';
+import type { RandomBytes } from '../../platform/clock.ts';
+import { sha256 } from '../../platform/encoding.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { createSecretFile } from '../../platform/files.ts';
 import { type Keys, MAX_COPY_BYTES, openOwnerCopy, sealOwnerCopy } from './owner-copy.ts';
 
 export interface CopyOrder {

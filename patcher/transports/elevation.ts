@@ -1,4 +1,4 @@
-import { LatchkeyError } from '../platform/errors.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 
 type Argv = readonly [string, ...string[]];
 

@@ -1,9 +1,9 @@
-import { LatchkeyError } from '../platform/errors.ts';
-import type { Occ } from './actions/action.ts';
-import type { Facts } from './facts.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import type { Occ } from '../actions/action.ts';
+import type { Facts } from '../facts.ts';
+import type { Progress } from '../progress.ts';
 import { openOwnerCopy } from './owner-copy.ts';
 import { readCopy } from './owner-copy-file.ts';
-import type { Progress } from './progress.ts';
 import { remoteKey } from './remote-key.ts';
 
 export interface RestoreOrder {

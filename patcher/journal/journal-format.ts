@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { LatchkeyError } from '../platform/errors.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 
 /**
  * The journal's file: one JSON object a line, readable with `cat`. A line is written before what it announces

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import ssh2, { type AnyAuthMethod, type Client, type ClientChannel } from 'ssh2';
-import { LatchkeyError } from '../platform/errors.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 import type { Prompter } from './prompter.ts';
 import { quoteForRemoteShell } from './remote-quoting.ts';
 import type { Exec } from './shell-transport.ts';

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { isLatchkeyError, LatchkeyError } from '../platform/errors.ts';
+import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
 import { expectedKeyTypes, type HostKeyTrust, lookUpHostKey, settleHostKey } from './host-key-trust.ts';
 import type { Prompter } from './prompter.ts';
 import { openSshConnection, type SshConnection } from './ssh-connection.ts';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import forge from 'node-forge';
 import * as z from 'zod';
-import { constantTimeEqual, decodeBase64 } from '../platform/encoding.ts';
-import { LatchkeyError } from '../platform/errors.ts';
+import { constantTimeEqual, decodeBase64 } from '../../platform/encoding.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 
 /**
  * Nextcloud's code signing authorities, SHA-256 over the certificate. They are pinned here because the server's own

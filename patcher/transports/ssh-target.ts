@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import { LatchkeyError } from '../platform/errors.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 
 export interface SshTarget {
   readonly user: string;

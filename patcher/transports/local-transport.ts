@@ -1,5 +1,5 @@
-import { isLatchkeyError } from '../platform/errors.ts';
-import { run } from '../platform/run.ts';
+import { isLatchkeyError } from '../../platform/errors.ts';
+import { run } from '../../platform/run.ts';
 import type { Prompter } from './prompter.ts';
 import type { Exec } from './shell-transport.ts';
 import { loginToTarget } from './target-login.ts';

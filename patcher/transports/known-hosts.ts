@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { decodeBase64, sha256 } from '../platform/encoding.ts';
+import { decodeBase64, sha256 } from '../../platform/encoding.ts';
 
 /** One usable line of a known_hosts file, sshd(8) "SSH_KNOWN_HOSTS FILE FORMAT". */
 export interface KnownHost {

@@ -1,6 +1,6 @@
-import { LatchkeyError } from '../platform/errors.ts';
-import type { Originals } from './actions/action.ts';
-import { splitPath, type Transport } from './transport.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import type { Originals } from '../actions/action.ts';
+import { splitPath, type Transport } from '../transports/transport.ts';
 
 /** Largest file kept for undoing. */
 export const ORIGINAL_MAX_BYTES = 8 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { askSecret, type Terminal } from '../platform/command-line.ts';
-import { LatchkeyError } from '../platform/errors.ts';
-import { readSecretFile } from '../platform/files.ts';
+import { askSecret, type Terminal } from '../../platform/command-line.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { readSecretFile } from '../../platform/files.ts';
 
 /** Longest secret that is taken from a file or stdin. */
 const MAX_BYTES = 4096;

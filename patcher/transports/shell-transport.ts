@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { sha256 } from '../platform/encoding.ts';
-import { LatchkeyError } from '../platform/errors.ts';
+import { sha256 } from '../../platform/encoding.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 import { becomeUser, type Elevation, elevate } from './elevation.ts';
 import { parseDigest, parseList, parseStat } from './script-answers.ts';
 import { packTar } from './tar.ts';

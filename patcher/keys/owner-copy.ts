@@ -1,10 +1,10 @@
 import { argon2, createCipheriv, createDecipheriv } from 'node:crypto';
 import { promisify } from 'node:util';
 import * as z from 'zod';
-import type { RandomBytes } from '../platform/clock.ts';
-import { decodeBase64 } from '../platform/encoding.ts';
-import { LatchkeyError } from '../platform/errors.ts';
-import { parseInput } from '../platform/schema.ts';
+import type { RandomBytes } from '../../platform/clock.ts';
+import { decodeBase64 } from '../../platform/encoding.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { parseInput } from '../../platform/schema.ts';
 
 /** Key id to the bytes Nextcloud stores under it. */
 export type Keys = Readonly<Record<string, Buffer>>;

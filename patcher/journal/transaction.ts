@@ -1,12 +1,12 @@
-import type { RandomBytes } from '../platform/clock.ts';
-import { LatchkeyError } from '../platform/errors.ts';
-import type { ActionContext } from './actions/action.ts';
-import { STATE_PARENT } from './facts.ts';
+import type { RandomBytes } from '../../platform/clock.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import type { ActionContext } from '../actions/action.ts';
+import { STATE_PARENT } from '../facts.ts';
+import type { Progress } from '../progress.ts';
+import { ALL_UNDOERS } from '../steps.ts';
+import type { Transport } from '../transports/transport.ts';
+import type { Workplace } from '../workplace.ts';
 import { type Journal, type JournalWriter, openJournal } from './journal.ts';
-import type { Progress } from './progress.ts';
-import { ALL_UNDOERS } from './steps.ts';
-import type { Transport } from './transport.ts';
-import type { Workplace } from './workplace.ts';
 
 export interface JournalDeps {
   readonly progress: Progress;

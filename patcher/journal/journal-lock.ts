@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { LatchkeyError } from '../platform/errors.ts';
-import type { AppendGuard, Transport } from './transport.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import type { AppendGuard, Transport } from '../transports/transport.ts';
 
 /** Who writes the journal. `machine` must be unlike any other's: host name and something of the machine id. */
 export interface JournalWriter {

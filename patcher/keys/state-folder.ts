@@ -1,4 +1,4 @@
-import type { Transport } from './transport.ts';
+import type { Transport } from '../transports/transport.ts';
 
 /** What the app, the heartbeat and an interrupted write of theirs leave in a state folder. */
 const FILES = new Set([

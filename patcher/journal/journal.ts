@@ -1,6 +1,7 @@
-import { LatchkeyError } from '../platform/errors.ts';
-import type { Action, ActionContext, Undoer, UndoRecord } from './actions/action.ts';
-import { undoers as allUndoers } from './actions/undoers.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import type { Action, ActionContext, Undoer, UndoRecord } from '../actions/action.ts';
+import { undoers as allUndoers } from '../actions/undoers.ts';
+import { type AppendGuard, splitPath, type Transport } from '../transports/transport.ts';
 import {
   applyRecord,
   EMPTY_VIEW,
@@ -14,7 +15,6 @@ import {
 } from './journal-format.ts';
 import { type JournalWriter, releaseLock, takeLock } from './journal-lock.ts';
 import { SavedOriginals } from './originals.ts';
-import { type AppendGuard, splitPath, type Transport } from './transport.ts';
 
 export type { JournalWriter } from './journal-lock.ts';
 

@@ -1,4 +1,4 @@
-import { LatchkeyError } from '../platform/errors.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 import type { FileDigest, FileEntry, FileKind, FileStat } from './transport.ts';
 
 /** Reading what the scripts of target-scripts.ts print. All of it is matched exactly; anything else is `target_answer`. */

@@ -1,7 +1,7 @@
-import { LatchkeyError } from '../platform/errors.ts';
-import { lamp } from './targets/lamp.ts';
-import type { Instance, OpenOptions, Sighting, Target } from './targets/target.ts';
-import type { Transport } from './transport.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import type { Transport } from '../transports/transport.ts';
+import { lamp } from './lamp.ts';
+import type { Instance, OpenOptions, Sighting, Target } from './target.ts';
 
 /** Every kind of installation that is known. */
 export const TARGETS: readonly Target[] = [lamp];

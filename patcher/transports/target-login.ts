@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { LatchkeyError } from '../platform/errors.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 import { type Elevation, elevate } from './elevation.ts';
 import type { Prompter } from './prompter.ts';
 import { type Exec, ShellTransport } from './shell-transport.ts';

@@ -1,11 +1,11 @@
-import type { RandomBytes } from '../platform/clock.ts';
-import { decodeBase64, sha256 } from '../platform/encoding.ts';
-import { LatchkeyError } from '../platform/errors.ts';
-import type { Occ } from './actions/action.ts';
-import type { Facts } from './facts.ts';
+import type { RandomBytes } from '../../platform/clock.ts';
+import { decodeBase64, sha256 } from '../../platform/encoding.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import type { Occ } from '../actions/action.ts';
+import type { Facts } from '../facts.ts';
+import type { Progress } from '../progress.ts';
 import type { Keys } from './owner-copy.ts';
 import { keepOwnerCopy } from './owner-copy-file.ts';
-import type { Progress } from './progress.ts';
 import { type Preflight, remoteKey } from './remote-key.ts';
 
 export interface EscrowOrder {

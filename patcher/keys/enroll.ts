@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
-import { decodeBase64Url } from '../platform/encoding.ts';
-import { LatchkeyError } from '../platform/errors.ts';
-import type { Occ } from './actions/action.ts';
-import type { Facts } from './facts.ts';
-import type { Progress } from './progress.ts';
+import { decodeBase64Url } from '../../platform/encoding.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import type { Occ } from '../actions/action.ts';
+import type { Facts } from '../facts.ts';
+import type { Progress } from '../progress.ts';
 import { remoteKey } from './remote-key.ts';
 
 export interface EnrollOrder {
