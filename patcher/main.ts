@@ -5,7 +5,7 @@ import { hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { askLine, askSecret, runProgram, type Terminal } from '../platform/command-line.ts';
 import { isLatchkeyError } from '../platform/errors.ts';
-import { declareCommands } from './commands.ts';
+import { declareCommands } from './commands/declare.ts';
 import { machineName } from './machine-name.ts';
 import type { Prompter } from './transports/prompter.ts';
 

@@ -16,7 +16,11 @@ const mayImport: Record<Room, readonly (Room | `${Room}/${string}`)[]> = {
 
 /** A dangerous library stands behind these files alone. */
 const wrappers: Record<string, readonly string[]> = {
-  ssh2: ['patcher/transports/ssh-connection.ts', 'patcher/transports/ssh-transport.ts', 'patcher/transports/known-hosts.ts'],
+  ssh2: [
+    'patcher/transports/ssh-connection.ts',
+    'patcher/transports/ssh-transport.ts',
+    'patcher/transports/known-hosts.ts',
+  ],
   '@peculiar/x509': ['keyserver/certificates/issuing.ts'],
   otplib: ['keyserver/totp.ts'],
   'node-forge': ['patcher/vendor/vendor-signature.ts', 'keyserver/certificates/pkcs12.ts'],

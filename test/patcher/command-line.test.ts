@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { declareCommands } from '../../patcher/commands.ts';
+import { declareCommands } from '../../patcher/commands/declare.ts';
 import { runProgram } from '../../platform/command-line.ts';
 
 let folder: string;

@@ -1,0 +1,15 @@
+import type { Command } from 'commander';
+import { declareAudit } from './audit-command.ts';
+import { declareChanging } from './changing.ts';
+import type { CommandDeps } from './command.ts';
+import { declareKeys } from './key-commands.ts';
+import { declareLooking } from './looking.ts';
+
+/** Declares every command of `ncpatch`. */
+export function declareCommands(program: Command, deps: CommandDeps): void {
+  program.description("keeps a Nextcloud's encryption keys on another machine, and takes that back again");
+  declareLooking(program, deps);
+  declareAudit(program, deps);
+  declareChanging(program, deps);
+  declareKeys(program, deps);
+}
