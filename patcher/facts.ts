@@ -75,6 +75,12 @@ export interface StateFolder {
   readonly mode: string | null;
 }
 
+/** How a timer of the machine sends the heartbeat: as a user of its own, or by a shell inside of a container. */
+export type HeartbeatWay =
+  | { readonly via: 'machine'; readonly user: string }
+  /** The words before `sh`, such as `docker exec -i -u 33 nextcloud`. */
+  | { readonly via: 'container'; readonly command: readonly string[] };
+
 export type Scheduler = 'systemd' | 'cron' | 'none';
 
 /** Everything `detect` finds out about one Nextcloud, and all that `plan` looks at. */
@@ -120,6 +126,7 @@ export interface Facts {
   };
   readonly enrolment: Enrolment | null;
   readonly stateFolder: StateFolder;
+  readonly heartbeat: HeartbeatWay;
   readonly scheduler: Scheduler;
   /** Files of the heartbeat and its timer as they are, by path. */
   readonly timerFiles: Readonly<Record<string, string>>;

@@ -1,10 +1,9 @@
-import { type Scheduler, STATE_PARENT } from './facts.ts';
+import { type HeartbeatWay, type Scheduler, STATE_PARENT } from './facts.ts';
 
 /** What the heartbeat and its timer need to know. */
 export interface HeartbeatPlan {
   readonly instanceId: string;
-  /** Owner of the state folder. */
-  readonly user: string;
+  readonly way: HeartbeatWay;
   /** Text of the app's `bin/heartbeat.sh`. */
   readonly script: string;
   readonly stateFolder: string;
@@ -36,37 +35,47 @@ export function timerUnit(instanceId: string): string {
  */
 export function timerFilesFor(scheduler: Scheduler, plan: HeartbeatPlan): Record<string, string> {
   const { script, service, timer, cron } = names(plan.instanceId);
-  const command = ['/bin/sh', script, plan.stateFolder, plan.instanceId];
   switch (scheduler) {
     case 'systemd':
-      return { [script]: plan.script, [service]: serviceUnit(plan, command), [timer]: TIMER_UNIT };
+      return { [script]: plan.script, [service]: serviceUnit(plan, script), [timer]: TIMER_UNIT };
     case 'cron':
-      return { [script]: plan.script, [cron]: cronFile(plan, command) };
+      return { [script]: plan.script, [cron]: cronFile(plan, script) };
     case 'none':
       return {};
   }
 }
 
-function serviceUnit(plan: HeartbeatPlan, command: readonly string[]): string {
+/** In a container the script comes as standard input, so that it stays the machine's there too. */
+function commandOf({ way, stateFolder, instanceId }: HeartbeatPlan, script: string): readonly string[] {
+  return way.via === 'machine'
+    ? ['/bin/sh', script, stateFolder, instanceId]
+    : [...way.command, '/bin/sh', '-s', stateFolder, instanceId];
+}
+
+function serviceUnit(plan: HeartbeatPlan, script: string): string {
+  const { way } = plan;
   return `# written by ncpatch; "ncpatch remove" takes it away
 [Unit]
 Description=Latchkey heartbeat of the Nextcloud ${plan.instanceId}
 After=network-online.target
 Wants=network-online.target
-ConditionPathExists=${conditionPath(`${plan.stateFolder}/client.json`)}
-
+${way.via === 'container' ? '' : `ConditionPathExists=${conditionPath(`${plan.stateFolder}/client.json`)}\n`}
 [Service]
 Type=oneshot
-User=${plan.user}
-ExecStart=${command.map(quoteForSystemd).join(' ')}
+${way.via === 'container' ? `StandardInput=file:${conditionPath(script)}` : `User=${way.user}`}
+ExecStart=${commandOf(plan, script).map(quoteForSystemd).join(' ')}
 TimeoutStartSec=30
 NoNewPrivileges=yes
 ProtectSystem=strict
-ReadWritePaths=${quoteForSystemd(plan.stateFolder)}
+${way.via === 'container' ? '' : writableOnMachine(plan.stateFolder)}PrivateTmp=yes
+LimitCORE=0
+`;
+}
+
+function writableOnMachine(stateFolder: string): string {
+  return `ReadWritePaths=${quoteForSystemd(stateFolder)}
 # keys that commands have cached on tmpfs are dropped when the key server says so
 ReadWritePaths=-/run
-PrivateTmp=yes
-LimitCORE=0
 `;
 }
 
@@ -83,11 +92,14 @@ AccuracySec=1s
 WantedBy=timers.target
 `;
 
-function cronFile(plan: HeartbeatPlan, command: readonly string[]): string {
+function cronFile(plan: HeartbeatPlan, script: string): string {
+  const { way } = plan;
+  const user = way.via === 'machine' ? way.user : 'root';
+  const input = way.via === 'machine' ? '' : ` <${quoteForCron(script)}`;
   return `# written by ncpatch; "ncpatch remove" takes it away
 SHELL=/bin/sh
 PATH=/usr/local/bin:/usr/bin:/bin
-* * * * * ${plan.user} ${command.map(quoteForCron).join(' ')} >/dev/null 2>&1
+* * * * * ${user} ${commandOf(plan, script).map(quoteForCron).join(' ')}${input} >/dev/null 2>&1
 `;
 }
 

@@ -136,7 +136,7 @@ function changesBetween(files: AppFiles | null, wanted: Wanted): Changes | null 
 function timer(facts: Facts, wanted: Wanted): Step[] {
   const files = timerFilesFor(facts.scheduler, {
     instanceId: facts.instanceId,
-    user: facts.owner.user,
+    way: facts.heartbeat,
     script: wanted.heartbeat,
     stateFolder: facts.stateFolder.path,
   });

@@ -40,7 +40,7 @@ export async function remove(place: Workplace, deps: JournalDeps, dryRun: boolea
       if (facts.stateFolder.exists) {
         const { path } = facts.stateFolder;
         progress.step(`remove the enrolment in ${path}`);
-        const left = await removeStateFolder(place.transport, path);
+        const left = await removeStateFolder(place.instance.files, path);
         if (left.length > 0) progress.note(`${path} stays, it holds what is not the app's: ${left.join(', ')}`);
       }
     });

@@ -4,6 +4,7 @@ import { appUpgradeUndoer, upgradeApp } from './actions/app-upgrade.ts';
 import { appValuesUndoer, forgetAppValues } from './actions/app-values.ts';
 import { closeWeb, maintenanceUndoer, openWeb } from './actions/maintenance.ts';
 import { makeDirectory } from './actions/make-directory.ts';
+import { onMachine } from './actions/on-machine.ts';
 import { removePath } from './actions/remove-path.ts';
 import { setSystemValue } from './actions/system-value.ts';
 import { disableUnit, enableUnit } from './actions/systemd-units.ts';
@@ -53,11 +54,11 @@ export function actionsFor(step: Step, instance: Instance, app: LocalApp): Actio
     case 'upgrade_app':
       return [upgradeApp(APP_ID, step.to)];
     case 'write_file':
-      return [writeFile({ path: step.path, data: Buffer.from(step.content), mode: 0o644, ...ROOT })];
+      return [onMachine(writeFile({ path: step.path, data: Buffer.from(step.content), mode: 0o644, ...ROOT }))];
     case 'remove_file':
-      return [removePath(step.path)];
+      return [onMachine(removePath(step.path))];
     case 'start_timer':
-      return [enableUnit(step.unit)];
+      return [onMachine(enableUnit(step.unit))];
   }
 }
 
@@ -65,8 +66,9 @@ export function actionsFor(step: Step, instance: Instance, app: LocalApp): Actio
 export function actionsForRemoval(step: RemovalStep): Action[] {
   switch (step.kind) {
     case 'stop_timer':
-      return [disableUnit(step.unit)];
+      return [onMachine(disableUnit(step.unit))];
     case 'remove_file':
+      return [onMachine(removePath(step.path))];
     case 'remove_app':
       return [removePath(step.path)];
     case 'disable_app':

@@ -21,7 +21,6 @@ export interface WorkOptions {
 
 /** One Nextcloud within reach. */
 export interface Workplace {
-  readonly transport: Transport;
   readonly instance: Instance;
   /** Asked of config.php itself, so that it works where occ does not. */
   instanceId(): Promise<string>;
@@ -64,10 +63,9 @@ export async function openWorkplace(options: WorkOptions, around: Surroundings):
       ...(options.php === undefined ? {} : { php: options.php }),
     });
     return {
-      transport,
       instance,
-      instanceId: () => readInstanceId(transport, instance.configFile),
-      facts: () => target.facts(transport, instance),
+      instanceId: () => readInstanceId(instance.files, instance.configFile),
+      facts: () => target.facts(instance),
       close: () => transport.close(),
     };
   } catch (error) {

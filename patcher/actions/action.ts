@@ -37,7 +37,10 @@ export interface Undoer {
 export type UndoRecord = { readonly [name: string]: unknown };
 
 export interface ActionContext {
+  /** Where Nextcloud's files are. */
   readonly transport: Transport;
+  /** The machine below: timers, units and the journal. The same, unless Nextcloud is in a container. */
+  readonly machine: Transport;
   /** Runs occ of the instance as its owner; null where no instance is at hand (then occ actions throw `occ_missing`). */
   readonly occ: Occ | null;
 }

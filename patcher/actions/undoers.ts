@@ -1,5 +1,6 @@
 import type { Undoer } from './action.ts';
 import { makeDirectoryUndoer } from './make-directory.ts';
+import { onMachineUndoer } from './on-machine.ts';
 import { removePathUndoer } from './remove-path.ts';
 import { runOccUndoer } from './run-occ.ts';
 import { systemValueUndoer } from './system-value.ts';
@@ -7,8 +8,7 @@ import { enableUnitUndoer } from './systemd-units.ts';
 import { uploadTreeUndoer } from './upload-tree.ts';
 import { writeFileUndoer } from './write-file.ts';
 
-/** Every kind of step a journal may hold. A kind once written to a journal stays readable. */
-export const undoers: readonly Undoer[] = [
+const plain: readonly Undoer[] = [
   writeFileUndoer,
   makeDirectoryUndoer,
   uploadTreeUndoer,
@@ -17,3 +17,6 @@ export const undoers: readonly Undoer[] = [
   systemValueUndoer,
   enableUnitUndoer,
 ];
+
+/** Every kind of step a journal may hold. A kind once written to a journal stays readable. */
+export const undoers: readonly Undoer[] = [...plain, ...plain.map(onMachineUndoer)];

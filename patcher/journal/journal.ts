@@ -92,7 +92,7 @@ const NAMES = { journal: 'journal.jsonl', lock: 'lock', running: 'running' } as 
 /** Opens the journal and takes its lock; `journal_locked` (exit 3) names the other writer, since when, last active when. */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
   const { context, directory, by } = options;
-  const { transport } = context;
+  const { machine: transport } = context;
   await makeWithParents(transport, directory);
   const guard = await takeLock({
     transport,
@@ -118,7 +118,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
 
 /** Reads the state without the lock and without changing anything; for `status` and `detect`. */
 export async function readJournal(context: ActionContext, directory: string): Promise<JournalState> {
-  return describeView(await readView(context.transport, directory));
+  return describeView(await readView(context.machine, directory));
 }
 
 class OpenJournal implements Journal {
@@ -130,7 +130,7 @@ class OpenJournal implements Journal {
 
   constructor(options: JournalOptions, guard: AppendGuard, view: JournalView) {
     this.#options = options;
-    this.#transport = options.context.transport;
+    this.#transport = options.context.machine;
     this.#guard = guard;
     this.#undoers = new Map((options.undoers ?? allUndoers).map((undoer) => [undoer.kind, undoer]));
     this.#view = view;

@@ -21,18 +21,20 @@ export function journalDirectory(instanceId: string): string {
 }
 
 export function actionContext(place: Workplace): ActionContext {
-  return { transport: place.transport, occ: place.instance.occ };
+  const { files, machine, occ } = place.instance;
+  return { transport: files, machine, occ };
 }
 
 /** Takes the journal's lock. What an earlier run left is in its `state`, and not settled yet. */
 export async function openLocked(place: Workplace, deps: JournalDeps): Promise<Journal> {
-  if (place.transport.user.uid !== 0) {
+  const { machine } = place.instance;
+  if (machine.user.uid !== 0) {
     throw new LatchkeyError('not_root', 'the account on the server is not root', {
       exit: 3,
       hint: 'connect as root, or add --sudo for an account with sudo',
     });
   }
-  await ensureStateParent(place.transport);
+  await ensureStateParent(machine);
   return openJournal({
     context: actionContext(place),
     directory: journalDirectory(await place.instanceId()),

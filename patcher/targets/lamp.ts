@@ -1,4 +1,5 @@
 import { LatchkeyError } from '../../platform/errors.ts';
+import { STATE_PARENT } from '../facts.ts';
 import { openOcc } from '../occ.ts';
 import type { Transport } from '../transports/transport.ts';
 import { factsOf } from './nextcloud-facts.ts';
@@ -119,6 +120,11 @@ async function openInstance(transport: Transport, sighting: Sighting, options: O
     owner: { user: state.owner, group: state.group, uid: state.uid, gid: state.gid },
     php,
     web: serving === null ? null : await readWebPhp(transport, serving, root),
+    files: transport,
+    machine: transport,
+    runPhp: (args, given) => transport.run([php, ...args], { as: state.owner, ...given }),
+    defaultStateFolder: (instanceId) => `${STATE_PARENT}/${instanceId}`,
+    heartbeat: { via: 'machine', user: state.owner },
     occ: openOcc(transport, { root, configDirectory: movedConfigDirectory, user: state.owner, php }),
   };
 }

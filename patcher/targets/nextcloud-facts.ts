@@ -41,15 +41,15 @@ const appsPathSchema = z.looseObject({ path: text, url: text, writable: z.boolea
 type Config = z.infer<typeof configSchema>;
 
 /** Everything that is asked of a Nextcloud itself, whatever kind of installation it is. */
-export async function factsOf(transport: Transport, instance: Instance): Promise<Facts> {
-  const { root, occ } = instance;
+export async function factsOf(instance: Instance): Promise<Facts> {
+  const { root, occ, files: transport, machine } = instance;
   const [versionText, status, config, dataDirectory, instanceId, cli] = await Promise.all([
     transport.readFile(`${root}/version.php`, { max: 65_536 }),
     occJson(occ, ['status'], statusSchema),
     occJson(occ, ['config:list'], configSchema),
     oneLine(instance, 'datadirectory'),
     oneLine(instance, 'instanceid'),
-    readCliPhp(transport, instance),
+    readCliPhp(instance),
   ]);
   if (versionText === null) throw new LatchkeyError('version_unreadable', `${root}/version.php is not there`);
   if (!status.installed) throw new LatchkeyError('not_installed', `${root} is a Nextcloud that was never installed`);
@@ -66,14 +66,14 @@ export async function factsOf(transport: Transport, instance: Instance): Promise
   const encryptionOn =
     appValue(config.apps.core, 'encryption_enabled') === 'yes' && appValue(encryption, 'enabled') === 'yes';
   const directory = config.system['remotekeystorage.dir'] ?? null;
-  const stateFolder = directory ?? `/var/lib/latchkey/${instanceId}`;
+  const stateFolder = directory ?? instance.defaultStateFolder(instanceId);
   const keyRoot = appValue(config.apps.core, 'encryption_key_storage_root') ?? '';
-  const [files, enrolment, folder, privateKeys, machine] = await Promise.all([
+  const [files, enrolment, folder, privateKeys, around] = await Promise.all([
     readAppFiles(transport, appsPaths),
-    directory === null ? null : readEnrolment(transport, instance, directory),
+    directory === null ? null : readEnrolment(instance, directory),
     transport.stat(stateFolder),
     privateKeysIn(transport, [dataDirectory, keyRoot, 'files_encryption/OC_DEFAULT_MODULE']),
-    readMachine(transport, instanceId),
+    readMachine(instance, instanceId),
   ]);
   return {
     target: instance.target,
@@ -113,8 +113,9 @@ export async function factsOf(transport: Transport, instance: Instance): Promise
       owner: folder?.owner ?? null,
       mode: folder === null ? null : folder.mode.toString(8).padStart(4, '0'),
     },
-    ...machine,
-    isRoot: transport.user.uid === 0,
+    heartbeat: instance.heartbeat,
+    ...around,
+    isRoot: machine.user.uid === 0,
   };
 }
 
@@ -170,11 +171,9 @@ if ($text === false) { echo file_exists($argv[1]) ? '"unreadable"' : 'null'; exi
 $client = json_decode($text, true);
 echo json_encode(is_array($client) ? ['clientId' => $client['clientId'] ?? null, 'urls' => $client['urls'] ?? null, 'keys' => $client['keys'] ?? null] : 'unreadable');`;
 
-async function readEnrolment(transport: Transport, instance: Instance, directory: string): Promise<Enrolment | null> {
+async function readEnrolment(instance: Instance, directory: string): Promise<Enrolment | null> {
   const file = `${directory}/client.json`;
-  const result = await transport.run([instance.php, '-d', 'display_errors=0', '-r', ENROLMENT_PROBE, '--', file], {
-    as: instance.owner.user,
-  });
+  const result = await instance.runPhp(['-d', 'display_errors=0', '-r', ENROLMENT_PROBE, '--', file]);
   const broken = new LatchkeyError('enrolment_unreadable', `${file} is there but could not be read as an enrolment`, {
     hint: `it must belong to ${instance.owner.user}; if it is damaged, restore it from a backup of the server`,
   });
@@ -204,10 +203,8 @@ const CLI_PROBE = `echo json_encode([
 ]);`;
 const cliSchema = z.object({ version: z.string(), extensions: z.array(z.string()), ignoreArgs: z.boolean() });
 
-async function readCliPhp(transport: Transport, instance: Instance): Promise<CliPhp> {
-  const result = await transport.run([instance.php, '-d', 'display_errors=stderr', '-r', CLI_PROBE], {
-    as: instance.owner.user,
-  });
+async function readCliPhp(instance: Instance): Promise<CliPhp> {
+  const result = await instance.runPhp(['-d', 'display_errors=stderr', '-r', CLI_PROBE]);
   if (result.exit !== 0) {
     throw new LatchkeyError('php_not_usable', `${instance.php} could not be run on the server`, {
       hint: 'install PHP for the command line, or name it with --php PROGRAM',
@@ -227,12 +224,13 @@ type Machine = Pick<Facts, 'scheduler' | 'timerFiles' | 'missingPrograms' | 'sel
 
 const MISSING = 'for name do command -v "$name" >/dev/null || printf "%s\\n" "$name"; done';
 
-async function readMachine(transport: Transport, instanceId: string): Promise<Machine> {
+/** Of the machine, but for the programs: the heartbeat needs them where it runs. */
+async function readMachine({ machine: transport, files: inside }: Instance, instanceId: string): Promise<Machine> {
   const [systemd, cron, enforce, missing, ...files] = await Promise.all([
     transport.stat('/run/systemd/system'),
     transport.stat('/etc/cron.d'),
     transport.readFile('/sys/fs/selinux/enforce', { max: 16 }),
-    transport.run(['/bin/sh', '-c', MISSING, 'sh', 'curl', 'openssl', 'flock']),
+    inside.run(['/bin/sh', '-c', MISSING, 'sh', 'curl', 'openssl', 'flock']),
     ...timerPaths(instanceId).map((path) => transport.readFile(path, { max: 65_536 })),
   ]);
   const scheduler: Scheduler = systemd?.kind === 'directory' ? 'systemd' : cron?.kind === 'directory' ? 'cron' : 'none';

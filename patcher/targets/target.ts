@@ -1,6 +1,6 @@
 import type { Occ } from '../actions/action.ts';
-import type { Facts, WebPhp } from '../facts.ts';
-import type { Transport } from '../transports/transport.ts';
+import type { Facts, HeartbeatWay, WebPhp } from '../facts.ts';
+import type { RunResult, Transport } from '../transports/transport.ts';
 
 /** One Nextcloud on a machine, found and ready to be asked. */
 export interface Instance {
@@ -15,7 +15,21 @@ export interface Instance {
   readonly php: string;
   readonly web: WebPhp | null;
   readonly occ: Occ;
+  /** Runs the PHP that occ runs on, as the owner, with these arguments: settings, `-r`, a program of its own. */
+  readonly runPhp: RunPhp;
+  /** What the paths of this instance and of its facts mean. */
+  readonly files: Transport;
+  /** The machine below it, which has the timers and ncpatch's journal; the same unless Nextcloud is in a container. */
+  readonly machine: Transport;
+  /** Where the enrolment is kept while config.php names no folder. Must outlive an upgrade. */
+  readonly defaultStateFolder: (instanceId: string) => string;
+  readonly heartbeat: HeartbeatWay;
 }
+
+export type RunPhp = (
+  args: readonly string[],
+  options?: { readonly input?: string; readonly timeoutMs?: number },
+) => Promise<RunResult>;
 
 /** A Nextcloud that was seen, before anything of it was run. */
 export interface Sighting {
@@ -36,5 +50,5 @@ export interface Target {
   /** Every Nextcloud of this kind on the machine; with `root` only that one, wherever it lies. */
   find(transport: Transport, root?: string): Promise<Sighting[]>;
   open(transport: Transport, sighting: Sighting, options: OpenOptions): Promise<Instance>;
-  facts(transport: Transport, instance: Instance): Promise<Facts>;
+  facts(instance: Instance): Promise<Facts>;
 }

@@ -53,6 +53,7 @@ export function exampleFacts(changes: Partial<Facts> = {}): Facts {
     app: { state: 'absent', enabled: false, installedVersion: null, files: null },
     enrolment: null,
     stateFolder: { path: '/var/lib/latchkey/oc1234567890', exists: false, owner: null, mode: null },
+    heartbeat: { via: 'machine', user: 'www-data' },
     scheduler: 'cron',
     timerFiles: {},
     missingPrograms: [],

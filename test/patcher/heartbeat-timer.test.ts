@@ -8,7 +8,7 @@ import { hasProgram } from '../harness/programs.ts';
 
 const PLAN = {
   instanceId: 'oc1',
-  user: 'www-data',
+  way: { via: 'machine', user: 'www-data' } as const,
   script: '#!/bin/sh\n',
   stateFolder: "/srv/it's 100% $mine",
 };
@@ -45,7 +45,7 @@ describe.runIf(hasProgram('systemd-analyze'))('systemd-analyze', () => {
   async function verify(change: (unit: string) => string): Promise<string> {
     const folder = mkdtempSync(join(tmpdir(), 'lk-units-'));
     try {
-      const files = Object.entries(timerFilesFor('systemd', { ...PLAN, user: 'root' }));
+      const files = Object.entries(timerFilesFor('systemd', { ...PLAN, way: { via: 'machine', user: 'root' } }));
       const units = files.filter(([path]) => /\.(service|timer)$/.test(path));
       const paths = units.map(([path, text]) => {
         writeFileSync(join(folder, basename(path)), change(text));

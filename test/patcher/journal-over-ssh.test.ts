@@ -67,7 +67,7 @@ describe.skipIf(missing !== null)(`a journal over a real sshd${missing === null 
 
   const open = (transport: Transport): Promise<Journal> =>
     openJournal({
-      context: { transport, occ: (args) => transport.run(['sh', '-c', OCC, 'occ', at, ...args]) },
+      context: { transport, machine: transport, occ: (args) => transport.run(['sh', '-c', OCC, 'occ', at, ...args]) },
       directory: join(at, 'journal', 'oc1'),
       by: { user: 'me', machine: 'desk', pid: process.pid },
       now: Date.now,

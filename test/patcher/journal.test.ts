@@ -104,7 +104,7 @@ function open(
     transport.run(['occ', ...args], options?.input === undefined ? {} : { input: options.input });
   const { pid = 1, ...rest } = more;
   return openJournal({
-    context: { transport, occ },
+    context: { transport, machine: transport, occ },
     directory: JOURNAL,
     by: { user: 'me', machine: 'desk', pid },
     now: () => 1_700_000_000_000 + serial,
@@ -243,7 +243,10 @@ test('once commit is on disk the next run finishes, before that it undoes', asyn
     const machine = makeMachine();
     await lost(apply(machine, { at, when: 'after' }));
     const text = machine.nodes.get(`${JOURNAL}/journal.jsonl`)?.data?.toString() ?? '';
-    const state = await readJournal({ transport: new MemoryTransport(machine), occ: null }, JOURNAL);
+    const state = await readJournal(
+      { transport: new MemoryTransport(machine), machine: new MemoryTransport(machine), occ: null },
+      JOURNAL,
+    );
     const outcome = await recover(machine);
     outcomes.add(outcome);
     if (text === '' || text.includes('"t":"end"')) expect(outcome).toBe('nothing');
@@ -386,7 +389,7 @@ test('a plan shows what would change and changes nothing', async () => {
   const transport = new MemoryTransport(machine);
   const occ: Occ = (args) => transport.run(['occ', ...args]);
   const shown = [];
-  for (const action of allActions()) shown.push(await action.diff({ transport, occ }));
+  for (const action of allActions()) shown.push(await action.diff({ transport, machine: transport, occ }));
   const whole = shown.join('');
   expect(whole).toContain('-old conf\n');
   expect(whole).toContain('+new conf\n');

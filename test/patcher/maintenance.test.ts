@@ -36,7 +36,8 @@ class PretendSite {
     this.calls.push(argv.join(' '));
     return { exit: 0, stdout: Buffer.alloc(0), stderr: '' };
   };
-  readonly context: ActionContext = { transport: { run: this.#run } as Transport, occ: this.#occ };
+  readonly #transport = { run: this.#run } as Transport;
+  readonly context: ActionContext = { transport: this.#transport, machine: this.#transport, occ: this.#occ };
 }
 
 async function perform(site: PretendSite, action: ReturnType<typeof closeWeb>): Promise<UndoRecord | null> {

@@ -22,7 +22,7 @@ function settled(changes: Partial<Facts> = {}): Facts {
   const stateFolder = { ...facts.stateFolder, exists: true, owner: 'www-data', mode: '0700' };
   const timerFiles = timerFilesFor(facts.scheduler, {
     instanceId: facts.instanceId,
-    user: 'www-data',
+    way: { via: 'machine', user: 'www-data' },
     script: WANTED.heartbeat,
     stateFolder: stateFolder.path,
   });
