@@ -12,6 +12,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Exit codes that are an answer and not a failure; 0 always is. */
   readonly allowExit?: readonly number[] | 'any';
+  /** Told what the program writes to standard error while it runs, as it comes. */
+  readonly onStderr?: (chunk: Buffer) => void;
 }
 
 export interface RunResult {
@@ -20,10 +22,14 @@ export interface RunResult {
   readonly stderr: string;
 }
 
+/** How long a killed program may take to be gone before its caller goes on without it. */
+const KILLED_MS = 1000;
+
 /**
  * Runs a program by its argument vector, never through a shell. Throws `command_missing`, `command_timeout`,
  * `command_too_loud` or `command_failed`; the messages name the program and its exit code only, because arguments and
  * output may hold what does not belong into a message (`stderr` is in `extra.stderr`, for whoever knows it to be clean).
+ * A deadline holds whatever the program has started by itself: what lives on with its output in hand is not waited for.
  */
 export function run(argv: readonly [string, ...string[]], options: RunOptions): Promise<RunResult> {
   const [command, ...rest] = argv;
@@ -38,10 +44,14 @@ export function run(argv: readonly [string, ...string[]], options: RunOptions): 
     const size = { out: 0, err: 0 };
     let broken: LatchkeyError | null = null;
     const stop = (error: LatchkeyError): void => {
-      broken ??= error;
+      if (broken !== null) return;
+      broken = error;
       child.kill('SIGKILL');
+      for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe.destroy(); // others may hold their other ends
+      child.unref();
+      timer = setTimeout(() => reject(error), KILLED_MS);
     };
-    const timer = setTimeout(
+    let timer = setTimeout(
       () => stop(new LatchkeyError('command_timeout', `${command} did not finish within ${options.timeoutMs} ms`)),
       options.timeoutMs,
     );
@@ -52,6 +62,7 @@ export function run(argv: readonly [string, ...string[]], options: RunOptions): 
     };
     child.stdout.on('data', keep('out'));
     child.stderr.on('data', keep('err'));
+    if (options.onStderr !== undefined) child.stderr.on('data', options.onStderr);
     child.stdin.on('error', () => undefined); // a program may end without reading all of its input
     child.on('error', (cause: NodeJS.ErrnoException) => {
       clearTimeout(timer);

@@ -29,6 +29,29 @@ describe('run()', () => {
     const error = await failure(run(script('setInterval(() => {}, 1000)'), { timeoutMs: 300 }));
     expect(error.code).toBe('command_timeout');
   });
+  it('does not wait beyond its deadline for what a program left behind with its output in hand', async () => {
+    const left = 'sleep 20 & exit 0';
+    const error = await Promise.race([
+      failure(run(['sh', '-c', left], { timeoutMs: 300 })),
+      new Promise<string>((resolve) => void setTimeout(resolve, 10_000, 'still waiting').unref()),
+    ]);
+    expect(error).toMatchObject({ code: 'command_timeout' });
+  });
+  it('ends at its deadline a program whose children hold its output', async () => {
+    const error = await Promise.race([
+      failure(run(['sh', '-c', 'sleep 20; true'], { timeoutMs: 300 })),
+      new Promise<string>((resolve) => void setTimeout(resolve, 10_000, 'still waiting').unref()),
+    ]);
+    expect(error).toMatchObject({ code: 'command_timeout' });
+  });
+  it('tells what is written to standard error as it comes', async () => {
+    const heard: string[] = [];
+    await run(['sh', '-c', 'echo one >&2; echo two'], {
+      timeoutMs: 5000,
+      onStderr: (text) => heard.push(String(text)),
+    });
+    expect(heard.join('')).toBe('one\n');
+  });
   it('ends a program that writes without end', async () => {
     const error = await failure(
       run(script('for (;;) process.stdout.write("x".repeat(65536))'), { timeoutMs: 20_000, maxBytes: 100_000 }),
