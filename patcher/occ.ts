@@ -21,16 +21,10 @@ export interface OccPlace {
  * process alone counts as off: what they do is wanted most while the web is closed.
  */
 export function openOcc(transport: Transport, place: OccPlace): Occ {
-  const directory = place.configDirectory === null ? [] : [`NEXTCLOUD_CONFIG_DIR=${place.configDirectory}`];
-  return (args, options = {}) => {
-    const variables = [...directory, ...(args[0].startsWith('remotekey:') ? ['NC_maintenance=0'] : [])];
-    const program: [string, ...string[]] = variables.length === 0 ? [place.php] : ['env', ...variables, place.php];
-    return transport.run(
+  return (args, options = {}) =>
+    transport.run(
       [
-        ...program,
-        ...['-d', 'apc.enable_cli=1', '-d', 'zend.exception_ignore_args=1', '-d', 'display_errors=stderr'],
-        `${place.root}/occ`,
-        '--no-warnings',
+        ...wordsOf(place, args[0].startsWith('remotekey:') ? ['NC_maintenance=0'] : []),
         // what is asked is answered by the input, where there is one
         ...(options.input === undefined ? ['--no-interaction'] : []),
         ...args,
@@ -41,7 +35,23 @@ export function openOcc(transport: Transport, place: OccPlace): Occ {
         ...(options.input === undefined ? {} : { input: options.input }),
       },
     );
-  };
+}
+
+/** The words that start the same occ; a command and its arguments follow. */
+export function occWords(place: OccPlace): readonly [string, ...string[]] {
+  return [...wordsOf(place, []), '--no-interaction'];
+}
+
+function wordsOf(place: OccPlace, more: readonly string[]): [string, ...string[]] {
+  const directory = place.configDirectory === null ? [] : [`NEXTCLOUD_CONFIG_DIR=${place.configDirectory}`];
+  const variables = [...directory, ...more];
+  const program: [string, ...string[]] = variables.length === 0 ? [place.php] : ['env', ...variables, place.php];
+  return [
+    ...program,
+    ...['-d', 'apc.enable_cli=1', '-d', 'zend.exception_ignore_args=1', '-d', 'display_errors=stderr'],
+    `${place.root}/occ`,
+    '--no-warnings',
+  ];
 }
 
 /**

@@ -1,6 +1,7 @@
 import { LatchkeyError } from '../../platform/errors.ts';
 import { STATE_PARENT } from '../facts.ts';
-import { openOcc } from '../occ.ts';
+import { type OccPlace, occWords, openOcc } from '../occ.ts';
+import { becomeUser } from '../transports/elevation.ts';
 import type { Transport } from '../transports/transport.ts';
 import { factsOf } from './nextcloud-facts.ts';
 import { readServerSettings, type ServerSettings } from './server-settings.ts';
@@ -112,6 +113,8 @@ async function openInstance(transport: Transport, sighting: Sighting, options: O
   const folder = configFile.slice(0, -'/config.php'.length);
   // /etc/nextcloud linked as <root>/config is the ordinary place; occ finds it by itself
   const movedConfigDirectory = folder === `${root}/config` ? null : folder;
+  const place: OccPlace = { root, configDirectory: movedConfigDirectory, user: state.owner, php };
+  const runuser = await firstThere(transport, ['/usr/sbin/runuser', '/sbin/runuser', '/usr/bin/runuser']);
   return {
     target: 'lamp',
     root,
@@ -125,6 +128,8 @@ async function openInstance(transport: Transport, sighting: Sighting, options: O
     runPhp: (args, given) => transport.run([php, ...args], { as: state.owner, ...given }),
     defaultStateFolder: (instanceId) => `${STATE_PARENT}/${instanceId}`,
     heartbeat: { via: 'machine', user: state.owner },
-    occ: openOcc(transport, { root, configDirectory: movedConfigDirectory, user: state.owner, php }),
+    occ: openOcc(transport, place),
+    occCommand: becomeUser(state.owner, runuser === null ? 'su' : 'runuser', occWords(place)),
+    filesCommand: [],
   };
 }

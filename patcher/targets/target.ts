@@ -24,6 +24,10 @@ export interface Instance {
   /** Where the enrolment is kept while config.php names no folder. Must outlive an upgrade. */
   readonly defaultStateFolder: (instanceId: string) => string;
   readonly heartbeat: HeartbeatWay;
+  /** The words that run occ as the owner, for a shell of the machine's root: what `occ` does, without ncpatch. */
+  readonly occCommand: readonly string[];
+  /** The words before a program that make it run as root among Nextcloud's files; none where those are the machine's. */
+  readonly filesCommand: readonly string[];
 }
 
 export type RunPhp = (
