@@ -30,7 +30,7 @@ const person: Prompter = {
 const machineId = ['/etc/machine-id', '/var/lib/dbus/machine-id'].find((path) => existsSync(path));
 const machine = machineName(hostname(), machineId === undefined ? null : readFileSync(machineId, 'utf8'));
 
-let ending: 0 | 1 = 0;
+let ending: 0 | 1 | 3 = 0;
 const code = await runProgram(
   'ncpatch',
   (program) =>
@@ -41,6 +41,7 @@ const code = await runProgram(
       now: Date.now,
       random: randomBytes,
       by: { user: userInfo().username, machine, pid: process.pid },
+      self: [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url)],
       endWith: (exit) => {
         ending = exit;
       },

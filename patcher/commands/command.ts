@@ -17,8 +17,10 @@ export interface CommandDeps {
   readonly now: () => number;
   readonly random: RandomBytes;
   readonly by: JournalWriter;
+  /** How this program itself is started, before its arguments. */
+  readonly self: readonly [string, ...string[]];
   /** The exit code of a command that was carried out and still found something wrong. */
-  readonly endWith: (exit: 1) => void;
+  readonly endWith: (exit: 1 | 3) => void;
 }
 
 /** What every command takes. */

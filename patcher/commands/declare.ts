@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { declareAudit } from './audit-command.ts';
 import { declareChanging } from './changing.ts';
 import type { CommandDeps } from './command.ts';
+import { declareFleet } from './fleet.ts';
 import { declareKeys } from './key-commands.ts';
 import { declareLooking } from './looking.ts';
 
@@ -12,4 +13,5 @@ export function declareCommands(program: Command, deps: CommandDeps): void {
   declareAudit(program, deps);
   declareChanging(program, deps);
   declareKeys(program, deps);
+  declareFleet(program, deps); // last: it looks at what the others have declared
 }

@@ -39,6 +39,7 @@ async function ncpatch(argv: readonly string[], input = ''): Promise<{ exit: num
         now: () => 0,
         random: (n) => Buffer.alloc(n),
         by: { user: 'u', machine: 'm', pid: 1 },
+        self: ['/bin/false'],
         endWith: () => undefined,
       }),
     argv,
