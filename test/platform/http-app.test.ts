@@ -178,4 +178,9 @@ describe('createHttpApp() answers', () => {
     expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
     expect(response.headers.get('x-powered-by')).toBeNull();
   });
+
+  it('a path spelled like the pattern it fits with what stands there', async () => {
+    const response = await call('/item/:id', { method: 'PUT', headers: json, body: '{}' });
+    expect([response.status, await response.json()]).toEqual([201, { id: ':id' }]);
+  });
 });
