@@ -80,6 +80,22 @@ export type HeartbeatWay =
   | { readonly via: 'machine'; readonly user: string }
   /** The words before `sh`, such as `docker exec -i -u 33 nextcloud`. */
   | { readonly via: 'container'; readonly command: readonly string[] };
+/** What snapd says of a Nextcloud that is a snap. */
+export interface SnapFacts {
+  readonly version: string;
+  readonly revision: string;
+  /** The channel refreshes come from; `null` for a snap that was installed from a file. */
+  readonly tracking: string | null;
+  /** Such as `devmode` or `try`; `held` is not among them. */
+  readonly notes: readonly string[];
+  /** `snap` while refreshes of this one are held, snapd's words for the end of a hold of all, or `null`. */
+  readonly held: string | null;
+  /** Revisions that are kept beside the one in use, each with data of its own. */
+  readonly otherRevisions: readonly string[];
+  /** Copies of keys, or of config.php which opens them, that snapd and the snap have made. */
+  readonly copies: readonly { readonly path: string; readonly words: string; readonly hint: string }[];
+}
+
 
 export type Scheduler = 'systemd' | 'cron' | 'none';
 
@@ -135,3 +151,5 @@ export interface Facts {
   readonly isRoot: boolean;
   readonly selinuxEnforcing: boolean;
 }
+  /** Set for a snap only. */
+  readonly snap?: SnapFacts;

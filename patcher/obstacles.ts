@@ -1,5 +1,6 @@
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Facts, Obstacle } from './facts.ts';
+import { snapObstacles } from './targets/snap-obstacles.ts';
 import { compareVersions } from './targets/version-file.ts';
 
 /** The majors of Nextcloud that the app was made for; others are told, not refused. */
@@ -8,7 +9,13 @@ const OLDEST_PHP = '8.0';
 
 /** Pure: what stands in the way of a Nextcloud whose keys live elsewhere, the blocking ones first. */
 export function obstaclesOf(facts: Facts): Obstacle[] {
-  const found = [...platform(facts), ...nextcloud(facts), ...encryption(facts), ...leaks(facts)];
+  const found = [
+    ...platform(facts),
+    ...nextcloud(facts),
+    ...encryption(facts),
+    ...leaks(facts),
+    ...snapObstacles(facts),
+  ];
   return [...found.filter((o) => o.blocking), ...found.filter((o) => !o.blocking)];
 }
 
@@ -80,7 +87,9 @@ function platform(facts: Facts): Obstacle[] {
       warning(
         'apcu_missing',
         'php has no APCu for the web server: each request without a session asks the key server',
-        'install the apcu extension and restart PHP',
+        facts.snap === undefined
+          ? 'install the apcu extension and restart PHP'
+          : 'the snap brings it from 33.0.5snap1 on',
       ),
     );
   }

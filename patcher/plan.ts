@@ -1,5 +1,5 @@
 import { LatchkeyError } from '../platform/errors.ts';
-import { APP_ID, type AppFiles, type AppsPath, type Facts, type Obstacle } from './facts.ts';
+import { APP_ID, type AppFiles, type AppsPath, type Facts, type Obstacle, STATE_PARENT } from './facts.ts';
 import { timerFilesFor, timerUnit } from './heartbeat-timer.ts';
 import { obstaclesOf } from './obstacles.ts';
 
@@ -100,7 +100,13 @@ function stateFolder(facts: Facts): Step[] {
       hint: `it must belong to ${facts.owner.user} with mode 0700; find out who changed it, then set it right`,
     });
   }
-  return [{ kind: 'make_folder', path, owner: 'nextcloud', mode: 0o700 }];
+  const parent = path.slice(0, path.lastIndexOf('/'));
+  // the journal has made the usual one; elsewhere it is one of many, and made only where it is missing
+  const above: Step[] =
+    facts.snap === undefined || parent === STATE_PARENT
+      ? []
+      : [{ kind: 'make_folder', path: parent, owner: 'root', mode: 0o700 }];
+  return [...above, { kind: 'make_folder', path, owner: 'nextcloud', mode: 0o700 }];
 }
 
 /** Where it is already, if that is writable; else the first writable path that is not the vendor's own; else a new one. */

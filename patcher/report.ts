@@ -1,5 +1,5 @@
 import type { Terminal } from '../platform/command-line.ts';
-import type { Facts, Obstacle } from './facts.ts';
+import type { Facts, Obstacle, SnapFacts } from './facts.ts';
 
 /** Lines of `name  value` under each other; a list is one line each. */
 export function printFields(
@@ -28,6 +28,7 @@ export function factLines(facts: Facts): [string, string | readonly string[]][] 
   const names = (list: readonly string[]): string => (list.length === 0 ? 'none' : list.join(', '));
   return [
     ['nextcloud', `${version.versionString} ${version.edition} (${version.channel})`.replace(/ {2,}/g, ' ')],
+    ...(facts.snap === undefined ? [] : [['snap', snapWords(facts.snap)] satisfies [string, string]]),
     ['root', facts.root],
     ['config', `${facts.configFile}, owned by ${facts.owner.user}`],
     ['instance', facts.instanceId],
@@ -62,6 +63,14 @@ export function factLines(facts: Facts): [string, string | readonly string[]][] 
     ['state folder', `${stateFolder.path}${stateFolder.exists ? '' : ' (not there)'}`],
     ['heartbeat', Object.keys(facts.timerFiles).length === 0 ? 'not installed' : Object.keys(facts.timerFiles)],
   ];
+}
+
+function snapWords({ revision, version, tracking, notes, held, otherRevisions }: SnapFacts): string {
+  const refreshes =
+    held === null ? 'refreshed by itself' : held === 'snap' ? 'refreshes held' : `refreshes held: ${held}`;
+  const words = [tracking ?? 'from a file', ...notes, refreshes];
+  if (otherRevisions.length > 0) words.push(`kept beside it: ${otherRevisions.join(', ')}`);
+  return `revision ${revision}, ${version} (${words.join('; ')})`;
 }
 
 function stateWords(facts: Facts): string {

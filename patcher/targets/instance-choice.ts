@@ -1,10 +1,11 @@
 import { LatchkeyError } from '../../platform/errors.ts';
 import type { Transport } from '../transports/transport.ts';
 import { lamp } from './lamp.ts';
+import { snap } from './snap.ts';
 import type { Instance, OpenOptions, Sighting, Target } from './target.ts';
 
 /** Every kind of installation that is known. */
-export const TARGETS: readonly Target[] = [lamp];
+export const TARGETS: readonly Target[] = [snap, lamp];
 
 export interface FoundInstance {
   readonly target: Target;

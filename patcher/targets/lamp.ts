@@ -6,6 +6,7 @@ import type { Transport } from '../transports/transport.ts';
 import { factsOf } from './nextcloud-facts.ts';
 import { readServerSettings, type ServerSettings } from './server-settings.ts';
 import { configDirectoryFor, firstThere, readWebPhp, servingPhp } from './serving-php.ts';
+import { SNAP_MOUNTS } from './snap-places.ts';
 import type { Instance, OpenOptions, Sighting, Target } from './target.ts';
 import { parseVersionFile } from './version-file.ts';
 
@@ -32,11 +33,16 @@ async function findTrees(transport: Transport, root?: string): Promise<Sighting[
   const sightings = new Map<string, Sighting>();
   for (const candidate of candidates) {
     const real = await transport.realPath(candidate);
-    if (real === null || sightings.has(real)) continue;
+    if (real === null || sightings.has(real) || isInSnap(real)) continue;
     const sighting = await lookAt(transport, real, settings);
     if (sighting !== null) sightings.set(real, sighting);
   }
   return [...sightings.values()].sort((a, b) => (a.root < b.root ? -1 : 1));
+}
+
+/** The code of a snap runs by the snap's own occ only. */
+function isInSnap(path: string): boolean {
+  return SNAP_MOUNTS.some((mount) => path.startsWith(`${mount}/`));
 }
 
 async function candidateRoots(transport: Transport, settings: ServerSettings): Promise<string[]> {
