@@ -43,6 +43,8 @@ export interface ActionContext {
   readonly machine: Transport;
   /** Runs occ of the instance as its owner; null where no instance is at hand (then occ actions throw `occ_missing`). */
   readonly occ: Occ | null;
+  /** Throws when paths lead to something else than they did (a snap's new revision); asked for changes, not for undoing them. */
+  readonly steady?: () => Promise<void>;
 }
 
 /** `args` without php and occ themselves. Any exit status is an answer. Secrets by `input` only. */

@@ -150,17 +150,20 @@ class OpenJournal implements Journal {
     if (this.#view.phase !== 'open') throw new TypeError('a transaction must be open');
     if (!this.#undoers.has(action.kind)) throw new TypeError(`no undoer for actions of kind ${action.kind}`);
     const { context } = this.#options;
+    await context.steady?.();
     const undo = await action.prepare(context, this.#originals());
     if (undo === null) return 'unchanged';
     const n = this.#view.steps.length + 1;
     await this.#append({ ...this.#stamp(), t: 'intent', n, kind: action.kind, what: action.describe(), undo });
     await action.do(context, undo);
+    await context.steady?.();
     await this.#append({ ...this.#stamp(), t: 'done', n });
     return 'done';
   }
 
   async commit(): Promise<void> {
     if (this.#view.phase !== 'open') throw new TypeError('a transaction must be open');
+    await this.#options.context.steady?.();
     await this.#append({ ...this.#stamp(), t: 'commit' });
     await this.#finish();
   }

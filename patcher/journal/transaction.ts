@@ -21,8 +21,8 @@ export function journalDirectory(instanceId: string): string {
 }
 
 export function actionContext(place: Workplace): ActionContext {
-  const { files, machine, occ } = place.instance;
-  return { transport: files, machine, occ };
+  const { files, machine, occ, steady } = place.instance;
+  return { transport: files, machine, occ, ...(steady === undefined ? {} : { steady }) };
 }
 
 /** Takes the journal's lock. What an earlier run left is in its `state`, and not settled yet. */

@@ -24,6 +24,11 @@ export interface Instance {
   /** Where the enrolment is kept while config.php names no folder. Must outlive an upgrade. */
   readonly defaultStateFolder: (instanceId: string) => string;
   readonly heartbeat: HeartbeatWay;
+  /**
+   * Throws when the ground has moved since this was opened: another revision of a snap, to which the same paths lead now.
+   * The journal asks before and after each change, and before it commits. Not set where that cannot happen.
+   */
+  readonly steady?: () => Promise<void>;
   /** The words that run occ as the owner, for a shell of the machine's root: what `occ` does, without ncpatch. */
   readonly occCommand: readonly string[];
   /** The words before a program that make it run as root among Nextcloud's files; none where those are the machine's. */
