@@ -1,4 +1,5 @@
 import { type HeartbeatWay, type Scheduler, STATE_PARENT } from './facts.ts';
+import { conditionPath, quoteForCron, quoteForSystemd } from './unit-quoting.ts';
 
 /** What the heartbeat and its timer need to know. */
 export interface HeartbeatPlan {
@@ -101,28 +102,4 @@ SHELL=/bin/sh
 PATH=/usr/local/bin:/usr/bin:/bin
 * * * * * ${user} ${commandOf(plan, script).map(quoteForCron).join(' ')}${input} >/dev/null 2>&1
 `;
-}
-
-/** systemd.service(5), "command lines": `%` and `$` stand for something unless doubled. */
-function quoteForSystemd(text: string): string {
-  refuseControl(text);
-  const escaped = text.replaceAll('%', '%%').replaceAll('$', '$$$$');
-  return /^[\w@:.,/+=-]+$/.test(text) ? escaped : `"${escaped.replaceAll(/[\\"]/g, '\\$&')}"`;
-}
-
-/** systemd.unit(5): a path is taken as it stands, only `%` means something. */
-function conditionPath(path: string): string {
-  refuseControl(path);
-  return path.replaceAll('%', '%%');
-}
-
-/** crontab(5): the line goes to a shell, and `%` ends it unless escaped. */
-function quoteForCron(text: string): string {
-  refuseControl(text);
-  const quoted = /^[\w@:.,/+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-  return quoted.replaceAll('%', '\\%');
-}
-
-function refuseControl(text: string): void {
-  if (/\p{Cc}/u.test(text)) throw new TypeError('a path of the heartbeat holds a control character');
 }

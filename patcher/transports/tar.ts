@@ -1,4 +1,6 @@
+import { sha256 } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { MANIFEST_NAME } from './target-scripts.ts';
 import { checkRelativePath, type TreeFile } from './transport.ts';
 
 const BLOCK = 512;
@@ -13,6 +15,19 @@ export function packTar(files: readonly TreeFile[], directoryMode: number): Buff
   }
   parts.push(Buffer.alloc(2 * BLOCK));
   return Buffer.concat(parts);
+}
+
+/** The archive that `UPLOAD_TREE` takes: its last file lists the hashes of all others, by which it is checked there. */
+export function packTree(files: readonly TreeFile[], directoryMode: number): Buffer {
+  const bad = files.find((file) => /[\\\n\r]/.test(file.path) || file.path === MANIFEST_NAME);
+  if (files.length === 0 || bad !== undefined) throw new TypeError('a tree needs files with ordinary names');
+  const manifest = { path: MANIFEST_NAME, data: Buffer.from(hashLines(files).join('')), mode: 0o600 };
+  return packTar([...files, manifest], directoryMode);
+}
+
+/** What `sha256sum` says of these files, in their order. */
+export function hashLines(files: readonly TreeFile[]): string[] {
+  return files.map((file) => `${sha256(file.data).toString('hex')}  ./${checkRelativePath(file.path)}\n`);
 }
 
 /** Each folder once, parents first. */
