@@ -26,6 +26,11 @@ export function writeBareConfig(config: WireGuardConfig): string {
   return textOf([lines, ...config.peers.map((peer) => peerLines({ ...peer, others: [] }))]);
 }
 
+/** Peers alone, for `wg addconf`, which leaves all others as they are. */
+export function writePeers(peers: readonly PeerConfig[]): string {
+  return textOf(peers.map(peerLines));
+}
+
 /** Throws TypeError for a value that would not come back as it is: with a line's end in it, or what begins a comment. */
 function textOf(sections: readonly (readonly string[])[]): string {
   for (const line of sections.flat()) {
