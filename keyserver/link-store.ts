@@ -63,7 +63,9 @@ const walkBack = statement<Database, [newest: Uint8Array, id: string], LinkRow>(
 /** Where the client's link of that id stands. */
 export async function findLinkById(tx: Kysely<Database>, id: string, { newest, chain }: Pulse): Promise<LinkOnFile> {
   const row = newest === null ? undefined : (await walkBack(tx, newest, id))[0];
-  return row === undefined ? unknownLink : { standing: standingOf(row.number, chain), ...row };
+  if (row === undefined) return unknownLink;
+  const { number, hash } = row;
+  return { standing: standingOf(number, chain), number, hash };
 }
 
 /** Back from the newest link, through all confirmations since a link was spent, to the first that spent it. */

@@ -2,6 +2,7 @@ import type { Compilable, CompiledQuery, Kysely } from 'kysely';
 
 /** A connection that has its rows at once. */
 export interface DirectConnection {
+  /** Rows are for reading their columns by name; they cannot be spread or listed. */
   run(sql: string, parameters: readonly unknown[]): readonly unknown[];
 }
 
@@ -15,7 +16,7 @@ export function goDirectly(db: object, connection: DirectConnection): void {
 /**
  * A query that is built and compiled once, at its first use, and only bound to new values after that: building costs
  * many times what a database then needs to run it. `build` names its parameters by position with `slot(0)`, `slot(1)`, ….
- * Called, it answers the rows.
+ * Called, it answers the rows, to be read column by column: they cannot be spread.
  *
  * One process speaks one SQL dialect, so the first database seen decides it.
  */
@@ -23,14 +24,17 @@ export function statement<DB, P extends readonly unknown[], R = unknown>(
   build: (db: Kysely<DB>, slot: <V>(index: number) => V) => Compilable<R>,
 ): (db: Kysely<DB>, ...parameters: P) => readonly R[] | Promise<readonly R[]> {
   let compiled: CompiledQuery<R> | null = null;
-  let order: readonly number[] = [];
+  /** Which value goes where; `null` when they go as they come. */
+  let order: readonly number[] | null = null;
   return (db, ...parameters) => {
     if (compiled === null) {
       const query = build(db, <V>(index: number) => new Slot(index) as V).compile();
-      order = query.parameters.map(slotIndex);
+      const slots = query.parameters.map(slotIndex);
+      const asTheyCome = slots.length === parameters.length && slots.every((slot, index) => slot === index);
+      order = asTheyCome ? null : slots;
       compiled = query as CompiledQuery<R>;
     }
-    const bound = order.map((index) => parameters[index]);
+    const bound = order === null ? parameters : order.map((index) => parameters[index]);
     const connection = direct.get(db);
     if (connection !== undefined) return connection.run(compiled.sql, bound) as readonly R[];
     return rowsOf(db, { ...compiled, parameters: bound });

@@ -1,6 +1,7 @@
 import type { Migration } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bytes, clustered, rowNumber } from '../../platform/column-types.ts';
+import { statement } from '../../platform/statement.ts';
 import type { Store } from '../../platform/store.ts';
 
 export interface ContractTables {
@@ -131,6 +132,32 @@ function contract(place: StorePlace): void {
         .executeTakeFirstOrThrow(),
     );
     expect([count, last]).toEqual([1, note.at]);
+  });
+
+  it('binds a compiled statement by slot, whatever their order, and answers rows by name', async () => {
+    const put = statement<ContractTables, [at: number, name: string, body: Uint8Array]>((db, slot) =>
+      db.insertInto('note').values({ name: slot<string>(1), at: slot<number>(0), body: slot<Uint8Array>(2) }),
+    );
+    const between = statement<ContractTables, [from: number, to: number], ContractTables['note']>((db, slot) =>
+      db
+        .selectFrom('note')
+        .selectAll()
+        .where('at', '>=', slot<number>(0))
+        .where('at', '<=', slot<number>(1))
+        .where('at', '<>', slot<number>(0))
+        .orderBy('at'),
+    );
+    await store.transaction(async (tx) => {
+      for (const at of [3, 1, 2]) expect(await put(tx, at, `note ${at}`, Uint8Array.of(at))).toEqual([]);
+      expect((await between(tx, 1, 2)).map(({ name }) => name)).toEqual(['note 2']);
+    });
+    const rows = await store.read((db) => Promise.resolve(between(db, 0, 9)));
+    expect(rows.map(({ name, at, body }) => [name, at, ...body])).toEqual([
+      ['note 1', 1, 1],
+      ['note 2', 2, 2],
+      ['note 3', 3, 3],
+    ]);
+    expect(await store.read((db) => Promise.resolve(between(db, 9, 99)))).toEqual([]);
   });
 
   it('lets two stores on one database count without losing a step', async () => {
