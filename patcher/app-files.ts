@@ -5,13 +5,15 @@ import { LatchkeyError } from '../platform/errors.ts';
 import type { Wanted } from './plan.ts';
 import { appVersionIn } from './targets/info-xml.ts';
 import type { TreeFile } from './transports/transport.ts';
+import { readWatchParts, type WatchParts } from './watch/watch-files.ts';
 
 /** What of `php-app/` belongs onto a server; tests and the settings of checkers stay here. */
 const DEPLOYED = ['appinfo', 'bin', 'css', 'img', 'js', 'l10n', 'lib', 'templates'];
-const DEPLOYED_FILES = /^(autoload\.php|LICENSE|README\.md|CHANGELOG\.md)$/;
+const DEPLOYED_FILES = /^(autoload\.php|core-hook\.php|LICENSE|README\.md|CHANGELOG\.md)$/;
 
 export interface LocalApp extends Wanted {
   readonly files: readonly TreeFile[];
+  readonly watch: WatchParts;
 }
 
 /** Reads the app as it is to be deployed, from `php-app/` of this project. */
@@ -31,6 +33,7 @@ export async function readLocalApp(folder: string): Promise<LocalApp> {
     files,
     app: { version, content: Object.fromEntries(content) as Record<string, string> },
     heartbeat: heartbeat.data.toString('utf8'),
+    watch: await readWatchParts(files),
   };
 }
 

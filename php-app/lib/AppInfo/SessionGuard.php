@@ -28,13 +28,17 @@ class SessionGuard {
 		$this->server = $server;
 	}
 
-	/** Does nothing while the encryption app is switched off: its classes cannot be loaded then. */
+	/** False, and nothing done, while the encryption app is switched off: its classes cannot be loaded then. */
 	public function install(): bool {
 		if (!class_exists(EncryptionApplication::class)) {
 			return false;
 		}
 		// asking for the application makes its container; before Nextcloud 30 there is none yet at this point
 		$encryption = $this->server->get(EncryptionApplication::class)->getContainer();
+		// whoever had it made already keeps the one that writes the key into the session
+		if ($encryption instanceof \ArrayAccess && $encryption->offsetExists(Session::class)) {
+			throw new \LogicException('the session of the encryption app was made before');
+		}
 		$encryption->registerService(Session::class, fn (): Session => new KeylessSession(
 			$this->server->get(ISession::class),
 			fn (): bool => $this->isMasterKeyRemote(),

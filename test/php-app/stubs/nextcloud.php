@@ -50,9 +50,14 @@ namespace OC\Encryption {
 	}
 }
 
+namespace OCP\Encryption\Keys {
+	interface IStorage {
+	}
+}
+
 namespace OC\Encryption\Keys {
 	/** Nextcloud's own key storage, as an array. */
-	class Storage {
+	class Storage implements \OCP\Encryption\Keys\IStorage {
 		/** @var array<string, string> */
 		public array $disk = [];
 
