@@ -26,7 +26,8 @@ import {
 /** Runs one program as whoever logged in; any exit status is an answer. All else is built on this. */
 export type Exec = (
   argv: readonly [string, ...string[]],
-  options: { input: Buffer; timeoutMs: number; maxBytes: number },
+  /** `as` comes only where an exec becomes other users by itself (`becomeWith`). */
+  options: { input: Buffer; timeoutMs: number; maxBytes: number; as?: string },
 ) => Promise<RunResult>;
 
 export interface ShellTransportParts {
@@ -34,7 +35,7 @@ export interface ShellTransportParts {
   readonly exec: Exec;
   readonly elevation: Elevation;
   readonly user: TargetUser;
-  readonly becomeWith: 'runuser' | 'su';
+  readonly becomeWith: 'runuser' | 'su' | 'exec';
   readonly close: () => Promise<void>;
 }
 
@@ -70,13 +71,16 @@ export class ShellTransport implements Transport {
         hint: 'log in as root, or use --sudo',
       });
     }
-    const wanted = options.as !== undefined && other ? becomeUser(options.as, becomeWith, argv) : argv;
+    const as = other && becomeWith === 'exec' ? { as: options.as } : {};
+    const wanted =
+      options.as !== undefined && other && becomeWith !== 'exec' ? becomeUser(options.as, becomeWith, argv) : argv;
     const held: typeof wanted = this.#held === null ? wanted : ['sh', '-c', HOLD, 'sh', this.#held, ...wanted];
     const elevated = elevate(elevation, held, Buffer.from(options.input ?? ''));
     return exec(elevated.argv, {
       input: elevated.input,
       timeoutMs: options.timeoutMs ?? RUN_TIMEOUT_MS,
       maxBytes: options.maxBytes ?? RUN_MAX_BYTES,
+      ...as,
     });
   }
 
