@@ -1,3 +1,4 @@
+import type { ContainerMount } from './targets/container-engine.ts';
 import type { VersionFile } from './targets/version-file.ts';
 
 /** The app's folder name, everywhere. */
@@ -42,6 +43,10 @@ export interface WebPhp {
   readonly sessionPath: string | null;
   /** Whether `sessionPath` lies in memory only. */
   readonly sessionsOnTmpfs: boolean | null;
+  /** For how many seconds a changed file may stay unnoticed. */
+  readonly opcacheSeconds?: number | null;
+  /** The folder in which compiled code lies on the disk too, that of config.php included. */
+  readonly opcacheFolder?: string | null;
 }
 
 export interface Obstacle {
@@ -97,6 +102,30 @@ export interface SnapFacts {
 }
 
 
+/** A folder for scripts that a container's entry point runs, where it is a mount and outlives the container. */
+export interface EntryHook {
+  /** Our script in it. */
+  readonly path: string;
+  readonly writable: boolean;
+  /** What the script should hold. */
+  readonly wanted: string;
+  /** What it holds; `null` when it is not there. */
+  readonly content: string | null;
+}
+
+/** What is told of the container that a Nextcloud is in. */
+export interface ContainerFacts {
+  readonly engine: 'docker' | 'podman';
+  readonly name: string;
+  readonly image: string;
+  /** `official`: built as the image of that name; `aio`: Nextcloud All-in-One. */
+  readonly kind: 'official' | 'aio' | 'other';
+  readonly mounts: readonly ContainerMount[];
+  readonly entryHooks: readonly EntryHook[];
+  /** Other containers that run the same code, and whether they see the enrolment. */
+  readonly companions: readonly { readonly name: string; readonly seesState: boolean }[];
+}
+
 export type Scheduler = 'systemd' | 'cron' | 'none';
 
 /** Everything `detect` finds out about one Nextcloud, and all that `plan` looks at. */
@@ -150,6 +179,10 @@ export interface Facts {
   readonly missingPrograms: readonly string[];
   readonly isRoot: boolean;
   readonly selinuxEnforcing: boolean;
+  /** A system that brings its own ways to install and update Nextcloud; see `targets/platform.ts`. */
+  readonly platform?: string | null;
+  /** `null` where Nextcloud is among the machine's own files. */
+  readonly container?: ContainerFacts | null;
 }
   /** Set for a snap only. */
   readonly snap?: SnapFacts;

@@ -1,6 +1,8 @@
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Facts, Obstacle } from './facts.ts';
 import { snapObstacles } from './targets/snap-obstacles.ts';
+import { containerObstacles, exceptionArgsHint } from './targets/container-obstacles.ts';
+import { platformObstacles } from './targets/platform-obstacles.ts';
 import { compareVersions } from './targets/version-file.ts';
 
 /** The majors of Nextcloud that the app was made for; others are told, not refused. */
@@ -16,6 +18,7 @@ export function obstaclesOf(facts: Facts): Obstacle[] {
     ...leaks(facts),
     ...snapObstacles(facts),
   ];
+  found.push(...containerObstacles(facts), ...platformObstacles(facts));
   return [...found.filter((o) => o.blocking), ...found.filter((o) => !o.blocking)];
 }
 
@@ -233,11 +236,20 @@ function leaks(facts: Facts): Obstacle[] {
       warning(
         'exception_args_logged',
         `php for ${open.join(' and ')} writes function arguments into logged exceptions`,
-        'set zend.exception_ignore_args = On in its php.ini',
+        exceptionArgsHint(facts),
       ),
     );
   }
   const web = facts.web;
+  if (typeof web?.opcacheFolder === 'string') {
+    found.push(
+      warning(
+        'opcache_on_disk',
+        `PHP keeps compiled code in ${web.opcacheFolder}, that of config.php with its secret too`,
+        'remove opcache.file_cache from its settings, or have that folder on tmpfs; keys are never in there',
+      ),
+    );
+  }
   if (web?.sessionHandler === 'files' && web.sessionsOnTmpfs === false && facts.app.state !== 'escrowed') {
     found.push(
       warning(

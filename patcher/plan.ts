@@ -28,6 +28,7 @@ export type Step =
   | { readonly kind: 'upgrade_app'; readonly from: string; readonly to: string }
   | { readonly kind: 'write_file'; readonly path: string; readonly content: string; readonly isNew: boolean }
   | { readonly kind: 'remove_file'; readonly path: string }
+  | { readonly kind: 'write_entry_hook'; readonly path: string; readonly content: string; readonly isNew: boolean }
   | { readonly kind: 'start_timer'; readonly unit: string };
 
 export interface Changes {
@@ -68,7 +69,7 @@ export function planFor(facts: Facts, wanted: Wanted): Plan {
     steps.push({ kind: 'upgrade_app', from: installedVersion, to: wanted.app.version });
   }
   if (!enabled) steps.push({ kind: 'enable_app' });
-  steps.push(...timer(facts, wanted));
+  steps.push(...timer(facts, wanted), ...entryHooks(facts));
   const closes = mustCloseWeb(facts, steps);
   return {
     steps: closes ? [{ kind: 'close_web' }, ...steps] : steps,
@@ -137,6 +138,16 @@ function changesBetween(files: AppFiles | null, wanted: Wanted): Changes | null 
     removed: Object.keys(before).filter((name) => after[name] === undefined),
   };
   return Object.values(changes).every((names) => names.length === 0) ? null : changes;
+}
+
+function entryHooks({ container }: Facts): Step[] {
+  const stale = (container?.entryHooks ?? []).filter(({ writable, content, wanted }) => writable && content !== wanted);
+  return stale.map(({ path, wanted, content }) => ({
+    kind: 'write_entry_hook',
+    path,
+    content: wanted,
+    isNew: content === null,
+  }));
 }
 
 function timer(facts: Facts, wanted: Wanted): Step[] {

@@ -20,6 +20,8 @@ export function removalFor(facts: Facts): RemovalStep[] {
   if (units.some((path) => path.endsWith('.timer')))
     steps.push({ kind: 'stop_timer', unit: timerUnit(facts.instanceId) });
   steps.push(...units.map((path) => ({ kind: 'remove_file' as const, path })));
+  const hooks = (facts.container?.entryHooks ?? []).filter(({ writable, content }) => writable && content !== null);
+  steps.push(...hooks.map(({ path }) => ({ kind: 'remove_entry_hook' as const, path })));
   if (facts.app.enabled) steps.push({ kind: 'disable_app' });
   if (facts.app.files !== null) steps.push({ kind: 'remove_app', path: facts.app.files.path });
   if (facts.app.installedVersion !== null) steps.push({ kind: 'forget_app_values' });
@@ -32,5 +34,6 @@ export type RemovalStep =
   | { readonly kind: 'remove_file'; readonly path: string }
   | { readonly kind: 'disable_app' }
   | { readonly kind: 'remove_app'; readonly path: string }
+  | { readonly kind: 'remove_entry_hook'; readonly path: string }
   | { readonly kind: 'forget_app_values' }
   | { readonly kind: 'delete_config'; readonly name: string };

@@ -1,5 +1,6 @@
 import type { Terminal } from '../platform/command-line.ts';
 import type { Facts, Obstacle, SnapFacts } from './facts.ts';
+import { platformName } from './targets/platform.ts';
 
 /** Lines of `name  value` under each other; a list is one line each. */
 export function printFields(
@@ -30,6 +31,7 @@ export function factLines(facts: Facts): [string, string | readonly string[]][] 
     ['nextcloud', `${version.versionString} ${version.edition} (${version.channel})`.replace(/ {2,}/g, ' ')],
     ...(facts.snap === undefined ? [] : [['snap', snapWords(facts.snap)] satisfies [string, string]]),
     ['root', facts.root],
+    ...whereabouts(facts),
     ['config', `${facts.configFile}, owned by ${facts.owner.user}`],
     ['instance', facts.instanceId],
     ['state', stateWords(facts)],
@@ -71,6 +73,15 @@ function snapWords({ revision, version, tracking, notes, held, otherRevisions }:
   const words = [tracking ?? 'from a file', ...notes, refreshes];
   if (otherRevisions.length > 0) words.push(`kept beside it: ${otherRevisions.join(', ')}`);
   return `revision ${revision}, ${version} (${words.join('; ')})`;
+}
+
+function whereabouts({ container, platform }: Facts): [string, string][] {
+  return [
+    ...(container
+      ? [['container', `${container.name} (${container.engine}, ${container.image})`] as [string, string]]
+      : []),
+    ...(platform ? [['platform', platformName(platform)] as [string, string]] : []),
+  ];
 }
 
 function stateWords(facts: Facts): string {

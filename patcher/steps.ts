@@ -57,6 +57,8 @@ export function actionsFor(step: Step, instance: Instance, app: LocalApp): Actio
       return [onMachine(writeFile({ path: step.path, data: Buffer.from(step.content), mode: 0o644, ...ROOT }))];
     case 'remove_file':
       return [onMachine(removePath(step.path))];
+    case 'write_entry_hook':
+      return [writeFile({ path: step.path, data: Buffer.from(step.content), mode: 0o755, ...ROOT })];
     case 'start_timer':
       return [onMachine(enableUnit(step.unit))];
   }
@@ -70,6 +72,7 @@ export function actionsForRemoval(step: RemovalStep): Action[] {
     case 'remove_file':
       return [onMachine(removePath(step.path))];
     case 'remove_app':
+    case 'remove_entry_hook':
       return [removePath(step.path)];
     case 'disable_app':
       return [switchApp(APP_ID, 'off')];

@@ -16,6 +16,7 @@ export interface WorkOptions {
   readonly knownHosts?: string;
   readonly acceptHostKey?: string;
   readonly root?: string;
+  readonly container?: string;
   readonly php?: string;
 }
 
@@ -60,6 +61,7 @@ export async function openWorkplace(options: WorkOptions, around: Surroundings):
   try {
     const { target, instance } = await openInstance(transport, {
       ...(options.root === undefined ? {} : { root: options.root }),
+      ...(options.container === undefined ? {} : { container: options.container }),
       ...(options.php === undefined ? {} : { php: options.php }),
     });
     return {
@@ -91,7 +93,7 @@ async function readInstanceId(transport: Transport, configFile: string): Promise
 export async function listInstances(options: WorkOptions, around: Surroundings): Promise<readonly FoundInstance[]> {
   const transport = await connect(options, around);
   try {
-    return await findInstances(transport, options.root);
+    return await findInstances(transport, options.root, options.container);
   } finally {
     await transport.close();
   }

@@ -42,6 +42,7 @@ export function command(program: Command, name: string, description: string): Co
     .option('--known-hosts <file>', 'host keys to trust, instead of ~/.ssh/known_hosts')
     .addOption(new Option('--accept-host-key <SHA256:…>', 'trust this fingerprint of a host that is not known yet'))
     .option('--root <folder>', 'which nextcloud, where there are several or it lies in an unusual place')
+    .option('--container <name>', 'the container that nextcloud is in, where there are several')
     .option('--php <program>', 'the PHP that occ is run with')
     .option('--json', 'print JSON for programs');
 }

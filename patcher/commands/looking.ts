@@ -58,7 +58,13 @@ async function printInstances(options: CommonOptions, deps: CommandDeps): Promis
   if (options.json === true) return printJson(deps.terminal, rows);
   printTable(
     deps.terminal,
-    ['root', 'version', 'kind', 'config'],
-    rows.map((row) => [row.root, row.versionString, row.target, row.configFile ?? 'none: not installed']),
+    ['root', 'version', 'kind', 'container', 'config'],
+    rows.map((row) => [
+      row.root,
+      row.versionString,
+      row.target,
+      row.container ?? '',
+      row.configFile ?? (row.versionString === 'not running' ? 'unknown' : 'none: not installed'),
+    ]),
   );
 }

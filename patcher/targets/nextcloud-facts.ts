@@ -15,6 +15,7 @@ import { occJson, occText } from '../occ.ts';
 import type { Transport } from '../transports/transport.ts';
 import { appStateOf } from './app-state.ts';
 import { appVersionIn } from './info-xml.ts';
+import { readPlatform } from './platform.ts';
 import { NEEDED_EXTENSIONS } from './serving-php.ts';
 import type { Instance } from './target.ts';
 import { compareVersions, parseVersionFile } from './version-file.ts';
@@ -110,12 +111,15 @@ export async function factsOf(instance: Instance): Promise<Facts> {
     stateFolder: {
       path: stateFolder,
       exists: folder !== null,
-      owner: folder?.owner ?? null,
+      // a container's owner may have no name of its own
+      owner: folder === null ? null : folder.uid === instance.owner.uid ? instance.owner.user : folder.owner,
       mode: folder === null ? null : folder.mode.toString(8).padStart(4, '0'),
     },
     heartbeat: instance.heartbeat,
     ...around,
     isRoot: machine.user.uid === 0,
+    platform: await readPlatform(instance),
+    container: instance.container?.(stateFolder) ?? null,
   };
 }
 

@@ -81,6 +81,17 @@ export async function readWebPhp(transport: Transport, serving: ServingPhp, root
     sessionHandler: handler,
     sessionPath: path,
     sessionsOnTmpfs: path === null ? null : await isTmpfs(transport, path),
+    ...opcache(setting),
+  };
+}
+
+function opcache(setting: (name: string) => string): Pick<WebPhp, 'opcacheSeconds' | 'opcacheFolder'> {
+  if (!isOn(setting('opcache.enable'))) return { opcacheSeconds: null, opcacheFolder: null };
+  const seconds = setting('opcache.revalidate_freq');
+  const folder = setting('opcache.file_cache');
+  return {
+    opcacheSeconds: /^[0-9]{1,9}$/.test(seconds) ? Number(seconds) : null,
+    opcacheFolder: folder === '' ? null : folder,
   };
 }
 

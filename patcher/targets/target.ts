@@ -1,5 +1,5 @@
 import type { Occ } from '../actions/action.ts';
-import type { Facts, HeartbeatWay, WebPhp } from '../facts.ts';
+import type { ContainerFacts, Facts, HeartbeatWay, WebPhp } from '../facts.ts';
 import type { RunResult, Transport } from '../transports/transport.ts';
 
 /** One Nextcloud on a machine, found and ready to be asked. */
@@ -33,6 +33,8 @@ export interface Instance {
   readonly occCommand: readonly string[];
   /** The words before a program that make it run as root among Nextcloud's files; none where those are the machine's. */
   readonly filesCommand: readonly string[];
+  /** Set where it is in a container; `stateFolder` is where its enrolment is, to see who else can reach it. */
+  readonly container?: (stateFolder: string) => ContainerFacts;
 }
 
 export type RunPhp = (
@@ -46,6 +48,10 @@ export interface Sighting {
   readonly versionString: string;
   /** `null` when there is a tree but no config.php for it: never installed. */
   readonly configFile: string | null;
+  /** The container it is in; its paths are that one's. */
+  readonly container?: string;
+  /** Where `root` lies on the machine, if anywhere: the same tree is not taken for one outside of the container too. */
+  readonly machineRoot?: string | null;
 }
 
 export interface OpenOptions {
@@ -56,8 +62,8 @@ export interface OpenOptions {
 /** One kind of installation. More kinds are more entries in the list of targets; nothing else knows them apart. */
 export interface Target {
   readonly name: string;
-  /** Every Nextcloud of this kind on the machine; with `root` only that one, wherever it lies. */
-  find(transport: Transport, root?: string): Promise<Sighting[]>;
+  /** Every Nextcloud of this kind on the machine; with `root` only that one, wherever it lies; `container` the same. */
+  find(transport: Transport, root?: string, container?: string): Promise<Sighting[]>;
   open(transport: Transport, sighting: Sighting, options: OpenOptions): Promise<Instance>;
   facts(instance: Instance): Promise<Facts>;
 }
