@@ -101,7 +101,6 @@ export interface SnapFacts {
   readonly copies: readonly { readonly path: string; readonly words: string; readonly hint: string }[];
 }
 
-
 /** A folder for scripts that a container's entry point runs, where it is a mount and outlives the container. */
 export interface EntryHook {
   /** Our script in it. */
@@ -183,6 +182,6 @@ export interface Facts {
   readonly platform?: string | null;
   /** `null` where Nextcloud is among the machine's own files. */
   readonly container?: ContainerFacts | null;
-}
   /** Set for a snap only. */
   readonly snap?: SnapFacts;
+}
