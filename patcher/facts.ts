@@ -158,6 +158,18 @@ export interface Facts {
   };
   readonly caches: {
     readonly local: string | null;
+/** The watch on the machine, and how its script would reach this Nextcloud (`Instance`). */
+export interface WatchFacts {
+  readonly occCommand: readonly string[];
+  readonly filesCommand: readonly string[];
+  /** `uid:gid` that the app's files are to have. */
+  readonly owner: string;
+  /** Whether its folder is there; false for whoever may not look. */
+  readonly folder: boolean;
+  /** SHA-256 of each of its files that is there, by path; what its script leaves is not among them. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
     readonly distributed: string | null;
     readonly locking: string | null;
   };
@@ -185,3 +197,4 @@ export interface Facts {
   /** Set for a snap only. */
   readonly snap?: SnapFacts;
 }
+  readonly watch?: WatchFacts;

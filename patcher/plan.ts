@@ -2,12 +2,16 @@ import { LatchkeyError } from '../platform/errors.ts';
 import { APP_ID, type AppFiles, type AppsPath, type Facts, type Obstacle, STATE_PARENT } from './facts.ts';
 import { timerFilesFor, timerUnit } from './heartbeat-timer.ts';
 import { obstaclesOf } from './obstacles.ts';
+import type { WatchParts } from './watch/watch-files.ts';
+import { isWatched, type WatchStep, watchStepsFor } from './watch/watch-plan.ts';
 
 /** The app as ncpatch brings it along. */
 export interface Wanted {
   readonly app: { readonly version: string; readonly content: Readonly<Record<string, string>> };
   /** Text of the script that sends a heartbeat. */
   readonly heartbeat: string;
+  /** The watch's scripts, and the app as it keeps it; wanted only where it is installed. */
+  readonly watch?: WatchParts;
 }
 
 /** One thing to be done, in words that do not depend on how a transport does it. */
@@ -29,7 +33,8 @@ export type Step =
   | { readonly kind: 'write_file'; readonly path: string; readonly content: string; readonly isNew: boolean }
   | { readonly kind: 'remove_file'; readonly path: string }
   | { readonly kind: 'write_entry_hook'; readonly path: string; readonly content: string; readonly isNew: boolean }
-  | { readonly kind: 'start_timer'; readonly unit: string };
+  | { readonly kind: 'start_timer'; readonly unit: string }
+  | WatchStep;
 
 export interface Changes {
   readonly added: readonly string[];
@@ -70,6 +75,7 @@ export function planFor(facts: Facts, wanted: Wanted): Plan {
   }
   if (!enabled) steps.push({ kind: 'enable_app' });
   steps.push(...timer(facts, wanted), ...entryHooks(facts));
+  steps.push(...watch(facts, wanted, place.path));
   const closes = mustCloseWeb(facts, steps);
   return {
     steps: closes ? [{ kind: 'close_web' }, ...steps] : steps,
@@ -111,7 +117,7 @@ function stateFolder(facts: Facts): Step[] {
 }
 
 /** Where it is already, if that is writable; else the first writable path that is not the vendor's own; else a new one. */
-function placeForApp(facts: Facts): { readonly path: string; readonly add: AppsPath | null } {
+export function placeForApp(facts: Facts): { readonly path: string; readonly add: AppsPath | null } {
   const writable = facts.appsPaths.filter((candidate) => candidate.writable);
   const current = writable.find((candidate) => facts.app.files?.path === `${candidate.path}/${APP_ID}`);
   const own = writable.find((candidate) => candidate.path !== `${facts.root}/apps`);
@@ -138,6 +144,12 @@ function changesBetween(files: AppFiles | null, wanted: Wanted): Changes | null 
     removed: Object.keys(before).filter((name) => after[name] === undefined),
   };
   return Object.values(changes).every((names) => names.length === 0) ? null : changes;
+}
+
+/** The machine's own copy of the app follows what is put into Nextcloud. */
+function watch(facts: Facts, wanted: Wanted, path: string): WatchStep[] {
+  if (facts.watch === undefined || wanted.watch === undefined || !isWatched(facts)) return [];
+  return watchStepsFor(facts, facts.watch, { path, version: wanted.app.version }, wanted.watch);
 }
 
 function entryHooks({ container }: Facts): Step[] {

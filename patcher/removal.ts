@@ -1,6 +1,7 @@
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Facts } from './facts.ts';
 import { timerUnit } from './heartbeat-timer.ts';
+import { type WatchStep, watchRemovalFor } from './watch/watch-plan.ts';
 
 /** Pure: what takes the app away again. Throws `keys_on_key_server` (exit 3) while a key lives there only. */
 export function removalFor(facts: Facts): RemovalStep[] {
@@ -15,7 +16,8 @@ export function removalFor(facts: Facts): RemovalStep[] {
       },
     );
   }
-  const steps: RemovalStep[] = [];
+  // first, or it would put back what is taken away
+  const steps: RemovalStep[] = [...watchRemovalFor(facts)];
   const units = Object.keys(facts.timerFiles);
   if (units.some((path) => path.endsWith('.timer')))
     steps.push({ kind: 'stop_timer', unit: timerUnit(facts.instanceId) });
@@ -36,4 +38,5 @@ export type RemovalStep =
   | { readonly kind: 'remove_app'; readonly path: string }
   | { readonly kind: 'remove_entry_hook'; readonly path: string }
   | { readonly kind: 'forget_app_values' }
-  | { readonly kind: 'delete_config'; readonly name: string };
+  | { readonly kind: 'delete_config'; readonly name: string }
+  | WatchStep;

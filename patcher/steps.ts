@@ -16,6 +16,7 @@ import { APP_ID } from './facts.ts';
 import type { Step } from './plan.ts';
 import type { RemovalStep } from './removal.ts';
 import type { Instance } from './targets/target.ts';
+import { actionsForWatch } from './watch/watch-steps.ts';
 
 const ROOT = { uid: 0, gid: 0 };
 
@@ -61,6 +62,8 @@ export function actionsFor(step: Step, instance: Instance, app: LocalApp): Actio
       return [writeFile({ path: step.path, data: Buffer.from(step.content), mode: 0o755, ...ROOT })];
     case 'start_timer':
       return [onMachine(enableUnit(step.unit))];
+    default:
+      return actionsForWatch(step);
   }
 }
 
@@ -80,5 +83,7 @@ export function actionsForRemoval(step: RemovalStep): Action[] {
       return [forgetAppValues(APP_ID)];
     case 'delete_config':
       return [setSystemValue(step.name, null)];
+    default:
+      return actionsForWatch(step);
   }
 }

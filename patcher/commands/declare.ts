@@ -6,6 +6,7 @@ import { declareFleet } from './fleet.ts';
 import { declareKeys } from './key-commands.ts';
 import { declareLooking } from './looking.ts';
 
+import { declareWatch } from './watch-command.ts';
 /** Declares every command of `ncpatch`. */
 export function declareCommands(program: Command, deps: CommandDeps): void {
   program.description("keeps a Nextcloud's encryption keys on another machine, and takes that back again");
@@ -15,3 +16,4 @@ export function declareCommands(program: Command, deps: CommandDeps): void {
   declareKeys(program, deps);
   declareFleet(program, deps); // last: it looks at what the others have declared
 }
+  declareWatch(program, deps);

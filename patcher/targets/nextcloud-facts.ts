@@ -13,6 +13,7 @@ import {
 import { timerPaths } from '../heartbeat-timer.ts';
 import { occJson, occText } from '../occ.ts';
 import type { Transport } from '../transports/transport.ts';
+import { readWatch } from '../watch/watch-look.ts';
 import { appStateOf } from './app-state.ts';
 import { appVersionIn } from './info-xml.ts';
 import { readPlatform } from './platform.ts';
@@ -117,6 +118,7 @@ export async function factsOf(instance: Instance): Promise<Facts> {
     },
     heartbeat: instance.heartbeat,
     ...around,
+    watch: await readWatch(instance, instanceId),
     isRoot: machine.user.uid === 0,
     platform: await readPlatform(instance),
     container: instance.container?.(stateFolder) ?? null,
