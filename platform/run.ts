@@ -10,6 +10,8 @@ export interface RunOptions {
   readonly maxBytes?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Told each piece of standard output as it comes; all of it is in the result too. */
+  readonly onStdout?: (chunk: Buffer) => void;
   /** Exit codes that are an answer and not a failure; 0 always is. */
   readonly allowExit?: readonly number[] | 'any';
   /** Told what the program writes to standard error while it runs, as it comes. */
@@ -62,6 +64,7 @@ export function run(argv: readonly [string, ...string[]], options: RunOptions): 
     };
     child.stdout.on('data', keep('out'));
     child.stderr.on('data', keep('err'));
+    if (options.onStdout !== undefined) child.stdout.on('data', options.onStdout);
     if (options.onStderr !== undefined) child.stderr.on('data', options.onStderr);
     child.stdin.on('error', () => undefined); // a program may end without reading all of its input
     child.on('error', (cause: NodeJS.ErrnoException) => {

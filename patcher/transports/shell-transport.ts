@@ -1,14 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { sha256 } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { becomeUser, type Elevation, elevate } from './elevation.ts';
 import { parseDigest, parseList, parseStat } from './script-answers.ts';
-import { packTar } from './tar.ts';
+import { packTree } from './tar.ts';
 import * as scripts from './target-scripts.ts';
 import {
   type AppendGuard,
   checkPath,
-  checkRelativePath,
   type FileDigest,
   type FileEntry,
   type FileStat,
@@ -27,7 +25,13 @@ import {
 export type Exec = (
   argv: readonly [string, ...string[]],
   /** `as` comes only where an exec becomes other users by itself (`becomeWith`). */
-  options: { input: Buffer; timeoutMs: number; maxBytes: number; as?: string },
+  options: {
+    input: Buffer;
+    timeoutMs: number;
+    maxBytes: number;
+    as?: string;
+    onStdout?: (chunk: Buffer) => void;
+  },
 ) => Promise<RunResult>;
 
 export interface ShellTransportParts {
@@ -80,6 +84,7 @@ export class ShellTransport implements Transport {
       input: elevated.input,
       timeoutMs: options.timeoutMs ?? RUN_TIMEOUT_MS,
       maxBytes: options.maxBytes ?? RUN_MAX_BYTES,
+      ...(options.onStdout === undefined ? {} : { onStdout: options.onStdout }),
       ...as,
     });
   }
@@ -173,12 +178,8 @@ export class ShellTransport implements Transport {
 
   async uploadTree(path: string, files: readonly TreeFile[], owner: Ownership): Promise<void> {
     const { folder, name } = splitPath(path);
-    const bad = files.find((file) => /[\\\n\r]/.test(file.path) || file.path === scripts.MANIFEST_NAME);
-    if (files.length === 0 || bad !== undefined) throw new TypeError('a tree needs files with ordinary names');
-    const hashes = files.map((file) => `${sha256(file.data).toString('hex')}  ./${checkRelativePath(file.path)}\n`);
-    const manifest = { path: scripts.MANIFEST_NAME, data: Buffer.from(hashes.join('')), mode: 0o600 };
     await this.#script(scripts.UPLOAD_TREE, path, [folder, name, temporaryName(name), ...ownership(owner)], {
-      input: packTar([...files, manifest], owner.mode),
+      input: packTree(files, owner.mode),
       timeoutMs: UPLOAD_TIMEOUT_MS,
     });
   }

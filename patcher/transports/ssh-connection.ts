@@ -301,6 +301,7 @@ class Channels implements SshConnection {
       };
     };
     channel.on('data', keep(kept.stdout));
+    if (options.onStdout !== undefined) channel.on('data', options.onStdout);
     channel.stderr.on('data', keep(kept.stderr));
     channel.on('error', () => undefined); // a program may end without reading all of its input
     let exit: number | undefined;

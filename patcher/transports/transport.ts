@@ -95,6 +95,8 @@ export interface RunOptions {
   readonly maxBytes?: number;
   /** Run as this user of the target (needs root, or to be that user already). */
   readonly as?: string;
+  /** Told each piece of stdout as it comes; all of it is in the result too. */
+  readonly onStdout?: (chunk: Buffer) => void;
 }
 
 export interface RunResult {
