@@ -18,6 +18,8 @@ export interface SignedList {
   readonly hashes: ReadonlyMap<string, string>;
   /** Common name of the signing certificate: `core` or an app id. */
   readonly signer: string;
+  /** Serial number of that certificate, in hex. */
+  readonly serial: string;
 }
 
 const hash = z.string().regex(/^[0-9a-f]{128}$/, 'must be 128 hex digits');
@@ -54,6 +56,13 @@ function readAuthorities(rootCrt: string): { root: forge.pki.Certificate; interm
     throw refuse('"root.crt" does not hold the code signing authorities of the vendor');
   }
   return { root, intermediate };
+}
+
+/** Who signs the vendor's list of revoked certificates: public key, PEM, and name, DER. */
+export function vendorIntermediate(rootCrt: string): { readonly key: string; readonly subject: Buffer } {
+  const { intermediate } = readAuthorities(rootCrt);
+  const name = forge.asn1.toDer(forge.pki.distinguishedNameToAsn1(intermediate.subject)).getBytes();
+  return { key: forge.pki.publicKeyToPem(intermediate.publicKey), subject: Buffer.from(name, 'latin1') };
 }
 
 function assertIssued(by: forge.pki.Certificate, certificate: forge.pki.Certificate, name: string, now: Date): void {
@@ -136,5 +145,5 @@ export function readSignedList(
   }
   const hashes = new Map(Object.entries(parsed.data.hashes));
   assertSigned(encodeLikePhp(hashes), signature, certificate);
-  return { hashes, signer: name };
+  return { hashes, signer: name, serial: certificate.serialNumber };
 }

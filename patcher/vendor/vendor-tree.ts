@@ -107,7 +107,7 @@ async function hashFiles(folder: string, kind: TreeKind, leaveOut: ReadonlySet<s
 /** The same for a folder on this machine. */
 export async function compareTree(
   folder: string,
-  list: SignedList,
+  list: Pick<SignedList, 'hashes'>,
   options: { readonly kind: TreeKind; readonly leaveOut?: readonly string[] },
 ): Promise<TreeDifference> {
   return compareListing(await hashFiles(folder, options.kind, leftOut(options)), list, options);

@@ -23,7 +23,11 @@ const wrappers: Record<string, readonly string[]> = {
   ],
   '@peculiar/x509': ['keyserver/certificates/issuing.ts'],
   otplib: ['keyserver/totp.ts'],
-  'node-forge': ['patcher/vendor/vendor-signature.ts', 'keyserver/certificates/pkcs12.ts'],
+  'node-forge': [
+    'patcher/vendor/vendor-signature.ts',
+    'patcher/vendor/vendor-revocations.ts',
+    'keyserver/certificates/pkcs12.ts',
+  ],
   pg: ['platform/postgres-connection.ts'],
   'node:sqlite': ['platform/sqlite.ts', 'platform/sqlite-dialect.ts', 'platform/sqlite-snapshot.ts'],
   'shamir-secret-sharing': ['keyserver/vault/shares.ts'],
