@@ -4,11 +4,29 @@ export interface Progress {
   step(text: string): void;
   /** Something worth knowing. */
   note(text: string): void;
+  /** How far the step has come: `done` of `total` files, or whatever else is counted. */
+  portion?(done: number, total: number, unit: string): void;
 }
 
-export function progressOn(stream: { write(text: string): unknown }): Progress {
+const ERASE_LINE = '\r\u001b[K';
+
+/** A portion is one line that is written anew, on a terminal only: a log would fill with it. */
+export function progressOn(stream: { write(text: string): unknown; readonly isTTY?: boolean }): Progress {
+  let shown = '';
+  const say = (text: string): void => {
+    const erase = shown === '' ? '' : ERASE_LINE;
+    shown = '';
+    stream.write(`${erase}${text}\n`);
+  };
   return {
-    step: (text) => void stream.write(`[#] ${text}\n`),
-    note: (text) => void stream.write(`    ${text}\n`),
+    step: (text) => say(`[#] ${text}`),
+    note: (text) => say(`    ${text}`),
+    portion: (done, total, unit) => {
+      if (stream.isTTY !== true || total < 1) return;
+      const percent = `${Math.floor((done / total) * 100)} %`;
+      if (shown === percent) return;
+      shown = percent;
+      stream.write(`${ERASE_LINE}    ${done} of ${total} ${unit}, ${percent}`);
+    },
   };
 }
