@@ -9,6 +9,7 @@ const WORDS: Readonly<Record<FindingKind, string>> = {
   unreadable: 'unread',
   signature_refused: 'signature',
   signature_missing: 'signature',
+  certificate_revoked: 'revoked',
   other_version: 'version',
   foreign_code: 'foreign',
   settings_code: 'settings',
@@ -16,10 +17,14 @@ const WORDS: Readonly<Record<FindingKind, string>> = {
   link_outside: 'link',
   special_file: 'special',
   own_app_differs: 'own app',
+  changed_since: 'changed since',
+  new_since: 'new since',
+  gone_since: 'gone since',
 };
 
 /** Of one kind and part, so that a whole tree of another version does not scroll all else away; `--json` has every one. */
 const SHOWN = 40;
+const WIDTH = 9;
 
 /** The report for people. Names of files come from the target: they are shown quoted where a terminal could be misled. */
 export function printAudit(terminal: Pick<Terminal, 'stdout'>, report: AuditReport): void {
@@ -27,13 +32,12 @@ export function printAudit(terminal: Pick<Terminal, 'stdout'>, report: AuditRepo
   const groups = Map.groupBy(report.findings, ({ kind, part }) => `${kind} ${part}`);
   for (const group of groups.values()) {
     for (const { kind, path, part, words } of group.slice(0, SHOWN)) {
-      say(`${WORDS[kind].padEnd(9)}  ${shown(path)}  (${shown(part)})${words === null ? '' : `: ${shown(words)}`}`);
+      say(`${WORDS[kind].padEnd(WIDTH)}  ${shown(path)}  (${shown(part)})${words === null ? '' : `: ${shown(words)}`}`);
     }
     const [first] = group;
     if (group.length > SHOWN && first !== undefined) {
-      say(
-        `${WORDS[first.kind].padEnd(9)}  and ${group.length - SHOWN} more in ${shown(first.part)}; --json has all of them`,
-      );
+      const rest = `and ${group.length - SHOWN} more in ${shown(first.part)}; --json has all of them`;
+      say(`${WORDS[first.kind].padEnd(WIDTH)}  ${rest}`);
     }
   }
   for (const { path, words } of report.remarks) say(`note       ${shown(path)}: ${shown(words)}`);
@@ -42,14 +46,15 @@ export function printAudit(terminal: Pick<Terminal, 'stdout'>, report: AuditRepo
   say(
     `${report.files} files of ${report.root}, Nextcloud ${report.version ?? 'of no known version'}; signed: ${core}, ${apps} apps`,
   );
-  say(
-    report.clean
-      ? 'nothing was changed that is signed, and nothing added that could run'
-      : `${report.findings.length} findings`,
-  );
+  say(report.clean ? cleanWords(report) : `${report.findings.length} findings`);
 }
 
-function shown(text: string): string {
+function cleanWords({ baseline }: AuditReport): string {
+  const signed = 'nothing was changed that is signed, and nothing added that could run';
+  return baseline === null ? signed : `${signed}; the rest is as it was on ${baseline.slice(0, 10)}`;
+}
+
+export function shown(text: string): string {
   return /\p{C}/u.test(text) ? JSON.stringify(text).replace(/\p{C}/gu, escaped) : text;
 }
 

@@ -8,6 +8,15 @@ export function textOf(listing: TreeListing, name: string): string | null {
   return content === undefined || sha512(content) !== listing.files.get(name) ? null : content.toString('utf8');
 }
 
+/** What is there by this name: a file's SHA-512, `link to …`, `special`, `nothing`; `null` for a file that could not be read. */
+export function markOf(listing: TreeListing, name: string): string | null {
+  const link = listing.links.get(name);
+  if (link !== undefined) return `link to ${link}`;
+  const hash = listing.files.get(name);
+  if (hash !== undefined) return hash === '' ? null : hash;
+  return listing.others.includes(name) ? 'special' : 'nothing';
+}
+
 /** What lies below one folder of a listing. */
 export function part(listing: TreeListing, folder: string): TreeListing {
   const prefix = `${folder}/`;

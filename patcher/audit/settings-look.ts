@@ -6,12 +6,21 @@ export interface SettingsLook {
   /** Every folder some file names as `path`, apps paths among them; absolute. */
   readonly paths: readonly string[];
   readonly dataDirectories: readonly string[];
+  /** `instanceid` of config.php. */
+  readonly instanceId: string | null;
   /** What Nextcloud last ran as, `33.0.1.2`. */
   readonly version: string | null;
   /** Paths that are put together by code, so that they cannot be read as text. */
   readonly unreadable: number;
-  /** File name → numbers of the lines that hold anything but plain values. */
-  readonly code: ReadonlyMap<string, readonly number[]>;
+  /** File name → the lines that hold anything but plain values. */
+  readonly code: ReadonlyMap<string, CodeLines>;
+}
+
+export interface CodeLines {
+  /** Counted from 1. */
+  readonly lines: readonly number[];
+  /** SHA-512 over these lines, in hex. */
+  readonly hash: string;
 }
 
 /**
@@ -35,7 +44,7 @@ const WORDS = '([^?\r]|[?]+[^?>\r])*[?]*';
 const COMMENT = `(//${WORDS}|#([^[?\r]${WORDS})?)?\r?`;
 export const PLAIN_LINE = `^(<[?]php)?[[:space:]]*([$]CONFIG[[:space:]]*=)?(${PLAIN})*${COMMENT}$`;
 
-/** $1 folder, $2 pattern of plain lines, $3 pattern of settings. For each file: name, settings, line numbers, a NUL after each. */
+/** $1 folder, $2 pattern of plain lines, $3 pattern of settings. For each file: name, settings, numbers of the other lines, their hash, a NUL after each. */
 const SCRIPT = `
 LC_ALL=C; export LC_ALL
 cd "$1" || exit 1
@@ -45,9 +54,10 @@ for one in ./config.php ./*.config.php; do
   printf '%s\\0' "$one"
   tr -d '\\000' <"$one" | grep -oaE -e "$3"; printf '\\0'
   tr '\\000' '?' <"$one" | grep -naEv -e "$2" | cut -d: -f1; printf '\\0'
+  tr '\\000' '?' <"$one" | grep -aEv -e "$2" | sha512sum; printf '\\0'
 done
 `;
-const SETTING = `['"](path|datadirectory|version)['"][[:space:]]*=>[[:space:]]*[^,]*`;
+const SETTING = `['"](path|datadirectory|version|instanceid)['"][[:space:]]*=>[[:space:]]*[^,]*`;
 
 /** Well below what a system takes, so that a folder can be put before it. */
 const LONGEST_PATH = 2048;
@@ -63,22 +73,22 @@ export function parseSettings(output: string, folder: string, root: string): Set
   const fields = output.split('\0').slice(0, -1);
   const paths = new Set<string>();
   const dataDirectories = new Set<string>();
-  const code = new Map<string, readonly number[]>();
+  const code = new Map<string, CodeLines>();
   let version: string | null = null;
+  let instanceId: string | null = null;
   let unreadable = 0;
-  for (let at = 0; at + 2 < fields.length; at += 3) {
-    const [name = '', settings = '', lines = ''] = fields.slice(at, at + 3);
-    code.set(
-      name.replace(/^\.\//, ''),
-      lines
-        .split('\n')
-        .filter((line) => /^[0-9]{1,9}$/.test(line))
-        .map(Number),
-    );
+  for (let at = 0; at + 3 < fields.length; at += 4) {
+    const [name = '', settings = '', lines = '', hash = ''] = fields.slice(at, at + 4);
+    const numbers = lines.split('\n').filter((line) => /^[0-9]{1,9}$/.test(line));
+    code.set(name.replace(/^\.\//, ''), {
+      lines: numbers.map(Number),
+      hash: /^[0-9a-f]{128}/.exec(hash)?.[0] ?? '',
+    });
     for (const setting of settings.split('\n').filter((line) => line !== '')) {
-      const match = /^['"](path|datadirectory|version)['"]\s*=>\s*(.*)$/s.exec(setting);
+      const match = /^['"](path|datadirectory|version|instanceid)['"]\s*=>\s*(.*)$/s.exec(setting);
       const text = pathIn(match?.[2] ?? '', { OC: root, DIR: folder });
       if (match?.[1] === 'version') version ??= /^\d+(\.\d+){1,3}$/.test(text ?? '') ? text : null;
+      else if (match?.[1] === 'instanceid') instanceId ??= /^[a-z0-9]{6,64}$/.test(text ?? '') ? text : null;
       else if (text === null) unreadable += 1;
       else if (text.startsWith('/') && text !== '/') {
         const path = posix.normalize(text).replace(/\/+$/, '');
@@ -86,7 +96,7 @@ export function parseSettings(output: string, folder: string, root: string): Set
       }
     }
   }
-  return { paths: [...paths], dataDirectories: [...dataDirectories], version, unreadable, code };
+  return { paths: [...paths], dataDirectories: [...dataDirectories], instanceId, version, unreadable, code };
 }
 
 function pathIn(text: string, folders: { readonly OC: string; readonly DIR: string }): string | null {

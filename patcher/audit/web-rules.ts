@@ -1,3 +1,5 @@
+import { sha512 } from '../vendor/vendor-tree.ts';
+
 /** Lines that only shut a folder, as Nextcloud writes them into `config/.htaccess` and the data directory. */
 const SHUTTING = [
   /^#.*$/,
@@ -30,4 +32,10 @@ export function strangeRules(text: string, place: 'root' | 'shut'): number[] {
     const line = raw.trim();
     return line === '' || known.some((pattern) => pattern.test(line)) ? [] : [at + 1];
   });
+}
+
+/** Stays the same as long as the rules do; comments, into which Nextcloud writes a date, do not count. */
+export function ruleMark(text: string): string {
+  const lines = text.split('\n').map((line) => line.trim());
+  return `rules ${sha512(Buffer.from(lines.filter((line) => line !== '' && !line.startsWith('#')).join('\n'), 'latin1'))}`;
 }

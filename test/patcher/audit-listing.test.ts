@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { listTree } from '../../patcher/audit/list-tree.ts';
+import { parseListing } from '../../patcher/audit/listing-fields.ts';
 import { readSettings } from '../../patcher/audit/settings-look.ts';
-import { listTree, parseListing } from '../../patcher/audit/tree-listing.ts';
 import { openLocalTransport } from '../../patcher/transports/local-transport.ts';
 import type { Exec } from '../../patcher/transports/shell-transport.ts';
 import { loginToTarget } from '../../patcher/transports/target-login.ts';
@@ -75,10 +76,10 @@ describe('listTree()', () => {
 
   it('does not take the content of a file for an answer of the tools', async () => {
     put('lib/base.php', 'evil');
-    put('core/signature.json', `{}\0H${sha512('good')}  ./lib/base.php\n\0.\0`);
+    put('core/signature.json', `{}\0H${sha512('good')}  ./lib/base.php\n\0E0\0`);
     const listing = await listTree(transport, folder);
     expect(listing?.files.get('lib/base.php')).toBe(sha512('evil'));
-    expect(listing?.texts.get('core/signature.json')?.toString()).toBe(`{}H${sha512('good')}  ./lib/base.php\n.`);
+    expect(listing?.texts.get('core/signature.json')?.toString()).toBe(`{}H${sha512('good')}  ./lib/base.php\nE0`);
   });
 
   it.for(['the tools of this machine', 'busybox'] as const)(
@@ -146,13 +147,15 @@ describe('parseListing()', () => {
     for (const text of [
       '',
       'H\0',
-      'Hnothing\n\0.\0',
-      '.\0.\0',
-      '.\0more\0',
+      'Hnothing\n\0E0\0',
+      'E0\0E0\0',
+      'E0\0more\0',
+      'E\0',
+      'N-1\0E0\0',
       'L./a\0',
-      'Z\0.\0',
-      `H${sha512('')}  /abs\n\0.\0`,
-      '.',
+      'Z\0E0\0',
+      `H${sha512('')}  /abs\n\0E0\0`,
+      'E0',
     ]) {
       expect(() => parseListing(Buffer.from(text)), JSON.stringify(text)).toThrow('not understood');
     }
@@ -175,7 +178,7 @@ describe('parseListing()', () => {
 describe('readSettings()', () => {
   const look = async (text: string): Promise<readonly number[] | undefined> => {
     put('config.php', text);
-    return (await readSettings(transport, folder, '/nc'))?.code.get('config.php');
+    return (await readSettings(transport, folder, '/nc'))?.code.get('config.php')?.lines;
   };
 
   it.each([
@@ -225,7 +228,7 @@ describe('readSettings()', () => {
     expect(await look(text)).toEqual([]);
   });
 
-  it('reads the files beside config.php too, and answers no value but paths and the version', async () => {
+  it('reads the files beside config.php too, and answers no value but paths, the version and the instance id', async () => {
     put(
       'config.php',
       "<?php\n$CONFIG = ['secret' => 'canary', 'datadirectory' => '/srv/data', 'version' => '33.0.1.2'];\n",
@@ -236,11 +239,12 @@ describe('readSettings()', () => {
     expect(found).toEqual({
       paths: [],
       dataDirectories: ['/srv/data'],
+      instanceId: null,
       version: '33.0.1.2',
       unreadable: 0,
       code: new Map([
-        ['config.php', []],
-        ['more.config.php', [2]],
+        ['config.php', { lines: [], hash: sha512('') }],
+        ['more.config.php', { lines: [2], hash: sha512('?system(1);\n') }],
       ]),
     });
     expect(await readSettings(transport, join(folder, 'none'), '/nc')).toBeNull();

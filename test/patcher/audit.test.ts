@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import forge from 'node-forge';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Evidence, judge } from '../../patcher/audit/judge.ts';
+import type { Evidence } from '../../patcher/audit/evidence.ts';
+import { judge } from '../../patcher/audit/judge.ts';
+import { listTree } from '../../patcher/audit/list-tree.ts';
 import { parseSettings, type SettingsLook } from '../../patcher/audit/settings-look.ts';
-import { listTree, type TreeListing } from '../../patcher/audit/tree-listing.ts';
+import type { TreeListing } from '../../patcher/audit/tree-listing.ts';
 import type { Finding, Verdict } from '../../patcher/audit/verdict.ts';
 import { openLocalTransport } from '../../patcher/transports/local-transport.ts';
 import { listTrees, type NextcloudTree } from '../harness/nextcloud-tree.ts';
@@ -31,7 +33,7 @@ class Tampered {
 
   write(path: string, content: string): void {
     this.files.set(path, sha512(content));
-    if (/signature\.json$|info\.xml$|root\.crt$|version\.php$|\.htaccess$|\.user\.ini$/.test(path)) {
+    if (/signature\.json$|info\.xml$|root\.cr[tl]$|version\.php$|\.htaccess$|\.user\.ini$/.test(path)) {
       this.texts.set(path, Buffer.from(content));
     }
   }
@@ -44,9 +46,10 @@ class Tampered {
 const settings: SettingsLook = {
   paths: [],
   dataDirectories: ['/srv/data'],
+  instanceId: 'oc1234567890',
   version: '33.0.1.2',
   unreadable: 0,
-  code: new Map([['config.php', []]]),
+  code: new Map([['config.php', { lines: [], hash: '' }]]),
 };
 const ownFiles = new Map([
   ['appinfo/info.xml', sha512('<info><version>1.0.0</version></info>')],
@@ -62,12 +65,14 @@ describe.skipIf(tree === undefined)('judge() over a real release', () => {
   function evidenceOf(listing: TreeListing, more: Partial<Evidence> = {}): Evidence {
     return {
       root: '/nc',
+      target: 'lamp',
       tree: listing,
       appsPaths: [{ path: '/nc/apps', listing: null }],
       config: { path: '/nc/config', listing: null },
       settings,
       data: { path: '/srv/data', listing: nothing },
       ownApp: { version: '1.0.0', files: ownFiles },
+      revocations: null,
       now: new Date('2026-11-20T12:00:00Z'),
       ...more,
     };
@@ -80,7 +85,7 @@ describe.skipIf(tree === undefined)('judge() over a real release', () => {
     const listing = new Tampered(released);
     tamper(listing);
     return judge(evidenceOf(listing, more))
-      .findings.map(line)
+      .verdict.findings.map(line)
       .filter((one) => !before.has(one))
       .sort();
   }
@@ -91,7 +96,7 @@ describe.skipIf(tree === undefined)('judge() over a real release', () => {
     const installed = new Tampered(released);
     installed.write('config/config.php', '<?php\n');
     released = installed;
-    whole = judge(evidenceOf(released));
+    whole = judge(evidenceOf(released)).verdict;
     // a few apps do for the rest
     const others = /^apps\/(?!encryption\/|files\/|dav\/)/;
     for (const map of [installed.files, installed.links, installed.texts]) {
@@ -156,14 +161,14 @@ describe.skipIf(tree === undefined)('judge() over a real release', () => {
 
   it('names settings that are more than values, and only tells of those that are values', () => {
     const code = new Map([
-      ['config.php', [3]],
-      ['evil.config.php', [1, 2]],
-      ['redis.config.php', []],
+      ['config.php', { lines: [3], hash: 'a' }],
+      ['evil.config.php', { lines: [1, 2], hash: 'b' }],
+      ['redis.config.php', { lines: [], hash: '' }],
     ]);
     const listing = new Tampered(released);
     listing.write('config/evil.config.php', '<?php');
     listing.write('config/redis.config.php', '<?php');
-    const verdict = judge(evidenceOf(listing, { settings: { ...settings, code } }));
+    const { verdict } = judge(evidenceOf(listing, { settings: { ...settings, code } }));
     const lines = verdict.findings.map(line).filter((one) => !before.has(one));
     expect(lines).toEqual(['settings_code /nc/config/config.php', 'foreign_code /nc/config/evil.config.php']);
     expect(verdict.remarks).toContainEqual(
@@ -279,13 +284,13 @@ describe.skipIf(tree === undefined)('judge() over a real release', () => {
     const listing = new Tampered(released);
     listing.write('apps/notes/appinfo/info.xml', '<info/>');
     listing.write('apps/notes/lib/Notes.php', '<?php');
-    const verdict = judge(evidenceOf(listing));
+    const { verdict } = judge(evidenceOf(listing));
     expect(verdict.findings.map(line).filter((one) => !before.has(one))).toEqual([]);
     expect(verdict.remarks).toContainEqual(expect.objectContaining({ kind: 'unsigned_app', path: '/nc/apps/notes' }));
   });
 
   it('tells of an app of every release that is not there', () => {
-    const absent = judge(evidenceOf(released)).remarks.filter(({ kind }) => kind === 'app_absent');
+    const absent = judge(evidenceOf(released)).verdict.remarks.filter(({ kind }) => kind === 'app_absent');
     const [first, ...others] = absent.map(({ path }) => path).sort();
     expect(first).toBe('/nc/apps/activity');
     expect(others.length).toBeGreaterThan(45);
@@ -336,9 +341,9 @@ describe.skipIf(tree === undefined)('judge() over a real release', () => {
   it('tells an older tree by config.php, an older list by version.php, and an older app by what it says it fits', () => {
     const ran = { ...settings, version: '34.0.0.1' };
     expect(found(() => undefined, { settings: ran })).toEqual(['other_version /nc/version.php']);
-    expect(judge(evidenceOf(released, { settings: { ...settings, version: '33.0.0.9' } })).remarks).toContainEqual(
-      expect.objectContaining({ kind: 'upgrade_waits' }),
-    );
+    expect(
+      judge(evidenceOf(released, { settings: { ...settings, version: '33.0.0.9' } })).verdict.remarks,
+    ).toContainEqual(expect.objectContaining({ kind: 'upgrade_waits' }));
     const mixed = found((listing) => {
       const read = (path: string): string => readFileSync(join(older.folder, path), 'utf8');
       listing.write('core/signature.json', read('core/signature.json'));
@@ -363,7 +368,8 @@ describe.skipIf(tree === undefined)('judge() over a real release', () => {
 });
 
 describe('parseSettings()', () => {
-  const output = (settings: string, lines = ''): string => `./config.php\0${settings}\n\0${lines}\0`;
+  const output = (settings: string, lines = ''): string =>
+    `./config.php\0${settings}\n\0${lines}\0${'a'.repeat(128)}  -\n\0`;
 
   it('reads paths as they are written, and counts those it cannot', () => {
     const look = parseSettings(
@@ -375,6 +381,7 @@ describe('parseSettings()', () => {
           "'path' => getenv('APPS')",
           "'datadirectory' => '/srv/it\\'s data'",
           "'version' => '33.0.1.2'",
+          "'instanceid' => 'oc1234567890'",
           "'path' => 'bucket'",
         ].join('\n'),
         '3\n17\n',
@@ -385,9 +392,10 @@ describe('parseSettings()', () => {
     expect(look).toEqual({
       paths: ['/srv/apps', '/nc/custom_apps', '/nc/more'],
       dataDirectories: ["/srv/it's data"],
+      instanceId: 'oc1234567890',
       version: '33.0.1.2',
       unreadable: 1,
-      code: new Map([['config.php', [3, 17]]]),
+      code: new Map([['config.php', { lines: [3, 17], hash: 'a'.repeat(128) }]]),
     });
   });
 });
