@@ -1,0 +1,92 @@
+import type { Kysely } from 'kysely';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { makePool, type Pool } from '../address/pool.ts';
+import { parseNetwork, parsePrefix } from '../address/prefix.ts';
+import type { WireGuardKey } from '../keys.ts';
+import type { Level } from '../obfuscation/levels.ts';
+import type { Obfuscation } from '../obfuscation/parameters.ts';
+import { openPool } from './address-book.ts';
+import type { HubDatabase, InterfaceTable } from './schema.ts';
+import { openText, type Seal, sealText } from './seal.ts';
+
+/** One interface that the hub owns, its secrets opened. */
+export interface HubInterface {
+  readonly name: string;
+  readonly networks: readonly string[];
+  readonly addresses: readonly string[];
+  readonly listenPort: number;
+  /** `host:port` that peers are told. */
+  readonly endpoint: string;
+  readonly dns: readonly string[];
+  /** `null`: as the obfuscation leaves room for. */
+  readonly mtu: number | null;
+  readonly keepalive: number;
+  readonly fwMark: number;
+  readonly level: Level;
+  readonly obfuscation: Obfuscation;
+  readonly privateKey: WireGuardKey;
+  readonly publicKey: WireGuardKey;
+}
+
+/** The addresses of its peers. Throws what `makePool` and the prefixes throw. */
+export function poolOf({ networks, addresses }: Pick<HubInterface, 'networks' | 'addresses'>): Pool {
+  return makePool(
+    networks.map((text) => parseNetwork(text, 'networks')),
+    addresses.map((text) => parsePrefix(text, 'addresses')),
+  );
+}
+
+/** Stores a new interface with its whole pool free. Throws `interface_exists` (409). */
+export async function insertInterface(
+  tx: Kysely<HubDatabase>,
+  given: HubInterface,
+  seal: Seal,
+  now: number,
+): Promise<void> {
+  const pool = poolOf(given);
+  const there = await tx.selectFrom('interface').select('name').where('name', '=', given.name).executeTakeFirst();
+  if (there !== undefined) {
+    throw new LatchkeyError('interface_exists', `there is an interface ${given.name} already`, {
+      status: 409,
+      field: 'interface',
+    });
+  }
+  const row: InterfaceTable = {
+    name: given.name,
+    networks: JSON.stringify(given.networks),
+    addresses: JSON.stringify(given.addresses),
+    listen_port: given.listenPort,
+    endpoint: given.endpoint,
+    dns: JSON.stringify(given.dns),
+    mtu: given.mtu,
+    keepalive: given.keepalive,
+    fw_mark: given.fwMark,
+    level: given.level,
+    obfuscation_sealed: sealText(seal, 'obfuscation', given.name, JSON.stringify(given.obfuscation)),
+    public_key: given.publicKey,
+    private_key_sealed: sealText(seal, 'interface-key', given.name, given.privateKey),
+    created_at: now,
+  };
+  await tx.insertInto('interface').values(row).execute();
+  await openPool(tx, given.name, pool);
+}
+
+/** Every interface of the hub, by name. */
+export async function listInterfaces(db: Kysely<HubDatabase>, seal: Seal): Promise<HubInterface[]> {
+  const rows = await db.selectFrom('interface').selectAll().orderBy('name').execute();
+  return rows.map((row) => ({
+    name: row.name,
+    networks: JSON.parse(row.networks) as string[],
+    addresses: JSON.parse(row.addresses) as string[],
+    listenPort: Number(row.listen_port),
+    endpoint: row.endpoint,
+    dns: JSON.parse(row.dns) as string[],
+    mtu: row.mtu === null ? null : Number(row.mtu),
+    keepalive: Number(row.keepalive),
+    fwMark: Number(row.fw_mark),
+    level: row.level as Level,
+    obfuscation: JSON.parse(openText(seal, 'obfuscation', row.name, row.obfuscation_sealed)) as Obfuscation,
+    privateKey: openText(seal, 'interface-key', row.name, row.private_key_sealed),
+    publicKey: row.public_key,
+  }));
+}

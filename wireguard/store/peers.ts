@@ -1,0 +1,234 @@
+import { type Kysely, sql } from 'kysely';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { statement } from '../../platform/statement.ts';
+import { addressesAt, offsetOf, type Pool } from '../address/pool.ts';
+import type { WantedPeer } from '../drivers/driver.ts';
+import type { WireGuardKey } from '../keys.ts';
+import { isLiving, type PeerStatus } from '../peers/peer-status.ts';
+import { freeOffset, takeOffset } from './address-book.ts';
+import type { HubDatabase, PeerKind, PeerTable } from './schema.ts';
+import { openText, type Seal, sealText } from './seal.ts';
+
+type Tx = Kysely<HubDatabase>;
+
+/** A peer as it is asked for; everything in it has been checked. */
+export interface NewPeer {
+  readonly id: string;
+  readonly name: string;
+  readonly owner: string | null;
+  readonly publicKey: WireGuardKey;
+  readonly presharedKey: WireGuardKey | null;
+  readonly kind: PeerKind;
+  readonly platform: string | null;
+  readonly keepalive: number;
+  /** An address it wants to have; `null` for the lowest free one. */
+  readonly wishedAddress: string | null;
+  readonly extraNetworks: readonly string[];
+  readonly expiresAt: number | null;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** A peer as it is told to others; no secret is in it. */
+export interface Peer {
+  readonly id: string;
+  readonly interface: string;
+  readonly name: string;
+  readonly owner: string | null;
+  readonly publicKey: WireGuardKey;
+  readonly addresses: readonly string[];
+  readonly extraNetworks: readonly string[];
+  readonly endpoint: string | null;
+  readonly keepalive: number;
+  readonly kind: PeerKind;
+  readonly platform: string | null;
+  readonly status: PeerStatus;
+  readonly createdAt: number;
+  readonly expiresAt: number | null;
+  readonly lastHandshake: number | null;
+  readonly rx: number;
+  readonly tx: number;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Stores a peer and gives it its addresses. Throws `public_key_exists` and `ip_taken` (409), `pool_exhausted` (503). The
+ * interface learns of it from the reconciler, after the commit.
+ */
+export async function insertPeer(
+  tx: Tx,
+  about: { interface: string; pool: Pool; seal: Seal; now: number },
+  given: NewPeer,
+): Promise<Peer> {
+  const { interface: name, pool, seal, now } = about;
+  const [same] = await byKey(tx, name, given.publicKey);
+  if (same !== undefined) {
+    throw new LatchkeyError('public_key_exists', 'a peer with this public key is there already', {
+      status: 409,
+      field: 'publicKey',
+    });
+  }
+  const wished = given.wishedAddress === null ? null : offsetOf(pool, given.wishedAddress, 'customIP');
+  const place = await takeOffset(tx, name, wished);
+  const row: PeerTable = {
+    id: given.id,
+    interface: name,
+    name: given.name,
+    owner: given.owner,
+    public_key: given.publicKey,
+    preshared_key_sealed:
+      given.presharedKey === null ? null : sealText(seal, 'preshared-key', given.id, given.presharedKey),
+    place,
+    addresses: JSON.stringify(addressesAt(pool, place)),
+    extra_networks: JSON.stringify(given.extraNetworks),
+    endpoint: null,
+    keepalive: given.keepalive,
+    kind: given.kind,
+    platform: given.platform,
+    status: 'pending',
+    created_at: now,
+    expires_at: given.expiresAt,
+    deleted_at: null,
+    last_handshake: null,
+    rx: 0,
+    tx: 0,
+    seen_rx: 0,
+    seen_tx: 0,
+    metadata: JSON.stringify(given.metadata),
+  };
+  await tx.insertInto('peer').values(row).execute();
+  return peerOf(row);
+}
+
+/** Deletes a living peer and frees its addresses; its row stays. Throws `peer_not_found` (404). */
+export async function deletePeer(tx: Tx, name: string, id: string, now: number): Promise<Peer> {
+  const row = await livingRow(tx, name, id);
+  await tx
+    .updateTable('peer')
+    .set({ status: 'deleted', deleted_at: now, preshared_key_sealed: null })
+    .where('id', '=', id)
+    .execute();
+  await freeOffset(tx, name, Number(row.place));
+  return { ...peerOf(row), status: 'deleted' };
+}
+
+/** Switches a peer off, or on again; it keeps its addresses. Throws `peer_not_found` (404). */
+export async function switchPeer(tx: Tx, name: string, id: string, isOn: boolean): Promise<Peer> {
+  const row = await livingRow(tx, name, id);
+  const status: PeerStatus = isOn ? (row.status === 'disabled' ? 'pending' : row.status) : 'disabled';
+  await tx.updateTable('peer').set({ status }).where('id', '=', id).execute();
+  return { ...peerOf(row), status };
+}
+
+async function livingRow(tx: Tx, name: string, id: string): Promise<PeerTable> {
+  const row = await tx
+    .selectFrom('peer')
+    .selectAll()
+    .where('id', '=', id)
+    .where('interface', '=', name)
+    .executeTakeFirst();
+  if (row === undefined || row.status === 'deleted') {
+    throw new LatchkeyError('peer_not_found', 'there is no such peer', { status: 404 });
+  }
+  return row;
+}
+
+/** The living peer with this key; `null` when there is none. */
+export async function findByKey(db: Tx, name: string, publicKey: WireGuardKey): Promise<Peer | null> {
+  const [row] = await byKey(db, name, publicKey);
+  return row === undefined ? null : peerOf(row);
+}
+
+/** Where a page begins: after this peer. */
+export interface PageMark {
+  readonly createdAt: number;
+  readonly id: string;
+}
+
+export interface PeerFilter {
+  readonly status?: PeerStatus;
+  readonly kind?: PeerKind;
+}
+
+/** Living peers in the order of their creation, a page at a time: costs what the page costs, however many there are. */
+export async function listPeers(
+  db: Tx,
+  name: string,
+  filter: PeerFilter,
+  after: PageMark | null,
+  limit: number,
+): Promise<Peer[]> {
+  let query = db.selectFrom('peer').selectAll().where('interface', '=', name);
+  query =
+    filter.status === undefined ? query.where('status', '<>', 'deleted') : query.where('status', '=', filter.status);
+  if (filter.kind !== undefined) query = query.where('kind', '=', filter.kind);
+  if (after !== null) {
+    query = query.where(({ and, eb, or }) =>
+      or([
+        eb('created_at', '>', after.createdAt),
+        and([eb('created_at', '=', after.createdAt), eb('id', '>', after.id)]),
+      ]),
+    );
+  }
+  const rows = await query.orderBy('created_at').orderBy('id').limit(limit).execute();
+  return rows.map(peerOf);
+}
+
+/** Everything the interface is to have, by public key. */
+export async function wantedPeers(db: Tx, name: string, seal: Seal): Promise<Map<WireGuardKey, WantedPeer>> {
+  const rows = await db
+    .selectFrom('peer')
+    .selectAll()
+    .where('interface', '=', name)
+    .where('status', 'not in', ['disabled', 'deleted'])
+    .execute();
+  return new Map(rows.map((row) => [row.public_key, wantedPeer(row, seal)]));
+}
+
+/** One peer as the interface is to have it; `null` when it does not belong there. */
+export async function wantedPeerOf(db: Tx, id: string, seal: Seal): Promise<WantedPeer | null> {
+  const row = await db.selectFrom('peer').selectAll().where('id', '=', id).executeTakeFirst();
+  return row === undefined || !isLiving(row.status) ? null : wantedPeer(row, seal);
+}
+
+function wantedPeer(row: PeerTable, seal: Seal): WantedPeer {
+  return {
+    publicKey: row.public_key,
+    presharedKey:
+      row.preshared_key_sealed === null ? null : openText(seal, 'preshared-key', row.id, row.preshared_key_sealed),
+    allowedIPs: [...(JSON.parse(row.addresses) as string[]), ...(JSON.parse(row.extra_networks) as string[])],
+    endpoint: null,
+    keepalive: 0, // the hub answers; who is behind a NAT keeps the way open
+  };
+}
+
+function peerOf(row: PeerTable): Peer {
+  return {
+    id: row.id,
+    interface: row.interface,
+    name: row.name,
+    owner: row.owner,
+    publicKey: row.public_key,
+    addresses: JSON.parse(row.addresses) as string[],
+    extraNetworks: JSON.parse(row.extra_networks) as string[],
+    endpoint: row.endpoint,
+    keepalive: Number(row.keepalive),
+    kind: row.kind,
+    platform: row.platform,
+    status: row.status,
+    createdAt: Number(row.created_at),
+    expiresAt: row.expires_at === null ? null : Number(row.expires_at),
+    lastHandshake: row.last_handshake === null ? null : Number(row.last_handshake),
+    rx: Number(row.rx),
+    tx: Number(row.tx),
+    metadata: JSON.parse(row.metadata) as Record<string, unknown>,
+  };
+}
+
+const byKey = statement<HubDatabase, [string, string], PeerTable>((db, slot) =>
+  db
+    .selectFrom('peer')
+    .selectAll()
+    .where('interface', '=', slot<string>(0))
+    .where('public_key', '=', slot<string>(1))
+    .where('status', '<>', sql.lit('deleted')),
+);
