@@ -1,0 +1,221 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { LatchkeyError } from '../../platform/errors.ts';
+import type { Driver, LiveInterface, WantedPeer } from '../../wireguard/drivers/driver.ts';
+import { MemoryDriver } from '../../wireguard/drivers/memory.ts';
+import { generateKeyPair, type WireGuardKey } from '../../wireguard/keys.ts';
+import { ACTIVE_MS, INACTIVE_MS, statusAfter } from '../../wireguard/peers/peer-status.ts';
+import { trafficAfter } from '../../wireguard/peers/traffic.ts';
+import { differenceOf, isSettled } from '../../wireguard/reconcile/difference.ts';
+import { Reconciler } from '../../wireguard/reconcile/reconciler.ts';
+
+const DEVICE = { privateKey: generateKeyPair().privateKey, listenPort: 51820, fwMark: 0, obfuscation: {} };
+let number = 1;
+const wanted = (change: Partial<WantedPeer> = {}): WantedPeer => ({
+  publicKey: generateKeyPair().publicKey,
+  presharedKey: null,
+  allowedIPs: [`10.0.${++number >> 8}.${number & 255}/32`],
+  endpoint: null,
+  keepalive: 0,
+  ...change,
+});
+
+describe('differenceOf()', () => {
+  const live = (peers: readonly WantedPeer[], change: Partial<LiveInterface> = {}): LiveInterface => ({
+    ...DEVICE,
+    peers: new Map(peers.map((peer) => [peer.publicKey, { ...peer, lastHandshake: null, rx: 0, tx: 0 }])),
+    ...change,
+  });
+  const byKey = (...peers: readonly WantedPeer[]) => new Map(peers.map((peer) => [peer.publicKey, peer]));
+
+  test('is none between equals, whatever the order of networks and wherever a peer has roamed', () => {
+    const peer = wanted({ allowedIPs: ['10.0.0.9/32', '10.0.0.10/32'] });
+    const runs = live([{ ...peer, allowedIPs: ['10.0.0.10/32', '10.0.0.9/32'], endpoint: '192.0.2.7:4242' }]);
+    expect(isSettled(differenceOf(DEVICE, byKey(peer), runs, 'strict'))).toBe(true);
+  });
+
+  test.each([
+    ['networks', { allowedIPs: ['10.9.9.9/32'] }],
+    ['a preshared key', { presharedKey: generateKeyPair().privateKey }],
+    ['a keepalive', { keepalive: 25 }],
+  ])('sets a peer with other %s, and only that one', (_, change) => {
+    const [same, other] = [wanted(), wanted()];
+    const found = differenceOf(DEVICE, byKey(same, { ...other, ...change }), live([same, other]), 'strict');
+    expect(found.change).toEqual({ set: [{ ...other, ...change }], remove: [] });
+  });
+
+  test('takes a foreign peer off, or by policy only tells of it', () => {
+    const [own, foreign] = [wanted(), wanted()];
+    const strict = differenceOf(DEVICE, byKey(own), live([own, foreign]), 'strict');
+    expect(strict.change.remove).toEqual([foreign.publicKey]);
+    const adopting = differenceOf(DEVICE, byKey(own), live([own, foreign]), 'adopt');
+    expect(isSettled(adopting)).toBe(true);
+    expect(adopting.foreign).toEqual([foreign.publicKey]);
+  });
+
+  test.each([
+    ['private key', { privateKey: generateKeyPair().privateKey }],
+    ['private key at all', { privateKey: null }],
+    ['port', { listenPort: 1 }],
+    ['mark', { fwMark: 9 }],
+  ])('sees that the interface has another %s', (_, change) => {
+    expect(differenceOf(DEVICE, byKey(), live([], change), 'strict').device).toBe(true);
+  });
+});
+
+describe('a reconciler', () => {
+  const store = new Map<WireGuardKey, WantedPeer>();
+  let driver: MemoryDriver;
+  let failure: LatchkeyError | null;
+  let reconciler: Reconciler;
+  let running = 0;
+  let most = 0;
+  let ensured = 0;
+
+  function watched(inner: MemoryDriver): Driver {
+    const one = async <T>(work: () => Promise<T>): Promise<T> => {
+      most = Math.max(most, ++running);
+      try {
+        await new Promise((done) => setImmediate(done));
+        if (failure !== null) throw failure;
+        return await work();
+      } finally {
+        running--;
+      }
+    };
+    return {
+      name: 'memory',
+      read: () => one(() => inner.read()),
+      apply: (change) => one(() => inner.apply(change)),
+      replace: (device, peers) => one(() => inner.replace(device, peers)),
+    };
+  }
+
+  beforeEach(async () => {
+    store.clear();
+    driver = new MemoryDriver();
+    [failure, running, most, ensured] = [null, 0, 0, 0];
+    reconciler = new Reconciler({
+      desired: {
+        device: () => Promise.resolve(DEVICE),
+        peers: () => Promise.resolve(new Map(store)),
+        some: (keys) => Promise.resolve(new Map([...store].filter(([key]) => keys.includes(key)))),
+      },
+      driver: watched(driver),
+      policy: 'strict',
+      ensure: () => {
+        ensured++;
+        return Promise.resolve();
+      },
+    });
+    await reconciler.rebuild();
+    driver.changes = 0;
+  });
+  afterEach(() => expect(most).toBeLessThanOrEqual(1));
+
+  const keys = async (): Promise<string[]> => [...(await driver.read()).peers.keys()].sort();
+  const stored = (): string[] => [...store.keys()].sort();
+  function put(peer = wanted()): WantedPeer {
+    store.set(peer.publicKey, peer);
+    return peer;
+  }
+
+  test('carries a change to the interface before it says so', async () => {
+    const { publicKey } = put();
+    await reconciler.touch([publicKey]);
+    expect(await keys()).toEqual([publicKey]);
+    store.delete(publicKey);
+    await reconciler.touch([publicKey]);
+    expect(await keys()).toEqual([]);
+  });
+
+  test('carries out together what came while it was busy', async () => {
+    const many = Array.from({ length: 100 }, () => put().publicKey);
+    await Promise.all(many.map((key) => reconciler.touch([key])));
+    expect(await keys()).toEqual(stored());
+    expect(driver.changes).toBeLessThanOrEqual(2);
+  });
+
+  test('goes by the store and not by the order in which it is told', async () => {
+    const { publicKey } = put();
+    const first = reconciler.touch([publicKey]);
+    store.delete(publicKey); // a second commit, told before the first was carried out
+    await Promise.all([first, reconciler.touch([publicKey])]);
+    expect(await keys()).toEqual([]);
+  });
+
+  test('tells whoever made a change that failed, and heals with the next comparison', async () => {
+    const { publicKey } = put();
+    failure = new LatchkeyError('interface_down', 'x');
+    await expect(reconciler.touch([publicKey])).rejects.toMatchObject({ code: 'interface_down' });
+    failure = null;
+    expect(await reconciler.compare()).toMatchObject({ outcome: 'changed', changed: 1 });
+    expect(await keys()).toEqual([publicKey]);
+    expect(await reconciler.compare()).toMatchObject({ outcome: 'settled' });
+  });
+
+  test('goes on after a failure', async () => {
+    failure = new LatchkeyError('driver_failed', 'x');
+    await expect(reconciler.touch([put().publicKey])).rejects.toThrowError();
+    failure = null;
+    const { publicKey } = put();
+    await reconciler.touch([publicKey]);
+    expect(await keys()).toContain(publicKey);
+  });
+
+  test('takes off who was added by hand, and tells of it', async () => {
+    put();
+    await reconciler.compare();
+    const foreign = wanted();
+    await driver.apply({ set: [foreign], remove: [] });
+    expect(await reconciler.compare()).toMatchObject({ outcome: 'changed', foreign: [foreign.publicKey] });
+    expect(await keys()).toEqual(stored());
+  });
+
+  test('sets an interface anew that was made again behind its back', async () => {
+    for (let i = 0; i < 20; i++) put();
+    await reconciler.compare();
+    driver.destroy();
+    driver.create();
+    expect(await reconciler.compare()).toMatchObject({ outcome: 'rebuilt', changed: 20 });
+    expect(await keys()).toEqual(stored());
+    expect(ensured).toBeGreaterThan(0);
+  });
+
+  test('refuses to give one network to two peers', async () => {
+    put(wanted({ allowedIPs: ['10.7.0.1/32'] }));
+    put(wanted({ allowedIPs: ['10.7.0.1/32'] }));
+    await expect(reconciler.rebuild()).rejects.toMatchObject({ code: 'networks_shared' });
+  });
+});
+
+describe('statusAfter()', () => {
+  const NOW = 1_700_000_000_000;
+  test.each([
+    ['pending', null, 'pending'],
+    ['inactive', null, 'inactive'],
+    ['pending', ACTIVE_MS - 1, 'active'],
+    ['pending', ACTIVE_MS, 'pending'],
+    ['active', ACTIVE_MS, 'active'],
+    ['active', INACTIVE_MS - 1, 'active'],
+    ['inactive', INACTIVE_MS - 1, 'inactive'],
+    ['active', INACTIVE_MS, 'inactive'],
+    ['pending', INACTIVE_MS, 'inactive'],
+    ['inactive', ACTIVE_MS - 1, 'active'],
+    ['disabled', 0, 'disabled'],
+    ['deleted', 0, 'deleted'],
+  ] as const)('%s with a handshake %s ms ago is %s', (before, age, after) => {
+    expect(statusAfter(before, age === null ? null : NOW - age, NOW)).toBe(after);
+  });
+});
+
+test('totals survive an interface that begins at zero again', () => {
+  let traffic = { rx: 0, tx: 0, seenRx: 0, seenTx: 0 };
+  for (const [rx, tx] of [
+    [100, 10],
+    [150, 10],
+    [20, 5],
+    [20, 5],
+  ] as const)
+    traffic = trafficAfter(traffic, { rx, tx });
+  expect(traffic).toEqual({ rx: 170, tx: 15, seenRx: 20, seenTx: 5 });
+});

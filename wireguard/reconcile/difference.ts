@@ -1,0 +1,54 @@
+import {
+  type InterfaceChange,
+  type LiveInterface,
+  sortedNetworks,
+  type WantedDevice,
+  type WantedPeer,
+} from '../drivers/driver.ts';
+import type { WireGuardKey } from '../keys.ts';
+
+/** What becomes of a peer that runs on the interface and is not in the store: it is taken off, or left and told about. */
+export type ForeignPolicy = 'strict' | 'adopt';
+
+export interface Difference {
+  /** The interface's own key, port or mark is another: all of it has to be set anew. */
+  readonly device: boolean;
+  readonly change: InterfaceChange;
+  /** Public keys that nobody asked for. */
+  readonly foreign: readonly WireGuardKey[];
+}
+
+/** Pure: the least that makes a running interface what the store says. Endpoints are no difference: peers roam. */
+export function differenceOf(
+  device: Omit<WantedDevice, 'obfuscation'>,
+  peers: ReadonlyMap<WireGuardKey, WantedPeer>,
+  live: LiveInterface,
+  policy: ForeignPolicy,
+): Difference {
+  const set = [...peers.values()].filter((wanted) => !isAsWanted(wanted, live));
+  const foreign = [...live.peers.keys()].filter((key) => !peers.has(key));
+  return {
+    device:
+      live.privateKey !== device.privateKey ||
+      live.fwMark !== device.fwMark ||
+      (device.listenPort !== 0 && live.listenPort !== device.listenPort),
+    change: { set, remove: policy === 'strict' ? foreign : [] },
+    foreign,
+  };
+}
+
+function isAsWanted(wanted: WantedPeer, live: LiveInterface): boolean {
+  const peer = live.peers.get(wanted.publicKey);
+  if (peer === undefined) return false;
+  const networks = sortedNetworks(wanted.allowedIPs);
+  return (
+    peer.presharedKey === wanted.presharedKey &&
+    peer.keepalive === wanted.keepalive &&
+    peer.allowedIPs.length === networks.length &&
+    networks.every((network, at) => peer.allowedIPs[at] === network)
+  );
+}
+
+export function isSettled({ device, change }: Difference): boolean {
+  return !device && change.set.length === 0 && change.remove.length === 0;
+}
