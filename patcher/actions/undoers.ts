@@ -3,6 +3,7 @@ import { makeDirectoryUndoer } from './make-directory.ts';
 import { onMachineUndoer } from './on-machine.ts';
 import { removePathUndoer } from './remove-path.ts';
 import { runOccUndoer } from './run-occ.ts';
+import { setModeUndoer } from './set-mode.ts';
 import { systemValueUndoer } from './system-value.ts';
 import { enableUnitUndoer } from './systemd-units.ts';
 import { uploadTreeUndoer } from './upload-tree.ts';
@@ -15,6 +16,7 @@ const plain: readonly Undoer[] = [
   removePathUndoer,
   runOccUndoer,
   systemValueUndoer,
+  setModeUndoer,
   enableUnitUndoer,
 ];
 
