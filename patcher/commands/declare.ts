@@ -2,18 +2,20 @@ import type { Command } from 'commander';
 import { declareAudit } from './audit-command.ts';
 import { declareChanging } from './changing.ts';
 import type { CommandDeps } from './command.ts';
+import { declareDoctor } from './doctor-command.ts';
 import { declareFleet } from './fleet.ts';
 import { declareKeys } from './key-commands.ts';
 import { declareLooking } from './looking.ts';
-
 import { declareWatch } from './watch-command.ts';
+
 /** Declares every command of `ncpatch`. */
 export function declareCommands(program: Command, deps: CommandDeps): void {
   program.description("keeps a Nextcloud's encryption keys on another machine, and takes that back again");
   declareLooking(program, deps);
   declareAudit(program, deps);
+  declareDoctor(program, deps);
   declareChanging(program, deps);
   declareKeys(program, deps);
+  declareWatch(program, deps);
   declareFleet(program, deps); // last: it looks at what the others have declared
 }
-  declareWatch(program, deps);

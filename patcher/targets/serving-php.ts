@@ -95,7 +95,8 @@ function opcache(setting: (name: string) => string): Pick<WebPhp, 'opcacheSecond
   };
 }
 
-async function commandFor(transport: Transport, serving: ServingPhp): Promise<[string, ...string[]] | null> {
+/** The program that tells the settings of the PHP that serves; `null` where none is known or there. */
+export async function commandFor(transport: Transport, serving: ServingPhp): Promise<[string, ...string[]] | null> {
   const { place } = serving;
   if (place === null) return null;
   const program = await firstThere(transport, serving.sapi === 'fpm' ? place.fpm : place.cli);

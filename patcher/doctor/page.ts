@@ -1,0 +1,95 @@
+import { type GroupReport, tally } from './examination.ts';
+import { type Finding, GROUPS, type Group, type Level } from './finding.ts';
+
+const WIDTH = 100;
+const LABELS: Readonly<Record<Level, string>> = { bad: 'BAD', warn: 'warn', unknown: '?', info: 'note', ok: 'ok' };
+const COLOURS: Readonly<Record<Level, string>> = { bad: '31;1', warn: '33', unknown: '35', info: '36', ok: '32' };
+const TITLES: Readonly<Record<Group, string>> = {
+  release: 'keys by the key server',
+  copies: 'copies of keys',
+  memory: 'memory',
+  php: 'php',
+  caches: 'caches',
+  credentials: 'credentials and heartbeat',
+  network: 'network and clock',
+  nextcloud: 'nextcloud',
+  ncpatch: 'ncpatch',
+};
+/** Places shown of one finding; `--json` has all. */
+const SHOWN = 4;
+const INDENT = 6;
+
+export interface PageOptions {
+  readonly colour: boolean;
+  readonly heading: readonly string[];
+}
+
+/** Pure: the page for people, worst first. Names come from the target and are shown so that no terminal is misled. */
+export function pageLines(reports: readonly GroupReport[], { colour, heading }: PageOptions): string[] {
+  const paint = (level: Level, text: string): string => (colour ? `\u001b[${COLOURS[level]}m${text}\u001b[0m` : text);
+  const lines = heading.map(clean);
+  for (const { group, findings } of reports) {
+    if (findings.length === 0) continue;
+    lines.push('', colour ? `\u001b[1m${TITLES[group]}\u001b[0m` : TITLES[group]);
+    for (const finding of findings) if (finding.level !== 'ok') lines.push(...findingLines(finding, paint));
+    const fine = findings.filter(({ level }) => level === 'ok').map(({ what }) => clean(what));
+    if (fine.length > 0) lines.push(...labelled('ok', fine.join('; '), paint));
+  }
+  return [...lines, '', ...summary(reports)];
+}
+
+function findingLines(finding: Finding, paint: (level: Level, text: string) => string): string[] {
+  const { level, what, why, fix, seen, code } = finding;
+  const lines = labelled(level, `${clean(what)} (${code})`, paint);
+  for (const one of seen.slice(0, SHOWN)) lines.push(`${' '.repeat(INDENT)}- ${clean(one)}`);
+  if (seen.length > SHOWN) lines.push(`${' '.repeat(INDENT)}- and ${seen.length - SHOWN} more (--json)`);
+  // what is only for knowing takes one line less
+  if (why !== '' && level !== 'info') lines.push(...wrap(clean(why), INDENT));
+  if (fix !== null) lines.push(...fixLines(clean(fix)));
+  return lines;
+}
+
+function labelled(level: Level, text: string, paint: (level: Level, text: string) => string): string[] {
+  const [first = '', ...rest] = wrap(text, INDENT);
+  return [`${paint(level, LABELS[level].padEnd(4))}${' '.repeat(INDENT - 4)}${first.trimStart()}`, ...rest];
+}
+
+function fixLines(fix: string): string[] {
+  const [first = '', ...rest] = wrap(fix, INDENT + 3);
+  return [`${' '.repeat(INDENT)}-> ${first.trimStart()}`, ...rest];
+}
+
+/** Words in lines of at most WIDTH; a word that is longer alone, such as a path, stays whole. */
+function wrap(text: string, indent: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && indent + line.length + 1 + word.length > WIDTH) {
+      lines.push(' '.repeat(indent) + line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, ' '.repeat(indent) + line];
+}
+
+function summary(reports: readonly GroupReport[]): string[] {
+  const { bad, warn, unknown, info, ok } = tally(reports);
+  const parts = [
+    [bad, 'bad'],
+    [warn, warn === 1 ? 'warning' : 'warnings'],
+    [unknown, 'unknown'],
+    [info, info === 1 ? 'note' : 'notes'],
+    [ok, 'ok'],
+  ] as const;
+  const words = parts.filter(([count]) => count > 0).map(([count, name]) => `${count} ${name}`);
+  const fixable = reports.flatMap(({ findings }) => findings).filter(({ repair }) => repair !== null).length;
+  const mend = fixable === 0 ? [] : [`${fixable} can be mended by: ncpatch doctor --fix (--dry-run shows how)`];
+  return [words.length === 0 ? 'nothing was looked at' : words.join(', '), ...mend];
+}
+
+function clean(text: string): string {
+  return text.replaceAll(/\p{C}/gu, (letter) => `\\u{${(letter.codePointAt(0) ?? 0).toString(16)}}`);
+}
+
+/** Groups as the command line names them. */
+export const GROUP_NAMES = GROUPS.join(', ');
