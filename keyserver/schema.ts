@@ -7,6 +7,7 @@ import { alerts } from './migrations/003-alerts.ts';
 import { certificates } from './migrations/004-certificates.ts';
 import { adminTables } from './migrations/005-admin.ts';
 import { operations } from './migrations/006-operations.ts';
+import { notices } from './migrations/007-notices.ts';
 
 /**
  * The key server's tables. Times are milliseconds since 1970, yes/no is 1/0, digests are raw bytes, and a column named
@@ -31,6 +32,7 @@ export interface Database extends AuditTables, OutboxTables {
   admin: AdminTable;
   heard_day: HeardDayTable;
   backup: BackupTable;
+  client_notice: ClientNoticeTable;
 }
 
 /** One enrolled host and what its owner decided about it; changed by commands, hardly ever by requests. */
@@ -283,6 +285,14 @@ export interface BackupTable {
   size: number;
 }
 
+/** The last notice of each client that ever had one, so that the same is not told twice. */
+export interface ClientNoticeTable {
+  client_id: string;
+  code: string;
+  /** By the client's clock. */
+  at: number;
+}
+
 /** Who may use the pages. */
 export interface AdminTable {
   name: string;
@@ -315,4 +325,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '004-certificates': certificates,
   '005-admin': adminTables,
   '006-operations': operations,
+  '007-notices': notices,
 };

@@ -58,11 +58,30 @@ export const releaseBody = z.strictObject({
 });
 export type ReleaseBody = z.infer<typeof releaseBody>;
 
+/** What a host's watch has to tell its owner; see `calls/client-notice.ts`. */
+export const noticeCodes = ['reapplied', 'reapply_failed', 'core_hook_gone', 'app_gone'] as const;
+
+/** What a date can tell (ECMA-262). */
+const latestDate = 8_640_000_000_000_000;
+
+const versionText = z
+  .string()
+  .regex(/^[0-9A-Za-z][0-9A-Za-z.+-]{0,31}$/, 'must be a version: 1 to 32 of 0-9 A-Z a-z . + -');
+
+const clientNotice = z.strictObject({
+  code: z.enum(noticeCodes),
+  at: millis.max(latestDate, 'must be a time'),
+  from: versionText.optional(),
+  to: versionText.optional(),
+});
+export type ClientNotice = z.infer<typeof clientNotice>;
+
 export const heartbeatBody = z.strictObject({
   linkId,
   time: millis,
   bootId: uuid,
   uptime: z.number().min(0).max(1e10),
+  notice: clientNotice.optional(),
   proof: lowerHex64,
 });
 export type HeartbeatBody = z.infer<typeof heartbeatBody>;

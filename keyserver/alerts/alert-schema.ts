@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { noticeCodes } from '../wire.ts';
 
 /** A client as an alert names it; whatever else the value holds is dropped. */
 const client = z.object({ id: z.string(), name: z.string() });
@@ -83,6 +84,16 @@ export const alertSchema = z.discriminatedUnion('event', [
     client: client.nullable(),
     purpose: z.enum(['ca', 'server', 'client']),
     endsAt: time,
+  }),
+  /** What the host's watch told with a heartbeat: `at` and the versions of Nextcloud are the host's word. */
+  z.object({
+    event: z.literal('app_watch'),
+    client,
+    source,
+    code: z.enum(noticeCodes),
+    at: time,
+    from: words.nullable(),
+    to: words.nullable(),
   }),
   z.object({ event: z.literal('certificate_refused'), client: client.nullable(), source, reason: words }),
   z.object({

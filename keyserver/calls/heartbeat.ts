@@ -16,6 +16,7 @@ import { refusalError } from '../refusal.ts';
 import type { Database } from '../schema.ts';
 import { type HeartbeatBody, heartbeatBody } from '../wire.ts';
 import type { CallHandler } from './answer.ts';
+import { noticeText, takeNotice } from './client-notice.ts';
 
 /** Stands in for the key of the proof when the link is unknown, so that the HMAC is worked out all the same. */
 const noHash = Buffer.alloc(32);
@@ -44,6 +45,9 @@ export const heartbeat: CallHandler = async (request, caller, custody, now) => {
         const absence = await noticeAbsence(tx, custody, file, bootId, source, now);
         const heard = { lastTime: time, bootId, source, heardAt: now, presentAt: now, absence };
         await savePulse(tx, client, { ...file.pulse, ...heard });
+        if (body.notice !== undefined && file.client !== null) {
+          await takeNotice(tx, file.client, body.notice, source, now);
+        }
       },
     },
     now,
@@ -66,9 +70,15 @@ export const heartbeat: CallHandler = async (request, caller, custody, now) => {
   };
 };
 
-/** proof = HMAC-SHA-256(H(link), linkId | time | bootId). */
-export function heartbeatProof(hash: Uint8Array, body: Pick<HeartbeatBody, 'linkId' | 'time' | 'bootId'>): Buffer {
-  return createHmac('sha256', hash).update(`${body.linkId}|${body.time}|${body.bootId}`).digest();
+/** proof = HMAC-SHA-256(H(link), linkId | time | bootId), and with a notice that behind it. */
+export function heartbeatProof(
+  hash: Uint8Array,
+  body: Pick<HeartbeatBody, 'linkId' | 'time' | 'bootId' | 'notice'>,
+): Buffer {
+  const { linkId, time, bootId, notice } = body;
+  return createHmac('sha256', hash)
+    .update(`${linkId}|${time}|${bootId}${noticeText(notice)}`)
+    .digest();
 }
 
 function isProven(hash: Uint8Array | null, body: HeartbeatBody): boolean {

@@ -44,6 +44,7 @@ const everyAlert: readonly Alert[] = [
   { event: 'client_enrolled', client, source, host: 'web-1' },
   { event: 'client_reset', client, was: 'locked' },
   { event: 'certificate_expiring', client: null, purpose: 'ca', endsAt: someMoment },
+  { event: 'app_watch', client, source, code: 'reapplied', at: someMoment, from: '32.0.2', to: '33.0.1' },
   { event: 'certificate_refused', client, source, reason: 'revoked' },
   { event: 'approval_decided', client, approval: 'ap-1', gate: 'presence', decision: 'denied', by: 'command' },
   { event: 'approval_lapsed', client, approval: 'ap-1', gate: 'presence' },

@@ -100,6 +100,14 @@ export interface Machine {
   readonly seen?: { readonly seq: number; readonly head: string } | null;
 }
 
+/** What a host has to tell its owner. */
+export interface HostNotice {
+  readonly code: string;
+  readonly at: number;
+  readonly from?: string;
+  readonly to?: string;
+}
+
 /** A host that follows the protocol page: stores what it must before it goes on, and starts again at open after any doubt. */
 export class HonestClient {
   readonly credentials: Credentials;
@@ -153,13 +161,14 @@ export class HonestClient {
     this.state.next = null;
   }
 
-  heartbeatBody(bootId = '6f1b7a52-0000-4000-8000-0123456789ab'): Record<string, unknown> {
+  heartbeatBody(bootId = '6f1b7a52-0000-4000-8000-0123456789ab', notice?: HostNotice): Record<string, unknown> {
     const bytes = Buffer.from(this.state.next ?? this.state.current, 'base64url');
     const linkId = createHash('sha256').update('id').update(bytes).digest('hex').slice(0, 16);
     const key = createHash('sha256').update(bytes).digest();
     const time = this.tick();
-    const proof = createHmac('sha256', key).update(`${linkId}|${time}|${bootId}`).digest('hex');
-    return { linkId, time, bootId, uptime: 12, proof };
+    const told = notice === undefined ? '' : `|${notice.code}|${notice.at}|${notice.from ?? ''}|${notice.to ?? ''}`;
+    const proof = createHmac('sha256', key).update(`${linkId}|${time}|${bootId}${told}`).digest('hex');
+    return { linkId, time, bootId, uptime: 12, proof, ...(notice !== undefined && { notice }) };
   }
 
   /** A whole exchange; the release's answer, or the open's when that was refused. */

@@ -25,6 +25,11 @@ test('the page’s link, digest, id and proof are what the code makes of them', 
   expect(vector('linkId')).toBe(link.id);
   expect(vector('heartbeat message')).toBe(`${link.id}|${time}|${bootId}`);
   expect(vector('proof')).toBe(heartbeatProof(link.hash, { linkId: link.id, time, bootId }).toString('hex'));
+  const notice = { code: 'reapplied', at: time, from: '32.0.2', to: '33.0.1' } as const;
+  expect(vector('message with a notice')).toBe(`${link.id}|${time}|${bootId}|reapplied|${time}|32.0.2|33.0.1`);
+  expect(vector('its proof')).toBe(
+    heartbeatProof(link.hash, { linkId: link.id, time, bootId, notice }).toString('hex'),
+  );
 });
 
 test('the page’s TOTP codes are those of its secret', () => {

@@ -97,13 +97,17 @@ class Client:
         body = {"session": opened["session"], "link": opened["next"], "time": self.time(), "keys": keys}
         return self.call(step, "POST", "/v1/release", body)
 
-    def heartbeat(self, step, link):
+    def heartbeat(self, step, link, notice=None):
         raw = decode(link)
         link_id = hashlib.sha256(b"id" + raw).hexdigest()[:16]
         at = self.time()
         message = "%s|%d|%s" % (link_id, at, BOOT_ID)
+        if notice is not None:
+            message += "|%s|%d|%s|%s" % (notice["code"], notice["at"], notice.get("from", ""), notice.get("to", ""))
         proof = hmac.new(hashlib.sha256(raw).digest(), message.encode(), hashlib.sha256).hexdigest()
         body = {"linkId": link_id, "time": at, "bootId": BOOT_ID, "uptime": 12, "proof": proof}
+        if notice is not None:
+            body["notice"] = notice
         self.call(step, "POST", "/v1/heartbeat", body)
 
 
@@ -151,6 +155,10 @@ def play(invitation, pair, later):
     third = opened["next"]
 
     client.heartbeat("heartbeat", third)
+    notice = {"code": "reapplied", "at": int(time.time() * 1000), "to": "33.0.1"}
+    client.heartbeat("heartbeat with a notice", third, notice)
+    client.heartbeat("heartbeat with the same notice", third, notice)
+    client.heartbeat("heartbeat with a notice of no kind", third, {**notice, "code": "hello"})
     client.call("renew without a code", "POST", "/v1/certificate", {"csr": later.csr})
     client.call("renew with a wrong request", "POST", "/v1/certificate", {"csr": "none"}, client.with_code())
     renewed = client.call("renew", "POST", "/v1/certificate", {"csr": later.csr}, client.with_code())
