@@ -1,0 +1,85 @@
+import { isIPv4, isIPv6 } from 'node:net';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { parseEndpoint } from '../config/endpoint.ts';
+import { EMPTY_INTERFACE, type WireGuardConfig } from '../config/wireguard-config.ts';
+import type { WireGuardKey } from '../keys.ts';
+import { type ClientProgram, whyNot } from '../obfuscation/clients.ts';
+import { tunnelMtu } from '../obfuscation/mtu.ts';
+import { isPlain, OBFUSCATION_KEYS, type Obfuscation, PARAMETERS } from '../obfuscation/parameters.ts';
+
+/** What of a hub its peers are told. */
+export interface HubFacts {
+  readonly networks: readonly string[];
+  readonly endpoint: string;
+  readonly dns: readonly string[];
+  readonly mtu: number | null;
+  readonly publicKey: WireGuardKey;
+  readonly obfuscation: Obfuscation;
+}
+
+export interface ClientFacts {
+  /** `null` where the key is made and kept by the peer, whose installer puts it in. */
+  readonly privateKey: WireGuardKey | null;
+  readonly presharedKey: WireGuardKey | null;
+  /** Each with its full length. */
+  readonly addresses: readonly string[];
+  readonly keepalive: number;
+  /** `network`: only what the hub's network is goes through the tunnel; `all`: everything does. */
+  readonly route: 'network' | 'all';
+  readonly program: ClientProgram;
+}
+
+/** Nothing in between is known of a link on the Internet. */
+const LINK_MTU = 1500;
+
+/**
+ * Pure: the configuration of one peer. Throws `client_unfit` (409) when its program does not know the hub's obfuscation: such a
+ * file would be refused there, or make a tunnel that carries nothing.
+ */
+export function clientConfig(hub: HubFacts, client: ClientFacts): WireGuardConfig {
+  const why = whyNot(client.program, hub.obfuscation);
+  if (why !== null) {
+    throw new LatchkeyError('client_unfit', why, {
+      status: 409,
+      exit: 3,
+      hint: 'use another program there, or an interface of a lower level',
+    });
+  }
+  return {
+    interface: {
+      ...EMPTY_INTERFACE,
+      privateKey: client.privateKey,
+      addresses: client.addresses,
+      dns: hub.dns,
+      // plain WireGuard finds its MTU by itself; padding is not part of what it reckons with
+      mtu:
+        hub.mtu ??
+        (isPlain(hub.obfuscation)
+          ? null
+          : tunnelMtu(hub.obfuscation, { mtu: LINK_MTU, family: familyOf(hub.endpoint) })),
+      obfuscation: hub.obfuscation,
+    },
+    peers: [
+      {
+        publicKey: hub.publicKey,
+        presharedKey: client.presharedKey,
+        allowedIPs: client.route === 'all' ? ['0.0.0.0/0', '::/0'] : hub.networks,
+        endpoint: hub.endpoint,
+        keepalive: client.keepalive,
+        others: [],
+      },
+    ],
+  };
+}
+
+/** A name may lead to either. */
+function familyOf(endpoint: string): 4 | 6 | 'either' {
+  const { host } = parseEndpoint(endpoint, 'endpoint');
+  return isIPv4(host) ? 4 : isIPv6(host) ? 6 : 'either';
+}
+
+/** What of the obfuscation both ends must have the same. */
+export function sharedPart(obfuscation: Obfuscation): Obfuscation {
+  const shared = OBFUSCATION_KEYS.filter((key) => PARAMETERS[key].shared && obfuscation[key] !== undefined);
+  return Object.fromEntries(shared.map((key) => [key, obfuscation[key]])) as Obfuscation;
+}
