@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { APP_ID } from '../facts.ts';
-import { appVersionIn } from '../targets/info-xml.ts';
 import { compareListing } from '../vendor/vendor-tree.ts';
+import { versionIn } from './app-version.ts';
 import type { Case } from './case.ts';
 import { markOf, part, partsOf, textOf, withLinks } from './listing-parts.ts';
 import { CODE, judgeOpenPlace, sawAll } from './open-places.ts';
@@ -69,7 +69,7 @@ function judgeSignedApp(app: SignedPart, about: Case): void {
   }
   const info = textOf(listing, INFO);
   const isSignedInfo = info !== null && list.hashes.get(INFO) === listing.files.get(INFO);
-  notes.apps.set(path, { version: isSignedInfo ? appVersionIn(info) : null, signer: list.signer });
+  notes.apps.set(path, { version: isSignedInfo ? versionIn(info) : null, signer: list.signer });
   if (shipped.has(id) && list.signer !== 'core') {
     const words = `${id} belongs to the server and must be signed by "core", not by "${list.signer}"`;
     const mark = markOf(listing, 'appinfo/signature.json');
@@ -81,8 +81,7 @@ function judgeSignedApp(app: SignedPart, about: Case): void {
 
 /** Without a list that holds, all of it is for the baseline. */
 function sawApp({ id, path, listing }: SignedPart, { notes }: Case): void {
-  const info = textOf(listing, INFO);
-  notes.apps.set(path, { version: info === null ? null : appVersionIn(info), signer: null });
+  notes.apps.set(path, { version: versionIn(textOf(listing, INFO)), signer: null });
   sawAll(listing, path, `app ${id}`, notes);
 }
 

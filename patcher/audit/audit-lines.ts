@@ -1,6 +1,6 @@
 import type { Terminal } from '../../platform/command-line.ts';
 import type { AuditReport } from './audit.ts';
-import type { FindingKind } from './verdict.ts';
+import type { Finding, FindingKind } from './verdict.ts';
 
 const WORDS: Readonly<Record<FindingKind, string>> = {
   changed: 'changed',
@@ -49,12 +49,18 @@ export function printAudit(terminal: Pick<Terminal, 'stdout'>, report: AuditRepo
   say(report.clean ? cleanWords(report) : `${report.findings.length} findings`);
 }
 
+/** What was accepted, for people. */
+export function printAccepted({ stdout }: Pick<Terminal, 'stdout'>, accepted: readonly Finding[], left: number): void {
+  for (const { kind, path } of accepted) stdout.write(`accepted   ${shown(path)}: ${WORDS[kind]}\n`);
+  stdout.write(`${accepted.length} accepted, ${left} left\n`);
+}
+
 function cleanWords({ baseline }: AuditReport): string {
   const signed = 'nothing was changed that is signed, and nothing added that could run';
   return baseline === null ? signed : `${signed}; the rest is as it was on ${baseline.slice(0, 10)}`;
 }
 
-export function shown(text: string): string {
+function shown(text: string): string {
   return /\p{C}/u.test(text) ? JSON.stringify(text).replace(/\p{C}/gu, escaped) : text;
 }
 

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { LatchkeyError } from '../../platform/errors.ts';
 import type { LocalApp } from '../app-files.ts';
+import { readHook } from '../hooks/hook-definition.ts';
 import type { Progress } from '../progress.ts';
 import type { Transport } from '../transports/transport.ts';
 import { sha512 } from '../vendor/vendor-tree.ts';
@@ -32,13 +33,16 @@ export interface Audited {
   readonly report: AuditReport;
   readonly seen: Seen;
   readonly server: Server;
+  /** The one that was compared with. */
+  readonly baseline: Baseline | null;
 }
 
 export interface AuditDeps {
   readonly app: LocalApp;
   readonly now: () => number;
   readonly progress: Progress;
-  readonly baseline: Baseline | null;
+  /** Asked before anything is hashed; `null` where none is wanted. */
+  readonly baselineOf: (server: Server) => Baseline | null;
 }
 
 /**
@@ -46,16 +50,18 @@ export interface AuditDeps {
  * no PHP, and works on one that is broken; uses find, sha512sum and other tools every server has, and decides here.
  */
 export async function audit(transport: Transport, wish: AuditWish, deps: AuditDeps): Promise<Audited> {
-  const { baseline, progress } = deps;
+  const { progress } = deps;
   const place = await findCode(transport, wish);
   const { root, configFolder } = place;
   const settings = configFolder === null ? null : await readSettings(place.transport, configFolder, root);
   const stable = stablePaths(wish.disk ?? null);
   const server = { instance: settings?.instanceId ?? null, root: stable(root) };
+  const baseline = deps.baselineOf(server);
   if (baseline !== null) assertSameServer(baseline, server);
   const remarks: Remark[] = [];
   progress.step(`hash the code in ${root}`);
-  const evidence = await gather(place, { settings, disk: wish.disk ?? '' }, deps, remarks);
+  const about = { settings, disk: wish.disk ?? '', revocations: baseline?.revocations ?? null };
+  const evidence = await gather(place, about, deps, remarks);
   progress.step('compare with what the vendor signed');
   const { verdict, seen } = judge(evidence);
   const judged = baseline === null ? verdict : judgeSince(verdict, seen, baseline, { root, stable });
@@ -68,12 +74,12 @@ export async function audit(transport: Transport, wish: AuditWish, deps: AuditDe
     ...judged,
     remarks: [...judged.remarks, ...remarks],
   };
-  return { report, seen, server };
+  return { report, seen, server, baseline };
 }
 
 async function gather(
   { transport, root, configFolder, target }: CodePlace,
-  about: { readonly settings: Evidence['settings']; readonly disk: string },
+  about: Pick<Evidence, 'settings' | 'revocations'> & { readonly disk: string },
   deps: AuditDeps,
   remarks: Remark[],
 ): Promise<Evidence> {
@@ -83,7 +89,8 @@ async function gather(
   const prune = [...leftOut, ...(places.data === null ? [] : [places.data])].filter((path) => isBelow(root, path));
   const count: ListingProgress = (done, total) => deps.progress.portion?.(done, total, 'files');
   const leaveOut = prune.map((path) => posix.relative(root, path));
-  const tree = await listTree(transport, root, { leaveOut }, count);
+  const coreHook = await readHook('core');
+  const tree = await listTree(transport, root, { leaveOut, read: coreHook.file }, count);
   if (tree === null) throw new LatchkeyError('nextcloud_not_found', `${root} is not there any more`);
   const { app, files } = deps.app;
   return {
@@ -93,9 +100,10 @@ async function gather(
     appsPaths: await appsOf(transport, root, places.appsPaths, remarks),
     config: await configOf(transport, root, configFolder),
     settings,
+    coreHook,
+    revocations: about.revocations,
     data: await dataOf(transport, places.data),
     ownApp: { version: app.version, files: new Map(files.map((file) => [file.path, sha512(file.data)])) },
-    revocations: deps.baseline?.revocations ?? null,
     now: new Date(deps.now()),
   };
 }

@@ -2,7 +2,7 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:cryp
 import { existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { LatchkeyError } from '../../platform/errors.ts';
+import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
 import { createSecretFile, readSecretFile } from '../../platform/files.ts';
 
 /** Where the auditor's key lies unless told otherwise: the user's folder for state (XDG base directories). */
@@ -24,7 +24,7 @@ export function auditorKey(file: string, options: { readonly make: boolean }): K
     }
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const { privateKey } = generateKeyPairSync('ed25519');
-    createSecretFile(path, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    makeOnce(path, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
   }
   let key: KeyObject;
   const pem = readSecretFile(path, { max: 4096 });
@@ -35,4 +35,13 @@ export function auditorKey(file: string, options: { readonly make: boolean }): K
   }
   if (key.asymmetricKeyType === 'ed25519') return key;
   throw new LatchkeyError('baseline_key_unusable', `${file} holds no Ed25519 key`, { exit: 3 });
+}
+
+/** Another ncpatch may make it at the same moment: then that one is the key. */
+function makeOnce(path: string, pem: string): void {
+  try {
+    createSecretFile(path, pem);
+  } catch (error) {
+    if (!isLatchkeyError(error, 'file_exists')) throw error;
+  }
 }

@@ -1,5 +1,5 @@
 import { LatchkeyError } from '../../platform/errors.ts';
-import { compareVersions } from '../targets/version-file.ts';
+import { versionOrder } from './app-version.ts';
 import type { StablePath } from './stable-path.ts';
 import type { Finding, FindingKind, Seen, SeenApp } from './verdict.ts';
 
@@ -97,15 +97,9 @@ export function raised(baseline: Baseline, seen: Seen, stable: StablePath): Base
   return { ...baseline, core, apps, open, revocations };
 }
 
-/** True when both are dotted numbers and the first is higher, or when there is no second. */
+/** True when there is no second, too. */
 function isNewer(version: string, than: string | null): boolean {
-  return than === null || (order(version, than) ?? 0) > 0;
-}
-
-/** `null` where one of them is more than dotted numbers. */
-export function order(a: string, b: string): number | null {
-  const dotted = /^[0-9]{1,9}(\.[0-9]{1,9}){0,5}$/;
-  return dotted.test(a) && dotted.test(b) ? compareVersions(a, b) : null;
+  return than === null || (versionOrder(version, than) ?? 0) > 0;
 }
 
 const SINCE: readonly FindingKind[] = ['changed_since', 'new_since', 'gone_since'];

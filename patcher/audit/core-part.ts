@@ -1,5 +1,7 @@
 import { posix } from 'node:path';
-import { compareListing, sha512, splitHtaccess, UNSIGNED_FOLDERS } from '../vendor/vendor-tree.ts';
+import { isOurPatch } from '../hooks/file-patch.ts';
+import type { SignedList } from '../vendor/vendor-signature.ts';
+import { compareListing, sha512, splitHtaccess, type TreeDifference, UNSIGNED_FOLDERS } from '../vendor/vendor-tree.ts';
 import type { Case } from './case.ts';
 import { markOf, withLinks } from './listing-parts.ts';
 import { sawAll, tellRules } from './open-places.ts';
@@ -31,7 +33,25 @@ export function judgeCore(about: Case): void {
     const mark = markOf(tree, 'version.php');
     notes.find('other_version', 'core', `${root}/version.php`, { words, mark });
   } else notes.core = version?.version ?? null;
-  tellDifferences(core, compareListing(withLinks(files, tree, root), list, { kind: 'core', leaveOut: inside }), about);
+  const difference = compareListing(withLinks(files, tree, root), list, { kind: 'core', leaveOut: inside });
+  tellDifferences(core, withoutOwnPatch(difference, list, about), about);
+}
+
+/** A file is not changed that is what the vendor signed and our own patch, and nothing else. */
+function withoutOwnPatch(difference: TreeDifference, list: SignedList, { evidence, notes }: Case): TreeDifference {
+  const { tree, root, coreHook } = evidence;
+  const { file } = coreHook;
+  const content = tree.texts.get(file);
+  const signed = list.hashes.get(file);
+  if (!difference.changed.includes(file) || content === undefined || signed === undefined) return difference;
+  // what was read must be what was hashed
+  if (sha512(content) !== tree.files.get(file) || !isOurPatch(coreHook, content, signed)) return difference;
+  notes.remark(
+    'own_patch',
+    `${root}/${file}`,
+    'as the vendor signed it, with the hook of this ncpatch and nothing else',
+  );
+  return { ...difference, changed: difference.changed.filter((name) => name !== file) };
 }
 
 /** Without a list that holds, everything of it is for the baseline. */

@@ -1,3 +1,4 @@
+import type { HookDefinition } from '../hooks/hook-definition.ts';
 import type { SettingsLook } from './settings-look.ts';
 import type { TreeListing } from './tree-listing.ts';
 
@@ -16,6 +17,8 @@ export interface Evidence {
   readonly data: { readonly path: string; readonly listing: TreeListing } | null;
   /** What this ncpatch would deploy: path → SHA-512. */
   readonly ownApp: { readonly version: string; readonly files: ReadonlyMap<string, string> };
+  /** What this ncpatch may have put into a file of the server. */
+  readonly coreHook: HookDefinition;
   /** The newest list of revoked certificates known from elsewhere, PEM. */
   readonly revocations: string | null;
   readonly now: Date;

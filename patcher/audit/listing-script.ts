@@ -6,7 +6,7 @@ export const ENDING = { complete: 0, notThere: 144, incomplete: 145 } as const;
 const INCOMPLETE = `exit ${ENDING.incomplete}`;
 
 /**
- * $1 folder, $2 `apps` when it counts only as a folder of apps, the rest a find expression that leaves out what is not meant.
+ * $1 folder, $2 `apps` when it counts only as a folder of apps, $3 one more file to be read, the rest a find expression that leaves out what is not meant.
  * Prints fields, each with a NUL at its end: `N` a number of files to come, to be added up; `H` and lines of sha512sum, `U` a file
  * that may not have been hashed, `L` a symlink and after it its target, `X` what else there is, `F` a file and after it its
  * content, and at the end `E` with how it ended. A line of sha512sum holds names that need no escaping only (coreutils and busybox
@@ -23,7 +23,8 @@ list() (
     for one in ./*/appinfo/info.xml; do [ ! -e "$one" ] || { found=1; break; }; done
     [ -n "$found" ] || exit ${ENDING.notThere}
   fi
-  shift 2
+  also=$3
+  shift 3
   n='
 '
   r=$(printf '\\r')
@@ -40,7 +41,7 @@ list() (
   find . "$@" ! -type f ! -type l ! -type d -exec sh -c 'for one; do printf "X%s\\0" "$one"; done' sh {} + || ${INCOMPLETE}
   find . "$@" -type f ! -size +33554432c \\( -path '*/appinfo/signature.json' -o -path '*/appinfo/info.xml' \\
     -o -path ./core/signature.json -o -path ./core/shipped.json -o -path './resources/codesigning/root.cr[tl]' \\
-    -o -path ./version.php -o -name .htaccess -o -name .user.ini \\) -exec sh -c '
+    -o -path ./version.php -o -path "$also" -o -name .htaccess -o -name .user.ini \\) -exec sh -c '
     for one; do printf "F%s\\0" "$one"; tr -d "\\000" <"$one"; printf "\\0"; done
   ' sh {} + || ${INCOMPLETE}
 )
@@ -59,6 +60,8 @@ export interface ListingWish {
   readonly leaveOut?: readonly string[];
   /** It counts only when it holds an app. */
   readonly onlyApps?: boolean;
+  /** A file whose content is wanted, too. */
+  readonly read?: string;
   /** Only what could be run, and only in its two uppermost levels. */
   readonly onlyUpperCode?: boolean;
 }
@@ -66,12 +69,19 @@ export interface ListingWish {
 /** The command that lists a folder on the target. */
 export function listingCommand(folder: string, wish: ListingWish): [string, ...string[]] {
   const expression = wish.onlyUpperCode === true ? UPPER_CODE : pruned(wish.leaveOut ?? []);
-  return ['sh', '-c', LISTING_SCRIPT, 'sh', folder, wish.onlyApps === true ? 'apps' : '', ...expression];
+  const apps = wish.onlyApps === true ? 'apps' : '';
+  const also = wish.read === undefined ? '' : literally(wish.read);
+  return ['sh', '-c', LISTING_SCRIPT, 'sh', folder, apps, also, ...expression];
 }
 
 /** The find expression that does not enter these folders, given below the one that is walked. */
 function pruned(folders: readonly string[]): string[] {
   if (folders.length === 0) return [];
-  const tests = folders.flatMap((folder) => ['-o', '-path', `./${folder.replace(/[\\*?[\]]/g, '\\$&')}`]);
+  const tests = folders.flatMap((folder) => ['-o', '-path', literally(folder)]);
   return ['(', ...tests.slice(1), ')', '-prune', '-o'];
+}
+
+/** For the -path of find, which takes a pattern. */
+function literally(path: string): string {
+  return `./${path.replace(/[\\*?[\]]/g, '\\$&')}`;
 }

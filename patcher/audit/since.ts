@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
-import { type Baseline, isAtOrBelow, order } from './baseline.ts';
+import { versionOrder } from './app-version.ts';
+import { type Baseline, isAtOrBelow } from './baseline.ts';
 import type { StablePath } from './stable-path.ts';
 import type { Finding, FindingKind, Remark, Seen, SeenApp, Verdict } from './verdict.ts';
 
@@ -58,7 +59,7 @@ class Since {
   #versions(): void {
     const { core } = this.#seen;
     const known = this.#baseline.core;
-    if (core !== null && known !== null && (order(core, known) ?? 0) < 0) {
+    if (core !== null && known !== null && (versionOrder(core, known) ?? 0) < 0) {
       const words = `${known} was there before: older code was put in place`;
       this.#find('other_version', { path: `${this.#root}/version.php`, part: 'core', words, mark: core });
     }
@@ -75,7 +76,7 @@ class Since {
       const file = `${path}/appinfo/signature.json`;
       this.#find('signature_missing', { path: file, part, words, mark: `without, ${app.version ?? 'no version'}` });
     }
-    if (app.version !== null && before.version !== null && (order(app.version, before.version) ?? 0) < 0) {
+    if (app.version !== null && before.version !== null && (versionOrder(app.version, before.version) ?? 0) < 0) {
       const words = `it is ${app.version}, and ${before.version} was there before: an older one was put in place`;
       this.#find('other_version', { path: `${path}/appinfo/info.xml`, part, words, mark: app.version });
     }
@@ -87,7 +88,7 @@ class Since {
     if (here !== undefined) return here;
     const id = posix.basename(path);
     const elsewhere = [...this.#baseline.apps].filter(([other]) => posix.basename(other) === id).map(([, app]) => app);
-    elsewhere.sort((a, b) => order(b.version ?? '0', a.version ?? '0') ?? 0);
+    elsewhere.sort((a, b) => versionOrder(b.version ?? '0', a.version ?? '0') ?? 0);
     return elsewhere[0] ?? null;
   }
 

@@ -45,6 +45,7 @@ export interface Remark {
     | 'upgrade_waits'
     | 'older_revocations'
     | 'new_app'
+    | 'own_patch'
     | 'accepted';
   readonly path: string;
   readonly words: string;

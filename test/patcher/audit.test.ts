@@ -3,12 +3,18 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import forge from 'node-forge';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { judgeApps } from '../../patcher/audit/apps-part.ts';
+import { openCase } from '../../patcher/audit/case.ts';
 import type { Evidence } from '../../patcher/audit/evidence.ts';
 import { judge } from '../../patcher/audit/judge.ts';
 import { listTree } from '../../patcher/audit/list-tree.ts';
+import { Notebook } from '../../patcher/audit/notebook.ts';
 import { parseSettings, type SettingsLook } from '../../patcher/audit/settings-look.ts';
 import type { TreeListing } from '../../patcher/audit/tree-listing.ts';
 import type { Finding, Verdict } from '../../patcher/audit/verdict.ts';
+import { ruleMark } from '../../patcher/audit/web-rules.ts';
+import { patchFile } from '../../patcher/hooks/file-patch.ts';
+import { type HookDefinition, readHook } from '../../patcher/hooks/hook-definition.ts';
 import { openLocalTransport } from '../../patcher/transports/local-transport.ts';
 import { listTrees, type NextcloudTree } from '../harness/nextcloud-tree.ts';
 
@@ -61,6 +67,7 @@ describe.skipIf(tree === undefined)('judge() over a real release', () => {
   let released: TreeListing;
   let whole: Verdict;
   let before: Set<string>;
+  let coreHook: HookDefinition;
 
   function evidenceOf(listing: TreeListing, more: Partial<Evidence> = {}): Evidence {
     return {
@@ -72,6 +79,7 @@ describe.skipIf(tree === undefined)('judge() over a real release', () => {
       settings,
       data: { path: '/srv/data', listing: nothing },
       ownApp: { version: '1.0.0', files: ownFiles },
+      coreHook,
       revocations: null,
       now: new Date('2026-11-20T12:00:00Z'),
       ...more,
@@ -92,7 +100,8 @@ describe.skipIf(tree === undefined)('judge() over a real release', () => {
 
   beforeAll(async () => {
     const transport = await openLocalTransport({ prompter: null });
-    released = (await listTree(transport, tree.folder)) as TreeListing;
+    coreHook = await readHook('core');
+    released = (await listTree(transport, tree.folder, { read: coreHook.file })) as TreeListing;
     const installed = new Tampered(released);
     installed.write('config/config.php', '<?php\n');
     released = installed;
@@ -351,6 +360,101 @@ describe.skipIf(tree === undefined)('judge() over a real release', () => {
     });
     expect(mixed).toContain('other_version /nc/version.php');
     expect(mixed).toContain('other_version /nc/apps/dav/appinfo/info.xml');
+  });
+
+  it('takes exactly our own patch of a signed file for no change, and says so', () => {
+    const { file } = coreHook;
+    const patched = patchFile(coreHook, readFileSync(join(tree.folder, file)), 33).toString('utf8');
+    const look = (text: string) => {
+      const listing = new Tampered(released);
+      listing.files.set(file, sha512(text));
+      listing.texts.set(file, Buffer.from(text));
+      return judge(evidenceOf(listing)).verdict;
+    };
+    const own = look(patched);
+    expect(own.findings.map(line).filter((one) => !before.has(one))).toEqual([]);
+    expect(own.remarks).toContainEqual(expect.objectContaining({ kind: 'own_patch', path: `/nc/${file}` }));
+    const more = look(patched.replace(/core-hook\.php/, 'core-hook.php.bak'));
+    expect(more.findings.map(line).filter((one) => !before.has(one))).toEqual([`changed /nc/${file}`]);
+    expect(found((listing) => listing.files.set(file, sha512('what was hashed is another file')))).toEqual([
+      `changed /nc/${file}`,
+    ]);
+  });
+
+  it('knows no app whose certificate was revoked, and keeps its files for the baseline', () => {
+    const notes = new Notebook();
+    const real = openCase(evidenceOf(released), notes);
+    expect(real.revocations?.revoked.size).toBeGreaterThan(80);
+    const revoked = new Map([['1000', new Date('2026-01-02T00:00:00Z')]]);
+    const about = { ...real, revocations: { number: 5000, madeAt: new Date(), revoked, pem: '' } };
+    judgeApps(about);
+    const path = '/nc/apps/encryption';
+    expect(notes.findings).toContainEqual({
+      kind: 'certificate_revoked',
+      path: `${path}/appinfo/signature.json`,
+      part: 'app encryption',
+      words: 'its certificate 1000 was revoked on 2026-01-02 (list 5000): nothing can be said about its files',
+      mark: released.files.get('apps/encryption/appinfo/signature.json'),
+    });
+    expect(notes.verified).toEqual([]);
+    expect(notes.open.get('app encryption')?.has(`${path}/lib/KeyManager.php`)).toBe(true);
+  });
+
+  it('goes by the newest list of revoked certificates, and refuses one that was tampered with', () => {
+    const crl = (of: NextcloudTree): string => readFileSync(join(of.folder, 'resources/codesigning/root.crl'), 'utf8');
+    const old = new Tampered(released);
+    old.write('resources/codesigning/root.crl', crl(older));
+    const { verdict, seen } = judge(evidenceOf(old, { revocations: crl(tree) }));
+    expect(verdict.remarks).toContainEqual(expect.objectContaining({ kind: 'older_revocations' }));
+    expect(seen.revocations).toBe(crl(tree));
+    expect(judge(evidenceOf(released, { revocations: crl(older) })).seen.revocations).toBe(crl(tree));
+    const forged = crl(tree).replace('AgIQ', 'AgIR');
+    expect(found((listing) => listing.write('resources/codesigning/root.crl', forged))).toEqual([
+      'changed /nc/resources/codesigning/root.crl',
+      'signature_refused /nc/resources/codesigning/root.crl',
+    ]);
+    const gone = new Tampered(released);
+    gone.files.delete('resources/codesigning/root.crl');
+    expect(judge(evidenceOf(gone, { revocations: crl(tree) })).seen.revocations).toBe(crl(tree));
+  });
+
+  it('keeps for a baseline what no list covers, and nothing that one covers', () => {
+    const listing = new Tampered(released);
+    listing.write('apps/notes/appinfo/info.xml', '<info><version>4.9.0-beta.1</version></info>');
+    listing.write('apps/notes/img/icon.svg', '<svg/>');
+    listing.write('config/more.config.php', '<?php');
+    listing.links.set('themes/mine', '/srv/theme');
+    const { seen } = judge(evidenceOf(listing));
+    expect(seen.core).toBe('33.0.1.2');
+    expect(seen.apps.get('/nc/apps/notes')).toEqual({ version: '4.9.0-beta.1', signer: null });
+    expect(seen.apps.get('/nc/apps/encryption')).toMatchObject({
+      signer: 'core',
+      version: expect.stringMatching(/^2/),
+    });
+    expect([...(seen.open.get('app notes') ?? [])].map(([path]) => path)).toEqual([
+      '/nc/apps/notes/appinfo/info.xml',
+      '/nc/apps/notes/img/icon.svg',
+    ]);
+    expect(seen.open.get('themes')?.get('/nc/themes/mine')).toBe('link to /srv/theme');
+    expect(seen.open.get('updater')?.has('/nc/updater/updater.phar')).toBe(true);
+    expect([...(seen.open.get('config')?.keys() ?? [])].sort()).toEqual([
+      '/nc/config/.htaccess',
+      '/nc/config/config.sample.php',
+      '/nc/config/more.config.php',
+    ]);
+    expect([...(seen.open.get('core') ?? [])].map(([path]) => path)).toEqual(['/nc/.htaccess']);
+    const unsigned = new Tampered(released);
+    unsigned.files.delete('core/signature.json');
+    const { seen: all } = judge(evidenceOf(unsigned));
+    expect(all.core).toBeNull();
+    expect(all.open.get('core')?.has('/nc/lib/base.php')).toBe(true);
+    expect(all.open.get('core')?.has('/nc/apps/files/lib/App.php')).toBe(false);
+  });
+
+  it('takes it for the same rules when only a comment differs, and for others when one is gone', () => {
+    const rules = released.texts.get('config/.htaccess')?.toString() ?? '';
+    expect(ruleMark(`# Generated by Nextcloud on 2026-11-21\n${rules}`)).toBe(ruleMark(rules));
+    expect(ruleMark(rules.replace('Require all denied', ''))).not.toBe(ruleMark(rules));
   });
 
   it('finds nothing in a release but what the copies of it here lack', () => {
