@@ -30,7 +30,7 @@ export async function probeCaches(patient: Patient): Promise<CachesEvidence> {
     local: textOf(settings, 'memcache.local'),
     distributed: textOf(settings, 'memcache.distributed'),
     locking: textOf(settings, 'memcache.locking'),
-    sessionHandler: facts?.web?.sessionHandler ?? null,
+    sessionHandler: patient.web?.sessionHandler ?? null,
     persists: [...redis.persists, ...inside.persists],
     dumps: [...redis.dumps, ...inside.dumps],
   };

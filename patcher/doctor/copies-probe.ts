@@ -93,10 +93,9 @@ rec disk "$(stat -f -c %T "$1" 2>/dev/null)" "$1"
 
 /** Everything that may lie around; what one of the looks could not see is part of the answer. */
 export async function probeCopies(patient: Patient): Promise<CopiesEvidence> {
-  const { files, machine, root, facts } = patient;
+  const { files, machine, root, web } = patient;
   const escrowedAt = await escrowTime(patient);
   const data = patient.dataDirectory ?? `${root}/data`;
-  const web = facts?.web ?? null;
   const apart = files !== machine;
   const snap = await snapPlacesOf(machine);
   const inside = await walk(files, patient, data, [
@@ -167,7 +166,7 @@ function walk(transport: Transport, patient: Patient, data: string, places: read
 }
 
 function keyIdsOf({ facts, keysAway }: Patient): readonly string[] | null {
-  if (facts === null) return keysAway;
+  if (facts === null) return keysAway === null || keysAway.length === 0 ? null : keysAway;
   const { masterKeyId, publicShareKeyId, recoveryKeyId, privateKeys } = facts.encryption;
   const named = [masterKeyId, publicShareKeyId, recoveryKeyId].flatMap((id) =>
     id === null ? [] : [`${id}.privateKey`],

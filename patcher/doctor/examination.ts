@@ -69,7 +69,7 @@ const LOOKS: readonly Look[] = [
     group: 'network',
     name: 'tunnel',
     findings: async (patient) =>
-      tunnelFindings(await probeRoutes(patient), patient.facts === null ? null : patient.facts.enrolment !== null),
+      tunnelFindings(await probeRoutes(patient), patient.urls === null ? null : patient.urls.length > 0),
   },
   {
     group: 'network',

@@ -45,7 +45,15 @@ export interface CopiesEvidence {
   readonly unseen: readonly string[];
 }
 
-const REMAINS = 'deleting frees its blocks but does not erase them; snapshots and backups elsewhere keep theirs';
+const REMAINS = 'what is deleted stays in snapshots and backups elsewhere, and in freed blocks for a while';
+/** More than these are not put into a command for people; `--json` names them all. */
+const NAMED = 4;
+
+function removal(command: string, paths: readonly string[]): string {
+  return paths.length <= NAMED
+    ? `${command} ${paths.map(shellWord).join(' ')}`
+    : `${command} each of the ${paths.length} that --json names`;
+}
 
 /** Pure: where keys, or what opens them, lie around. A copy is worse once the key itself is away. */
 export function copiesFindings(evidence: CopiesEvidence, now: number): Finding[] {
@@ -109,7 +117,7 @@ function keyFindings(evidence: CopiesEvidence): Finding[] {
         `${counted(copies.length, 'copy of a private key lies', 'copies of private keys lie')} around`,
         {
           why: `with the secret in config.php each opens the files it is for; ${REMAINS}`,
-          fix: `${when}: shred -u ${copies.map(shellWord).join(' ')}`,
+          fix: `${when}: ${removal('shred -u', copies)}`,
           seen: copies,
         },
       ),
@@ -127,7 +135,18 @@ function keyFindings(evidence: CopiesEvidence): Finding[] {
       ),
     );
   }
-  if (strangers.length > 0) {
+  if (strangers.length > 0 && keyIds === null) {
+    found.push(
+      unknown(
+        'key_of_somebody',
+        `${counted(strangers.length, 'private key', 'private keys')}: of this nextcloud, or in use by another`,
+        {
+          why: 'how its keys are called could not be read; do not delete what another one reads',
+          seen: strangers,
+        },
+      ),
+    );
+  } else if (strangers.length > 0) {
     found.push(
       info(
         'key_of_another',
@@ -173,7 +192,7 @@ function isUserKey(path: string, data: string): boolean {
 
 function isOurs(path: string, keyIds: readonly string[] | null): boolean {
   const name = /^(.*?\.privateKey)(?:\..*)?$/.exec(posix.basename(path))?.[1] ?? '';
-  return keyIds === null ? /^(?:master|pubShare|recoveryKey)_/.test(name) : keyIds.includes(name);
+  return keyIds?.includes(name) === true;
 }
 
 function backupFindings({ configs, archives, snap }: CopiesEvidence): Finding[] {
@@ -187,7 +206,7 @@ function backupFindings({ configs, archives, snap }: CopiesEvidence): Finding[] 
         `${counted(updater.length, 'backup', 'backups')} of nextcloud's own updater with config.php and old code`,
         {
           why: 'the secret in it is half of what opens the keys, and goes along wherever the data is copied to',
-          fix: `rm -r ${updater.map(shellWord).join(' ')}`,
+          fix: removal('rm -r', updater),
           seen: updater,
         },
       ),
@@ -197,7 +216,7 @@ function backupFindings({ configs, archives, snap }: CopiesEvidence): Finding[] 
     found.push(
       warn('config_copy', `${counted(others.length, 'copy of config.php lies', 'copies of config.php lie')} around`, {
         why: 'the secret in it is half of what opens the keys',
-        fix: `rm ${others.map(shellWord).join(' ')}`,
+        fix: removal('rm', others),
         seen: others,
       }),
     );
@@ -236,10 +255,13 @@ function logFindings({ logs, logsRead }: CopiesEvidence): Finding[] {
   }
   return [
     bad('log_holds_key', `${counted(logs.length, 'log quotes', 'logs quote')} a private key`, {
-      why: `an exception was logged with its arguments: that key is open to whoever reads the log; ${REMAINS}`,
-      fix: `shred -u ${logs.map(({ path }) => shellWord(path)).join(' ')}; and set zend.exception_ignore_args = On`,
+      why: 'an exception was logged with its arguments: that key is open to whoever reads the log',
+      fix: `set zend.exception_ignore_args = On, reload PHP, then: ${removal(
+        'shred -u',
+        logs.map(({ path }) => path),
+      )}`,
       seen: logs.map(
-        ({ path, times, line }) => `${path}: ${times} times${line === null ? '' : `, first in line ${line}`}`,
+        ({ path, times, line }) => `${path}: ${counted(times, 'time', 'times')}, first in line ${line ?? '?'}`,
       ),
     }),
   ];

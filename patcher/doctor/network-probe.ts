@@ -39,7 +39,7 @@ function hostsOf(urls: readonly string[]): string[] {
 }
 
 export async function probeRoutes(patient: Patient): Promise<RouteSeen[]> {
-  const hosts = hostsOf(patient.facts?.enrolment?.urls ?? []);
+  const hosts = hostsOf(patient.urls ?? []);
   if (hosts.length === 0) return [];
   const seen = await runProbe(patient.machine, ROUTES, hosts);
   return hosts.map((host) =>

@@ -41,8 +41,10 @@ export function pageLines(reports: readonly GroupReport[], { colour, heading }: 
 function findingLines(finding: Finding, paint: (level: Level, text: string) => string): string[] {
   const { level, what, why, fix, seen, code } = finding;
   const lines = labelled(level, `${clean(what)} (${code})`, paint);
-  for (const one of seen.slice(0, SHOWN)) lines.push(`${' '.repeat(INDENT)}- ${clean(one)}`);
-  if (seen.length > SHOWN) lines.push(`${' '.repeat(INDENT)}- and ${seen.length - SHOWN} more (--json)`);
+  // what the command names anyway is not told twice
+  const told = fix === null ? seen : seen.filter((one) => !fix.includes(one));
+  for (const one of told.slice(0, SHOWN)) lines.push(`${' '.repeat(INDENT)}- ${clean(one)}`);
+  if (told.length > SHOWN) lines.push(`${' '.repeat(INDENT)}- and ${told.length - SHOWN} more (--json)`);
   // what is only for knowing takes one line less
   if (why !== '' && level !== 'info') lines.push(...wrap(clean(why), INDENT));
   if (fix !== null) lines.push(...fixLines(clean(fix)));

@@ -1,7 +1,8 @@
 import { posix } from 'node:path';
+import * as z from 'zod';
 import { isLatchkeyError, type LatchkeyError } from '../../platform/errors.ts';
 import type { Occ } from '../actions/action.ts';
-import { type Facts, STATE_PARENT } from '../facts.ts';
+import { type Enrolment, type Facts, STATE_PARENT, type WebPhp } from '../facts.ts';
 import type { Instance } from '../targets/target.ts';
 import type { Transport } from '../transports/transport.ts';
 import { type Settings, settingsByOcc, settingsByText, textOf } from './settings.ts';
@@ -26,6 +27,9 @@ export interface Patient {
   readonly stateFolder: string | null;
   /** Ids of the keys that are on the key server only; `null` when that could not be read. */
   readonly keysAway: readonly string[] | null;
+  /** Addresses of the key server: none without an enrolment, `null` when that could not be read. */
+  readonly urls: readonly string[] | null;
+  readonly web: WebPhp | null;
 }
 
 /** Looks at an instance that could be opened; its facts may still fail. */
@@ -57,27 +61,60 @@ export async function admitStranger(
   return complete({ target, root, configFile, ...around, trouble }, settings, null);
 }
 
-function complete(
+async function complete(
   common: Pick<
     Patient,
     'target' | 'root' | 'configFile' | 'files' | 'machine' | 'instance' | 'occ' | 'facts' | 'trouble'
   >,
   settings: Settings,
   instance: Instance | null,
-): Patient {
+): Promise<Patient> {
   const { facts, root } = common;
   const id = facts?.instanceId ?? textOf(settings, 'instanceid');
   const instanceId = id !== null && /^[a-z0-9]{6,64}$/.test(id) ? id : null;
   const ownFolder =
     instanceId === null ? null : (instance?.defaultStateFolder(instanceId) ?? `${STATE_PARENT}/${instanceId}`);
+  const stateFolder = facts?.stateFolder.path ?? plainPath(textOf(settings, 'remotekeystorage.dir')) ?? ownFolder;
+  const enrolment =
+    facts === null ? await enrolmentByText(common.files, stateFolder) : (facts.enrolment ?? NOT_ENROLLED);
   return {
     ...common,
     settings,
     instanceId,
     dataDirectory: facts?.dataDirectory ?? plainPath(textOf(settings, 'datadirectory')) ?? `${root}/data`,
-    stateFolder: facts?.stateFolder.path ?? plainPath(textOf(settings, 'remotekeystorage.dir')) ?? ownFolder,
-    keysAway: facts === null ? null : (facts.enrolment?.keys ?? []),
+    stateFolder,
+    keysAway: enrolment?.keys ?? null,
+    urls: enrolment?.urls ?? null,
+    web: facts?.web ?? instance?.web ?? null,
   };
+}
+
+const NOT_ENROLLED = { keys: [], urls: [] };
+
+/** $1 client.json: its keys and addresses, and nothing else that is in it. */
+const ENROLMENT = `
+tr -d ' \\t\\r\\n' <"$1" | sed -n -e 's#\\\\/#/#g' -e 's/.*"keys":\\(\\[[^]]*]\\).*/&\\n\\1/' -e 's/.*"urls":\\(\\[[^]]*]\\).*\\n\\(.*\\)$/{"urls":\\1,"keys":\\2}/p'
+`;
+const enrolmentSchema = z.object({
+  urls: z.array(z.string().max(300)).max(8),
+  keys: z.array(z.string().max(128)).max(64),
+});
+
+/** Where Nextcloud cannot be asked; `null` when there is something that cannot be read. */
+async function enrolmentByText(
+  files: Transport,
+  folder: string | null,
+): Promise<Pick<Enrolment, 'keys' | 'urls'> | null> {
+  if (folder === null) return null;
+  try {
+    if ((await files.stat(folder)) === null || (await files.stat(`${folder}/client.json`)) === null)
+      return NOT_ENROLLED;
+    const shown = await files.run(['sh', '-c', ENROLMENT, 'sh', `${folder}/client.json`]);
+    return enrolmentSchema.parse(JSON.parse(shown.stdout.toString('utf8')));
+  } catch (error) {
+    if (isLatchkeyError(error, 'connection_lost')) throw error;
+    return null;
+  }
 }
 
 function plainPath(text: string | null): string | null {

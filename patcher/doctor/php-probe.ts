@@ -18,10 +18,9 @@ rec workers "$oldest" ''
 
 /** Asks the PHP of the command line, and the one that serves where it is found as files of the machine. */
 export async function probePhp(patient: Patient): Promise<PhpEvidence> {
-  const { instance, facts, files, root } = patient;
+  const { instance, web, files, root } = patient;
   const shown = await instance?.runPhp(['-i']).catch(ours);
   const cli = shown === undefined || shown === null ? null : phpSeen(shown.stdout.toString('utf8'), {});
-  const web = facts?.web ?? instance?.web ?? null;
   const common = { cli, web, mendable: patient.target === 'lamp' && files === patient.machine };
   if (patient.target !== 'lamp') return { ...common, serving: null, pool: null, times: null };
   const serving = servingPhp(root, await readServerSettings(files));

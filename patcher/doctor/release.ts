@@ -29,7 +29,15 @@ const TOLD_ELSEWHERE = new Set([
   ...['exception_args_logged', 'swap_on', 'apcu_on_disk', 'not_enrolled', 'encryption_off', 'user_key_mode'],
   ...['certificate_expired', 'certificate_ending', 'heartbeat_silent'],
   ...['keys_local', 'keys_left_here', 'key_copy', 'config_copy', 'log_holds_key', 'sessions_stored', 'sessions_unread'],
-  ...['hook_off', 'sessions_hold_key', 'foreign_share_keys', 'sample_unreadable', 'master_key_missing'],
+  ...[
+    'state_mode',
+    'state_owner',
+    'hook_off',
+    'sessions_hold_key',
+    'foreign_share_keys',
+    'sample_unreadable',
+    'master_key_missing',
+  ],
 ]);
 
 /** A release that takes longer makes people wait at each first click. */
@@ -162,6 +170,7 @@ function canary({ released, look }: ReleaseEvidence, away: boolean): Finding[] {
   }
   if (look === null) return found;
   if (look.error !== null) {
+    if (look.error.code === released?.error?.code) return found;
     return [
       ...found,
       unknown('sample_untried', `no file could be read for a try: ${look.error.message} (${look.error.code})`, {
