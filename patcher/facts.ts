@@ -80,11 +80,6 @@ export interface StateFolder {
   readonly mode: string | null;
 }
 
-/** How a timer of the machine sends the heartbeat: as a user of its own, or by a shell inside of a container. */
-export type HeartbeatWay =
-  | { readonly via: 'machine'; readonly user: string }
-  /** The words before `sh`, such as `docker exec -i -u 33 nextcloud`. */
-  | { readonly via: 'container'; readonly command: readonly string[] };
 /** What snapd says of a Nextcloud that is a snap. */
 export interface SnapFacts {
   readonly version: string;
@@ -100,6 +95,12 @@ export interface SnapFacts {
   /** Copies of keys, or of config.php which opens them, that snapd and the snap have made. */
   readonly copies: readonly { readonly path: string; readonly words: string; readonly hint: string }[];
 }
+
+/** How a timer of the machine sends the heartbeat: as a user of its own, or by a shell inside of a container. */
+export type HeartbeatWay =
+  | { readonly via: 'machine'; readonly user: string }
+  /** The words before `sh`, such as `docker exec -i -u 33 nextcloud`. */
+  | { readonly via: 'container'; readonly command: readonly string[] };
 
 /** A folder for scripts that a container's entry point runs, where it is a mount and outlives the container. */
 export interface EntryHook {
@@ -125,7 +126,50 @@ export interface ContainerFacts {
   readonly companions: readonly { readonly name: string; readonly seesState: boolean }[];
 }
 
+/**
+ * How Nextcloud comes to ask for keys: through the app, which somebody may switch off, or through a changed file of
+ * Nextcloud's own, which an upgrade takes away.
+ */
+export type HookName = 'app' | 'core';
+
+/** The file of Nextcloud that the hook `core` changes. Hashes are SHA-512, as the vendor signs them. */
+export interface CoreFile {
+  readonly path: string;
+  /** As the vendor signed it; with our hook as it is to be; with that of another ncpatch; neither. */
+  readonly state: 'stock' | 'patched' | 'outdated' | 'other';
+  readonly now: string | null;
+  readonly signed: string | null;
+  /** What it becomes with the hook in it; `null` where that cannot be. */
+  readonly hooked: string | null;
+  /** Whether lines of ours are in it, whatever else is. */
+  readonly marked: boolean;
+  /** Why the hook cannot be put in. */
+  readonly refusal: { readonly code: string; readonly message: string; readonly hint: string } | null;
+  /** Set where the file cannot be written, so that a changed copy is mounted over it. */
+  readonly cover: CoreCover | null;
+}
+
+/** What mounts the changed copy: each of its small files as it is, by path, and the services that must not start before. */
+export interface CoreCover {
+  readonly files: Readonly<Record<string, string>>;
+  readonly before: readonly string[];
+  /** The script as this ncpatch brings it along. */
+  readonly script: string;
+}
+
 export type Scheduler = 'systemd' | 'cron' | 'none';
+
+/** The watch on the machine, and how its script would reach this Nextcloud (`Instance`). */
+export interface WatchFacts {
+  readonly occCommand: readonly string[];
+  readonly filesCommand: readonly string[];
+  /** `uid:gid` that the app's files are to have. */
+  readonly owner: string;
+  /** Whether its folder is there; false for whoever may not look. */
+  readonly folder: boolean;
+  /** SHA-256 of each of its files that is there, by path; what its script leaves is not among them. */
+  readonly files: Readonly<Record<string, string>>;
+}
 
 /** Everything `detect` finds out about one Nextcloud, and all that `plan` looks at. */
 export interface Facts {
@@ -158,18 +202,6 @@ export interface Facts {
   };
   readonly caches: {
     readonly local: string | null;
-/** The watch on the machine, and how its script would reach this Nextcloud (`Instance`). */
-export interface WatchFacts {
-  readonly occCommand: readonly string[];
-  readonly filesCommand: readonly string[];
-  /** `uid:gid` that the app's files are to have. */
-  readonly owner: string;
-  /** Whether its folder is there; false for whoever may not look. */
-  readonly folder: boolean;
-  /** SHA-256 of each of its files that is there, by path; what its script leaves is not among them. */
-  readonly files: Readonly<Record<string, string>>;
-}
-
     readonly distributed: string | null;
     readonly locking: string | null;
   };
@@ -181,20 +213,24 @@ export interface WatchFacts {
     readonly files: AppFiles | null;
   };
   readonly enrolment: Enrolment | null;
+  /** What config.php remembers of `apply --hook core`. */
+  readonly hook?: HookName;
+  /** Set where the hook `core` is wanted or there. */
+  readonly core?: CoreFile;
   readonly stateFolder: StateFolder;
   readonly heartbeat: HeartbeatWay;
+  /** Set for a snap only. */
+  readonly snap?: SnapFacts;
   readonly scheduler: Scheduler;
   /** Files of the heartbeat and its timer as they are, by path. */
   readonly timerFiles: Readonly<Record<string, string>>;
   /** Programs that the heartbeat needs and the machine lacks: `curl`, `openssl`, `flock`. */
   readonly missingPrograms: readonly string[];
+  readonly watch?: WatchFacts;
   readonly isRoot: boolean;
   readonly selinuxEnforcing: boolean;
   /** A system that brings its own ways to install and update Nextcloud; see `targets/platform.ts`. */
   readonly platform?: string | null;
   /** `null` where Nextcloud is among the machine's own files. */
   readonly container?: ContainerFacts | null;
-  /** Set for a snap only. */
-  readonly snap?: SnapFacts;
 }
-  readonly watch?: WatchFacts;
