@@ -184,10 +184,19 @@ export async function wantedPeers(db: Tx, name: string, seal: Seal): Promise<Map
   return new Map(rows.map((row) => [row.public_key, wantedPeer(row, seal)]));
 }
 
-/** One peer as the interface is to have it; `null` when it does not belong there. */
-export async function wantedPeerOf(db: Tx, id: string, seal: Seal): Promise<WantedPeer | null> {
-  const row = await db.selectFrom('peer').selectAll().where('id', '=', id).executeTakeFirst();
-  return row === undefined || !isLiving(row.status) ? null : wantedPeer(row, seal);
+/** The same for a few: what is not in the answer does not belong on the interface. */
+export async function wantedPeersOf(
+  db: Tx,
+  name: string,
+  keys: readonly WireGuardKey[],
+  seal: Seal,
+): Promise<Map<WireGuardKey, WantedPeer>> {
+  const found = new Map<WireGuardKey, WantedPeer>();
+  for (const key of keys) {
+    const [row] = await byKey(db, name, key);
+    if (row !== undefined && isLiving(row.status)) found.set(key, wantedPeer(row, seal));
+  }
+  return found;
 }
 
 function wantedPeer(row: PeerTable, seal: Seal): WantedPeer {
