@@ -4,7 +4,7 @@ import type { Transport } from '../transports/transport.ts';
 const FILES = new Set([
   ...['client.json', 'link.json', 'client.key', 'client.crt', 'ca.pem', 'lock', 'purge'],
   ...['breaker.json', 'heartbeat.json', 'releases.json', 'rollback.json'],
-  ...['client.new', 'renewal.json'],
+  ...['client.new', 'renewal.json', 'notice.json', 'notice.sending'],
 ]);
 const TEMPORARY = /^\..+\.new$/;
 

@@ -9,7 +9,8 @@
 # It needs curl (7.52 or newer, for TLS 1.3), openssl and flock of the machine it runs on, not of a container or snap. It
 # reads client.json, ca.pem and link.json, and shows client.crt with client.key to the key server where both are there; it
 # writes the new time stamp (and the highest audit head) to link.json under the lock that every exchange holds, the outcome
-# to heartbeat.json, and where the key server says so `purge`. Formats: lib/State. Silent unless something is wrong.
+# to heartbeat.json, and where the key server says so `purge`. Formats: lib/State. Silent unless something is wrong. What the
+# watch (ncpatch) has to tell the owner is in notice.json; as notice.sending it goes out until the key server has it.
 #
 #   0  the key server knows this host
 #   1  no answer that could be used: not reached, not proved by ca.pem, garbage, or a refusal that says nothing of this host
@@ -114,6 +115,27 @@ load_client() {
 	esac
 }
 
+# Sets notice to what the owner is to be told, and notice_text to what the proof covers of it; both empty where there is nothing.
+load_notice() {
+	notice='' notice_text=''
+	[ -f notice.sending ] || {
+		[ -f notice.json ] || return 0
+		mv -f notice.json notice.sending || return 0
+	}
+	version='[0-9A-Za-z][0-9A-Za-z.+-]{0,31}'
+	form="^\{\"code\":\"([a-z_]{1,32})\",\"at\":(0|[1-9][0-9]{0,14})(,\"from\":\"($version)\")?(,\"to\":\"($version)\")?\}$"
+	notice=$(sed -nE "s/$form/&/p" 2>/dev/null <notice.sending | head -n 1)
+	notice_text=$(printf %s "$notice" | sed -nE "s/$form/|\1|\2|\4|\6/p")
+	# one that is not as it must be would be refused for ever; nothing about a notice may stop the heartbeat
+	[ -n "$notice" ] || rm -f notice.sending
+}
+
+# The key server has it, or cannot take it.
+drop_notice() {
+	rm -f notice.sending
+	notice='' notice_text=''
+}
+
 # ---- hashes
 
 link_bytes() {
@@ -169,7 +191,8 @@ beat() {
 	now=$(date +%s)999
 	[ "$now" -gt "$time" ] || now=$((time + 1))
 	store_link "$now" "$seen"
-	proof=$(hmac "$(link_bytes | sha256)" "$link_id|$time|$boot_id")
+	proof=$(hmac "$(link_bytes | sha256)" "$link_id|$time|$boot_id$notice_text")
+	notice_member=${notice:+$(printf '"notice":%s,' "$notice" | sed 's/"/\\"/g')}
 	left=$((deadline - $(date +%s)))
 	[ "$left" -gt 0 ] || left=1
 	answer=$({
@@ -182,8 +205,8 @@ beat() {
 			printf '%s\n' 'write-out = "\n%{http_code} %{time_connect} %{content_type}"' "url = \"${1%/}/v1/heartbeat\""
 			printf '%s\n' "header = \"X-Client: $client\"" "header = \"X-Auth-Token: $token\"" 'header = "Expect:"'
 			printf '%s\n' 'header = "Content-Type: application/json"' 'header = "Accept: application/json, application/problem+json"'
-			printf 'data = "{\\"linkId\\":\\"%s\\",\\"time\\":%s,\\"bootId\\":\\"%s\\",\\"uptime\\":%s,\\"proof\\":\\"%s\\"}"\n' \
-				"$link_id" "$time" "$boot_id" "$uptime" "$proof"
+			printf 'data = "{\\"linkId\\":\\"%s\\",\\"time\\":%s,\\"bootId\\":\\"%s\\",\\"uptime\\":%s,%s\\"proof\\":\\"%s\\"}"\n' \
+				"$link_id" "$time" "$boot_id" "$uptime" "$notice_member" "$proof"
 		} | curl -q -K - 2>/dev/null
 		printf '\n%s' "$?"
 	} | tr -d '\000' | head -c 9000)
@@ -352,7 +375,13 @@ uptime=$(sed -nE 's/^([0-9]{1,9})[. ].*/\1/p' /proc/uptime 2>/dev/null)
 uptime=${uptime:-0}
 
 ahead=''
+load_notice
 beat_somewhere
+if [ -n "$notice" ] && [ "$code" = invalid_request ]; then
+	# a key server of before there were notices
+	drop_notice
+	beat_somewhere
+fi
 if [ "$code" = stale_message ]; then
 	# the server ignored it, so saying it again with a newer time is safe. Where our stamp ran far ahead it goes back, but only
 	# to what is heard when all that was said so far has arrived or never will (LinkState::rebase)
@@ -372,6 +401,7 @@ record
 
 case $code in
 ok)
+	[ -z "$notice" ] || drop_notice
 	close_breaker
 	went_back || exit 0
 	say 'error: the key server has shown an older audit log than before (server_rollback_suspected)'

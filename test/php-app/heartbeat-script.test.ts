@@ -88,6 +88,14 @@ describe.runIf(canRun)('heartbeat.sh', () => {
 
   const answering = (listener: RequestListener) => standIn(listener, cleanup, base);
 
+  /** The same, with what was said. */
+  const hearing = (listener: (body: Record<string, unknown>, response: Answering) => void) => {
+    const said: string[] = [];
+    const take: RequestListener = (_, response) =>
+      listener(JSON.parse(said.pop() ?? '') as Record<string, unknown>, response as Answering);
+    return standIn(take, cleanup, base, (text) => said.push(text));
+  };
+
   describe.each(shells.map((shell) => ({ shell, name: shell.join(' ') })))('under $name', ({ shell }) => {
     let host: StateFolder;
     beforeAll(async () => {
@@ -163,6 +171,68 @@ describe.runIf(canRun)('heartbeat.sh', () => {
       await beat(shell, host.path);
       expect(host.read('breaker.json')).toBe(breaker('approval_pending'));
       rmSync(join(host.path, 'breaker.json'));
+    });
+
+    test('a notice is proved, recorded by the key server, and goes out once', async () => {
+      const own = await enrolled();
+      const notice = { code: 'reapplied', at: Date.now(), from: '32.0.2', to: '33.0.1' };
+      own.write('notice.json', `${JSON.stringify(notice)}\n`);
+      expect(await beat(shell, own.path)).toEqual(silent);
+      expect(await beat(shell, own.path)).toEqual(silent);
+      for (const name of ['notice.json', 'notice.sending']) expect(existsSync(join(own.path, name))).toBe(false);
+      const { records } = (await keyServer.command(['audit', 'tail', '--lines', '400'])).json() as {
+        records: { client?: string; event: string; reason?: string; detail?: object }[];
+      };
+      const told = records.filter(
+        (record) => record.client === own.credentials.clientId && record.reason === notice.code,
+      );
+      expect(told).toMatchObject([{ event: 'client_notice', detail: { at: notice.at, from: '32.0.2', to: '33.0.1' } }]);
+    });
+
+    test('a notice goes out until it is heard, and before the next one', async () => {
+      let status = 503;
+      const heard: unknown[] = [];
+      const own = await hearing(({ notice }, response) => {
+        heard.push(notice);
+        if (status === 200) json(response, 200, good);
+        else problem(response, status, 'degraded');
+      });
+      own.write('notice.json', '{"code":"app_gone","at":5}\n');
+      await beat(shell, own.path);
+      own.write('notice.json', '{"code":"reapplied","at":6,"to":"33.0.1"}\n');
+      status = 200;
+      for (let count = 0; count < 3; count++) expect(await beat(shell, own.path)).toEqual(silent);
+      const first = { code: 'app_gone', at: 5 };
+      expect(heard).toEqual([first, first, { code: 'reapplied', at: 6, to: '33.0.1' }, undefined]);
+    });
+
+    test('a key server of before there were notices hears the heartbeat without', async () => {
+      const own = await hearing(({ notice }, response) => {
+        if (notice === undefined) json(response, 200, good);
+        else problem(response, 400, 'invalid_request');
+      });
+      own.write('notice.json', '{"code":"reapplied","at":6}\n');
+      expect(await beat(shell, own.path)).toEqual(silent);
+      expect(existsSync(join(own.path, 'notice.sending'))).toBe(false);
+      expect(own.json('heartbeat.json')).toMatchObject({ code: 'ok' });
+    });
+
+    test.each([
+      '',
+      '{"code":"reapplied"}',
+      '{"code":"reapplied","at":1,"more":2}',
+      '{"code":"a","at":1,"to":"x\\"}',
+      '{"code":"$(id)","at":1}',
+    ])('%j is no notice: it is thrown away, and the heartbeat goes on', async (text) => {
+      const heard: unknown[] = [];
+      const own = await hearing((body, response) => {
+        heard.push(Object.keys(body));
+        json(response, 200, good);
+      });
+      own.write('notice.json', text);
+      expect(await beat(shell, own.path)).toEqual(silent);
+      expect(heard).toEqual([['linkId', 'time', 'bootId', 'uptime', 'proof']]);
+      expect(existsSync(join(own.path, 'notice.sending'))).toBe(false);
     });
 
     test('a pending link is the one that is proved', async () => {
@@ -460,7 +530,12 @@ function invented(base: string, number: number, url = 'https://h', ca = 'no cert
 }
 
 /** A stand-in for the key server, with TLS 1.3 and a certificate that the folder trusts, and that answers as told. */
-async function standIn(listener: RequestListener, cleanup: Cleanup, base: string): Promise<StateFolder> {
+async function standIn(
+  listener: RequestListener,
+  cleanup: Cleanup,
+  base: string,
+  onBody: (text: string) => void = () => undefined,
+): Promise<StateFolder> {
   const { certificate, key } = await selfSigned(base, '127.0.0.1');
   const options = {
     cert: certificate,
@@ -470,7 +545,14 @@ async function standIn(listener: RequestListener, cleanup: Cleanup, base: string
     rejectUnauthorized: false,
   };
   const server: Server = createTlsServer(options, (request, response) => {
-    request.resume().on('end', () => listener(request, response as Answering));
+    let body = '';
+    request.setEncoding('utf8').on('data', (text: string) => {
+      body += text;
+    });
+    request.on('end', () => {
+      onBody(body);
+      listener(request, response as Answering);
+    });
   });
   server.keepAliveTimeout = 100;
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));

@@ -17,7 +17,7 @@ final class Forget extends RemoteKeyCommand {
 	/** client.json first: without it the others mean nothing */
 	private const FILES = [
 		'client.json', 'link.json', 'client.key', 'client.crt', 'ca.pem', 'releases.json', 'breaker.json', 'heartbeat.json',
-		'rollback.json', 'client.new', 'renewal.json',
+		'rollback.json', 'client.new', 'renewal.json', 'notice.json', 'notice.sending',
 	];
 	/** Only where no key has moved: else caches of other processes must still find that they are out of date. */
 	private const SHARED = ['purge', 'lock'];
