@@ -128,7 +128,7 @@ idle() {
 
 # The form of journal-lock.ts. A lock of this script's is a dead one's, as no other of them runs now.
 take_lock() {
-	machine=watch.$(uname -n | tr -cd 'A-Za-z0-9.-')
+	: >at-work
 	holds="{\"v\":1,\"user\":\"root\",\"machine\":\"$machine\",\"pid\":$$,\"since\":$(now)000,\"nonce\":\"$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')\"}"
 	mkdir -p "$journal" || return 1
 	for _ in 1 2 3; do
@@ -154,6 +154,7 @@ take_lock() {
 }
 
 drop_lock() {
+	rm -f at-work
 	[ -z "$holds" ] || [ "$(cat "$journal/lock" 2>/dev/null)" != "$holds" ] || rm -f "$journal/lock"
 	holds=''
 }
@@ -332,8 +333,19 @@ flock -n 8 || exit 0
 # shellcheck source=/dev/null
 . ./settings.sh
 holds='' version='' before='' failures=0 next=0
+machine=watch.$(uname -n | tr -cd 'A-Za-z0-9.-')
 trap 'drop_lock; rm -f ./.stderr' EXIT
 trap 'exit 1' HUP INT TERM
+
+crashed=no
+if [ -f at-work ]; then
+	crashed=yes # a run was killed in its work
+	rm -f at-work
+	held=$(cat "$journal/lock" 2>/dev/null)
+	case $held in
+	*"\"machine\":\"$machine\""*) rm -f "$journal/lock" ;;
+	esac
+fi
 
 if [ -f back-off ]; then
 	read -r failures next _ <back-off
@@ -344,7 +356,7 @@ wait_for_time
 look || finish 'failed the files of nextcloud cannot be reached' 1
 known='' deep=0
 [ ! -f seen ] || read -r known deep before <seen
-if [ "$failures" -eq 0 ] && [ "$seen" = "$known" ] && [ $(($(now) - deep)) -lt "$DEEP_SECONDS" ]; then
+if [ "$failures$crashed" = 0no ] && [ "$seen" = "$known" ] && [ $(($(now) - deep)) -lt "$DEEP_SECONDS" ]; then
 	finish fine 0
 fi
 version=$(inside version "$root")
@@ -352,6 +364,9 @@ version=$(inside version "$root")
 examine || occ_fails
 if is_whole; then
 	rm -f back-off
+	if [ "$crashed" = yes ]; then
+		for what in part new old; do inside clear "$app_folder" "$APP" "$what"; done
+	fi
 	[ "$pending" = no ] || finish 'waiting upgrade' 0
 else
 	take_lock || finish 'waiting ncpatch' 0

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -37,7 +37,7 @@ const OCC = `#!/bin/sh
 state=$1; shift
 echo "$*" >>"$state/calls"
 [ ! -f "$state/hang" ] || sleep 60
-[ ! -f "$state/slow" ] || sleep 1
+[ ! -f "$state/slow" ] || sleep 0.3
 [ "$(cat "$state/refuse" 2>/dev/null)" != "$1" ] || { echo refused; exit 1; }
 case $1 in
 status) echo "{\\"installed\\":true,\\"maintenance\\":false,\\"needsDbUpgrade\\":$(cat "$state/pending")}" ;;
@@ -191,6 +191,10 @@ export class WatchedPlace {
     return existsSync(path) ? readFileSync(path, 'utf8').trim() : null;
   }
 
+  leave(name: string, text: string): void {
+    writeFileSync(join(this.watch, name), text);
+  }
+
   forget(name: string): void {
     rmSync(join(this.watch, name), { force: true });
   }
@@ -249,8 +253,11 @@ export class WatchedPlace {
 
 /** `timeout` puts what it starts into a group of its own, so the session is what a power cut would end. */
 function killSession(leader: number): void {
-  const listed = execFileSync('ps', ['-o', 'pid=', '-s', String(leader)], { encoding: 'utf8' });
-  for (const pid of listed.trim().split(/\s+/).map(Number)) {
+  const listed = spawnSync('ps', ['-o', 'pid=', '-s', String(leader)], { encoding: 'utf8' }).stdout;
+  for (const pid of listed
+    .split(/\s+/)
+    .filter((text) => text !== '')
+    .map(Number)) {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
