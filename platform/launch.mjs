@@ -14,7 +14,7 @@ const modules = join(root, 'node_modules');
 const stamp = join(modules, '.latchkey-installed');
 const lock = join(root, '.latchkey-installing');
 const pinnedNode = join(modules, '.bin', 'node');
-const programs = { keyserver: 'keyserver/main.ts', ncpatch: 'patcher/main.ts' };
+const programs = { keyserver: 'keyserver/main.ts', ncpatch: 'patcher/main.ts', wghub: 'wireguard/main.ts' };
 
 let holdsLock = false;
 
