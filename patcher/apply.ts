@@ -43,7 +43,7 @@ export async function bringUp<T>(
   mends: readonly string[] = [],
 ): Promise<Pick<ApplyReport, 'changed' | 'done' | 'maintenance'> & { readonly proof: T }> {
   const facts = await place.facts();
-  const plan = planFor(facts, app);
+  const plan = planFor(facts, app, place.hook ?? null);
   refuseObstacles(plan.obstacles.filter(({ code }) => !mends.includes(code)));
   const { occ } = place.instance;
   const { maintenance } = facts;

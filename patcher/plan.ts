@@ -1,6 +1,15 @@
 import { LatchkeyError } from '../platform/errors.ts';
-import { APP_ID, type AppFiles, type AppsPath, type Facts, type Obstacle, STATE_PARENT } from './facts.ts';
+import {
+  APP_ID,
+  type AppFiles,
+  type AppsPath,
+  type Facts,
+  type HookName,
+  type Obstacle,
+  STATE_PARENT,
+} from './facts.ts';
 import { timerFilesFor, timerUnit } from './heartbeat-timer.ts';
+import { type CoreStep, coreObstacles, coreSteps } from './hooks/core-plan.ts';
 import { obstaclesOf } from './obstacles.ts';
 import type { WatchParts } from './watch/watch-files.ts';
 import { isWatched, type WatchStep, watchStepsFor } from './watch/watch-plan.ts';
@@ -34,6 +43,7 @@ export type Step =
   | { readonly kind: 'remove_file'; readonly path: string }
   | { readonly kind: 'write_entry_hook'; readonly path: string; readonly content: string; readonly isNew: boolean }
   | { readonly kind: 'start_timer'; readonly unit: string }
+  | CoreStep
   | WatchStep;
 
 export interface Changes {
@@ -52,8 +62,9 @@ export interface Plan {
 /**
  * Pure: what is to be done so that the app runs as wanted. Nothing to do is an empty list, so that a second run
  * changes nothing. The order matters: files before the database learns of them, the timer when its script is there.
+ * `asked` is the hook that the command line names, if it does.
  */
-export function planFor(facts: Facts, wanted: Wanted): Plan {
+export function planFor(facts: Facts, wanted: Wanted, asked: HookName | null = null): Plan {
   const place = placeForApp(facts);
   const steps: Step[] = [...stateFolder(facts)];
   if (place.add !== null) steps.push(...addAppsPath(facts, place.add));
@@ -74,20 +85,31 @@ export function planFor(facts: Facts, wanted: Wanted): Plan {
     steps.push({ kind: 'upgrade_app', from: installedVersion, to: wanted.app.version });
   }
   if (!enabled) steps.push({ kind: 'enable_app' });
-  steps.push(...timer(facts, wanted), ...entryHooks(facts));
+  steps.push(...coreSteps(facts, asked), ...timer(facts, wanted), ...entryHooks(facts));
   steps.push(...watch(facts, wanted, place.path));
   const closes = mustCloseWeb(facts, steps);
   return {
     steps: closes ? [{ kind: 'close_web' }, ...steps] : steps,
     afterProof: closes ? [{ kind: 'open_web' }] : [],
-    obstacles: obstaclesOf(facts),
+    obstacles: [...coreObstacles(facts, asked), ...obstaclesOf(facts)].sort(byBlocking),
   };
 }
 
 /** True when the keys are away, and for a moment, or since before, there is no app to fetch them. */
 function mustCloseWeb(facts: Facts, steps: readonly Step[]): boolean {
   const keysAreAway = (facts.enrolment?.keys.length ?? 0) > 0;
-  return keysAreAway && !facts.maintenance && steps.some(({ kind }) => TAKES_APP_AWAY.has(kind));
+  // a changed core fetches keys although the app is off, as long as it stays
+  const coreFetches =
+    (facts.core?.state === 'patched' || facts.core?.state === 'outdated') &&
+    !steps.some(({ kind }) => TAKES_CORE_AWAY.has(kind));
+  const takesAway = ({ kind }: Step): boolean => TAKES_APP_AWAY.has(kind) && !(kind === 'enable_app' && coreFetches);
+  return keysAreAway && !facts.maintenance && steps.some(takesAway);
+}
+
+const TAKES_CORE_AWAY: ReadonlySet<Step['kind']> = new Set(['unpatch_core', 'cover_core', 'uncover_core']);
+
+function byBlocking(a: Obstacle, b: Obstacle): number {
+  return Number(b.blocking) - Number(a.blocking);
 }
 
 const TAKES_APP_AWAY: ReadonlySet<Step['kind']> = new Set([

@@ -13,6 +13,7 @@ import { uploadTree } from './actions/upload-tree.ts';
 import { writeFile } from './actions/write-file.ts';
 import type { LocalApp } from './app-files.ts';
 import { APP_ID } from './facts.ts';
+import { coreActions, coreRemovalActions, coreUndoers } from './hooks/core-steps.ts';
 import type { Step } from './plan.ts';
 import type { RemovalStep } from './removal.ts';
 import type { Instance } from './targets/target.ts';
@@ -27,6 +28,7 @@ export const ALL_UNDOERS: readonly Undoer[] = [
   appUpgradeUndoer,
   appValuesUndoer,
   maintenanceUndoer,
+  ...coreUndoers,
 ];
 
 /** How a step of the plan is done. */
@@ -62,6 +64,12 @@ export function actionsFor(step: Step, instance: Instance, app: LocalApp): Actio
       return [writeFile({ path: step.path, data: Buffer.from(step.content), mode: 0o755, ...ROOT })];
     case 'start_timer':
       return [onMachine(enableUnit(step.unit))];
+    case 'patch_core':
+    case 'unpatch_core':
+    case 'cover_core':
+    case 'uncover_core':
+    case 'remember_hook':
+      return coreActions(step, instance.runPhp);
     default:
       return actionsForWatch(step);
   }
@@ -83,6 +91,9 @@ export function actionsForRemoval(step: RemovalStep): Action[] {
       return [forgetAppValues(APP_ID)];
     case 'delete_config':
       return [setSystemValue(step.name, null)];
+    case 'unpatch_core':
+    case 'uncover_core':
+      return coreRemovalActions(step);
     default:
       return actionsForWatch(step);
   }

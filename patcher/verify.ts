@@ -42,6 +42,11 @@ export async function verifyLoaded(
       hint: 'look for errors of "remotekeystorage" in nextcloud.log',
     });
   }
+  if (facts.core?.state === 'patched' && hook !== 'core') {
+    throw new LatchkeyError('hook_not_core', `${facts.core.path} holds the hook, but nextcloud does not run it`, {
+      hint: 'look into the log of PHP for errors of "remotekeystorage"; see "ncpatch plan --hook app" for the other way',
+    });
+  }
   return { ...status, hook };
 }
 

@@ -1,5 +1,6 @@
 import { LatchkeyError } from '../platform/errors.ts';
-import type { Facts } from './facts.ts';
+import type { Facts, HookName } from './facts.ts';
+import { withCore } from './hooks/core-facts.ts';
 import { type FoundInstance, findInstances, openInstance } from './targets/instance-choice.ts';
 import type { Instance } from './targets/target.ts';
 import { openLocalTransport } from './transports/local-transport.ts';
@@ -18,6 +19,7 @@ export interface WorkOptions {
   readonly root?: string;
   readonly container?: string;
   readonly php?: string;
+  readonly hook?: HookName;
 }
 
 /** One Nextcloud within reach. */
@@ -25,6 +27,8 @@ export interface Workplace {
   readonly instance: Instance;
   /** Asked of config.php itself, so that it works where occ does not. */
   instanceId(): Promise<string>;
+  /** The hook that the command line names, if it does. */
+  readonly hook?: HookName;
   /** Looks anew each time. */
   facts(): Promise<Facts>;
   close(): Promise<void>;
@@ -67,7 +71,8 @@ export async function openWorkplace(options: WorkOptions, around: Surroundings):
     return {
       instance,
       instanceId: () => readInstanceId(instance.files, instance.configFile),
-      facts: () => target.facts(instance),
+      ...(options.hook === undefined ? {} : { hook: options.hook }),
+      facts: async () => withCore(instance, await target.facts(instance), options.hook ?? null, new Date()),
       close: () => transport.close(),
     };
   } catch (error) {

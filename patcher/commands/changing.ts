@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { printJson } from '../../platform/command-line.ts';
 import { readLocalApp } from '../app-files.ts';
 import { apply } from '../apply.ts';
@@ -7,11 +7,20 @@ import { rollback } from '../rollback.ts';
 import { at, type CommandDeps, type CommonOptions, changing, journalDeps } from './command.ts';
 import { showPlan } from './show-plan.ts';
 
+/** Which hook is wanted; without it the one that was chosen before. */
+export function hookOption(): Option {
+  return new Option(
+    '--hook <name>',
+    'where nextcloud is caught: in the app, or in its own code, so that the app may be off',
+  ).choices(['app', 'core']);
+}
+
 /** `apply`, `rollback` and `remove`. */
 export function declareChanging(program: Command, deps: CommandDeps): void {
   const { terminal } = deps;
   changing(program, 'apply', 'install or repair the app, as one transaction; twice in a row changes nothing')
     .option('--dry-run', 'only show what would be done')
+    .addOption(hookOption())
     .action(async (options: CommonOptions) => {
       if (options.dryRun === true) return showPlan(options, deps);
       await at(options, deps, async (place) => {

@@ -6,6 +6,7 @@ import { factLines, printFields, printObstacles } from '../report.ts';
 import { statusOf } from '../status.ts';
 import { verify } from '../verify.ts';
 import { listInstances } from '../workplace.ts';
+import { hookOption } from './changing.ts';
 import { at, type CommandDeps, type CommonOptions, command } from './command.ts';
 import { showPlan } from './show-plan.ts';
 
@@ -24,9 +25,9 @@ export function declareLooking(program: Command, deps: CommandDeps): void {
         printObstacles(terminal, obstacles);
       });
     });
-  command(program, 'plan', 'show what apply would do, with the exact changes').action((options: CommonOptions) =>
-    showPlan(options, deps),
-  );
+  command(program, 'plan', 'show what apply would do, with the exact changes')
+    .addOption(hookOption())
+    .action((options: CommonOptions) => showPlan(options, deps));
   command(program, 'status', 'tell how things stand, without asking the key server').action((options: CommonOptions) =>
     at(options, deps, async (place) => {
       const status = await statusOf(place, await place.facts());

@@ -11,7 +11,7 @@ export async function showPlan(options: CommonOptions, deps: CommandDeps): Promi
   await at(options, deps, async (place) => {
     const facts = await place.facts();
     const app = await readLocalApp(deps.appFolder);
-    const plan = planFor(facts, app);
+    const plan = planFor(facts, app, place.hook ?? null);
     const changes: PlannedChange[] = await describePlan(place, [...plan.steps, ...plan.afterProof], app);
     if (options.json === true)
       return printJson(terminal, {

@@ -35,6 +35,7 @@ const configSchema = z.object({
     'memcache.distributed': text.optional(),
     'memcache.locking': text.optional(),
     'remotekeystorage.dir': text.optional(),
+    'remotekeystorage.hook': text.optional(),
     apps_paths: z.union([z.array(z.unknown()), z.record(z.string(), z.unknown())]).optional(),
   }),
   apps: z.record(z.string(), z.record(z.string(), z.unknown()).or(z.array(z.unknown()))),
@@ -109,6 +110,7 @@ export async function factsOf(instance: Instance): Promise<Facts> {
     },
     app: { state: appStateOf({ enabled, installedVersion, files, enrolment }), enabled, installedVersion, files },
     enrolment,
+    ...(config.system['remotekeystorage.hook'] === 'core' ? { hook: 'core' } : {}),
     stateFolder: {
       path: stateFolder,
       exists: folder !== null,
