@@ -11,6 +11,8 @@ import { buildWorld } from './world.ts';
 
 export interface LifeResult {
   readonly version: string;
+  /** What it was about, where it was not the whole of the ordinary life. */
+  readonly title?: string;
   /** How key server and Nextcloud were joined. */
   readonly network: string;
   readonly steps: readonly StepResult[];
@@ -19,7 +21,9 @@ export interface LifeResult {
   readonly left: readonly string[];
 }
 
-const steps: readonly (readonly [string, Step])[] = [
+export type NamedStep = readonly [name: string, step: Step];
+
+const steps: readonly NamedStep[] = [
   ['detect', detect],
   ['apply', apply],
   ['enroll', enroll],
@@ -53,6 +57,9 @@ export async function runNextcloudLife(options: {
   readonly tree: NextcloudTree;
   readonly trees: readonly NextcloudTree[];
   readonly say?: (line: string) => void;
+  /** Another life than the ordinary one. */
+  readonly steps?: readonly NamedStep[];
+  readonly title?: string;
 }): Promise<LifeResult> {
   const { tree, trees } = options;
   const began = performance.now();
@@ -75,10 +82,12 @@ export async function runNextcloudLife(options: {
       Object.assign(story, await openKeyServer(whole));
       return network;
     });
-    for (const [name, step] of steps) await list.step(name, () => step(whole));
+    for (const [name, step] of options.steps ?? steps) await list.step(name, () => step(whole));
   } finally {
     left = await cleanup.run();
     unguard();
   }
-  return { version: tree.version, network, steps: list.results, ms: Math.round(performance.now() - began), left };
+  const title = options.title === undefined ? {} : { title: options.title };
+  const ms = Math.round(performance.now() - began);
+  return { version: tree.version, ...title, network, steps: list.results, ms, left };
 }
