@@ -54,7 +54,6 @@ export async function probeCredentials(patient: Patient): Promise<CredentialsEvi
     stateFolder:
       mode === undefined || owner === undefined || stateFolder === null ? null : { path: stateFolder, mode, owner },
     owner: facts?.owner.user ?? patient.instance?.owner.user ?? null,
-    ownUser: files.user.name,
     files: seen
       .filter(({ kind }) => kind === 'file')
       .map(({ value, path }) => {

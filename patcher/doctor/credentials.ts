@@ -11,8 +11,6 @@ export interface CredentialsEvidence {
   readonly stateFolder: { readonly path: string; readonly mode: string; readonly owner: string } | null;
   /** Whose all of it must be. */
   readonly owner: string | null;
-  /** Who looked. */
-  readonly ownUser: string;
   readonly files: readonly {
     readonly name: string;
     readonly mode: string;

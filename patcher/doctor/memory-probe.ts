@@ -58,12 +58,11 @@ done
 
 export async function probeMemory(machine: Transport, root = ''): Promise<MemoryEvidence> {
   const seen = await runProbe(machine, LOOK, [root]);
-  const suid = count(recorded(seen, 'suid') ?? undefined);
   const cores: CoreDumps = {
     pattern: recorded(seen, 'pattern') ?? '',
-    suidDumpable: suid,
+    suidDumpable: count(recorded(seen, 'suid') ?? undefined),
     storage: seen.filter(({ kind }) => kind === 'storage').at(-1)?.value ?? null,
-    workers: seen.flatMap((one) => worker(one, suid)),
+    workers: seen.flatMap(worker),
     files: seen.filter(({ kind }) => kind === 'core').map(({ path }) => path),
   };
   return { swapsTold: recorded(seen, 'swaps') !== null, swap: seen.flatMap(swapArea), cores };
@@ -75,10 +74,9 @@ function swapArea({ kind, value, path }: Seen): SwapArea[] {
   return [{ path, on: on === 'zram' || on === 'crypt' ? on : 'clear', usedKib: count(used) ?? 0 }];
 }
 
-/** The kernel gives the files of a process that must not be dumped to root, whoever it runs as. */
-function worker({ kind, value, path }: Seen, suidDumpable: number | null): WorkerSeen[] {
+/** The kernel gives the files of a process that has changed its user to root, whoever it runs as now. */
+function worker({ kind, value, path }: Seen): WorkerSeen[] {
   if (kind !== 'worker') return [];
   const [limit, uid, owner] = value.split(':');
-  const closed = uid !== '0' && owner === '0';
-  return [{ name: path, coreLimit: limit ?? '', dumpable: uid === '0' ? null : !closed || suidDumpable === 1 }];
+  return [{ name: path, coreLimit: limit ?? '', changedUser: uid === '0' ? null : owner === '0' }];
 }

@@ -10,8 +10,8 @@ export interface WorkerSeen {
   readonly name: string;
   /** Soft limit of its core file: bytes, `unlimited`, or 0. */
   readonly coreLimit: string;
-  /** `null` where that could not be told, as of what runs as root. */
-  readonly dumpable: boolean | null;
+  /** The kernel treats it as one that has changed its user; `null` where that cannot be told, as of what runs as root. */
+  readonly changedUser: boolean | null;
 }
 export interface CoreDumps {
   /** kernel.core_pattern */
@@ -60,6 +60,12 @@ function handlerOf({ pattern, storage }: CoreDumps): 'none' | 'file' | 'systemd'
   return pattern.includes('apport') ? 'apport' : 'other';
 }
 
+/** proc(5), suid_dumpable: 0 never, 1 always, 2 where only root can read it: by a program, or at an absolute path. */
+function mayBeDumped({ changedUser }: WorkerSeen, { suidDumpable, pattern }: CoreDumps): boolean {
+  if (changedUser !== true || suidDumpable === 1) return true;
+  return suidDumpable !== 0 && /^[|/]/.test(pattern);
+}
+
 function coreFindings(cores: CoreDumps): Finding[] {
   const found: Finding[] = [];
   if (cores.files.length > 0) {
@@ -74,9 +80,7 @@ function coreFindings(cores: CoreDumps): Finding[] {
   const handler = handlerOf(cores);
   // only systemd and plain files look at the limit; a dump handed to another program ignores it
   const obeysLimit = handler === 'file' || handler === 'systemd';
-  const open = cores.workers.filter(
-    ({ coreLimit, dumpable }) => dumpable !== false && !(obeysLimit && coreLimit === '0'),
-  );
+  const open = cores.workers.filter((one) => mayBeDumped(one, cores) && !(obeysLimit && one.coreLimit === '0'));
   if (handler === 'none') found.push(ok('cores_off', 'core dumps are thrown away'));
   else if (cores.workers.length === 0) {
     found.push(
@@ -86,7 +90,7 @@ function coreFindings(cores: CoreDumps): Finding[] {
     );
   } else if (open.length === 0) found.push(ok('cores_closed', 'PHP cannot be dumped to a core file'));
   else {
-    const sure = open.some(({ dumpable }) => dumpable === true);
+    const sure = open.some(({ changedUser }) => changedUser !== null);
     found.push(
       warn(
         'core_dumps',
