@@ -128,8 +128,8 @@ export function accepting(
       }
       return { kind: finding.kind, path: stable(finding.path), mark: finding.mark, reason, at };
     });
-  const same = (a: Accepted, b: Accepted): boolean => a.kind === b.kind && a.path === b.path;
-  const kept = baseline.accepted.filter((old) => !accepted.some((one) => same(one, old)));
+  const again = new Set(accepted.map(({ kind, path }) => `${kind} ${path}`));
+  const kept = baseline.accepted.filter(({ kind, path }) => !again.has(`${kind} ${path}`));
   const isRenewed = (path: string): boolean => renewed.some((folder) => isAtOrBelow(path, folder));
   const apps = new Map(baseline.apps);
   for (const [path, app] of seen.apps)

@@ -15,14 +15,19 @@ export function judgeSince(
   const since = new Since(seen, baseline, stable, root);
   const findings = [...verdict.findings, ...since.findings()];
   const remarks = [...verdict.remarks, ...since.newApps()];
+  const accepted = new Map(baseline.accepted.map((one) => [stateOf(one.kind, one.path, one.mark), one]));
   const left: Finding[] = [];
   for (const finding of findings) {
     const { kind, path, mark } = finding;
-    const entry = baseline.accepted.find((one) => one.kind === kind && one.path === stable(path) && one.mark === mark);
+    const entry = mark === null ? undefined : accepted.get(stateOf(kind, stable(path), mark));
     if (entry === undefined) left.push(finding);
     else remarks.push({ kind: 'accepted', path, words: `${kind}, accepted ${entry.at.slice(0, 10)}: ${entry.reason}` });
   }
   return { ...verdict, findings: left, remarks };
+}
+
+function stateOf(kind: FindingKind, path: string, mark: string): string {
+  return [kind, path, mark].join('\0');
 }
 
 interface Open {

@@ -1,7 +1,7 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AuditReport } from '../../patcher/audit/audit.ts';
 import { listTrees, type NextcloudTree } from '../harness/nextcloud-tree.ts';
 import { runNcpatch } from './ncpatch-run.ts';
@@ -21,7 +21,10 @@ beforeEach(() => {
   root = join(base, 'disk/var/www/nextcloud');
   for (const part of PARTS) cpSync(join(tree?.folder ?? '', part), join(root, part), { recursive: true });
 });
-afterEach(() => rmSync(base, { recursive: true, force: true }));
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(base, { recursive: true, force: true });
+});
 
 function put(path: string, text: string): void {
   mkdirSync(dirname(join(base, path)), { recursive: true });
@@ -118,5 +121,126 @@ describe.skipIf(tree === undefined)('ncpatch audit', () => {
     expect(stdout).toContain('\\u001b[2J\\nnothing was changed.php"  (app encryption)');
     expect(stdout).not.toContain('\u001b');
     expect(stdout).toMatch(/^missing {4}and \d+ more in core; --json has all of them$/m);
+  });
+
+  describe('with a baseline', { timeout: 120_000 }, () => {
+    const notes = 'disk/var/www/nextcloud/apps/notes';
+    const key = (): string => join(base, 'auditor/key.pem');
+    const file = (): string => join(base, 'auditor/cloud.json');
+    const kept = (...more: string[]): string[] => ['--baseline', file(), '--baseline-key', key(), ...more];
+
+    async function accept(...more: string[]): Promise<{ exit: number | null; stdout: string; code: unknown }> {
+      const argv = ['audit', 'accept', '--local', '--root', root, '--json', ...kept(...more)];
+      const { exit, stdout } = await runNcpatch(argv);
+      return { exit, stdout, code: (JSON.parse(stdout) as { error?: { code: string } }).error?.code };
+    }
+
+    beforeEach(() => {
+      mkdirSync(join(base, 'auditor'));
+      put(`${notes}/appinfo/info.xml`, '<info><version>4.9.0</version></info>');
+      put(`${notes}/lib/Notes.php`, '<?php');
+      putConfig(["  'instanceid' => 'oc1234567890',"]);
+    });
+
+    it('refuses one that is not there, was tampered with, or is of another Nextcloud, before it hashes anything', async () => {
+      const refused = async (...more: string[]): Promise<unknown> => {
+        const { exit, stdout, stderr } = await runNcpatch(['audit', '--local', '--root', root, '--json', ...more]);
+        expect(stderr).not.toContain('hash the code');
+        return [exit, (JSON.parse(stdout) as { error: { code: string } }).error.code];
+      };
+      expect(await refused('--new-baseline')).toEqual([2, 'usage']);
+      expect(await refused(...kept())).toEqual([3, 'baseline_key_missing']);
+      expect((await audit(kept('--new-baseline'))).exit).toBe(1);
+      expect(await refused(...kept('--new-baseline'))).toEqual([3, 'file_exists']);
+      expect(await refused('--baseline', join(base, 'none'), '--baseline-key', key())).toEqual([3, 'baseline_missing']);
+      putConfig(["  'instanceid' => 'oc0987654321',"]);
+      expect(await refused(...kept())).toEqual([3, 'baseline_other']);
+      writeFileSync(file(), readFileSync(file(), 'utf8').replace('4.9.0', '4.8.0'));
+      expect(await refused(...kept())).toEqual([3, 'baseline_tampered']);
+    });
+
+    it('accepts nothing without a reason, at a path without a finding, or without being told what', async () => {
+      await audit(kept('--new-baseline'));
+      const before = readFileSync(file(), 'utf8');
+      put(`${notes}/lib/Notes.php`, '<?php // more');
+      for (const [more, code] of [
+        [['/nowhere', '--reason', 'x'], 'nothing_found'],
+        [[join(base, `${notes}/lib/Notes.php`)], 'usage'],
+        [['--reason', 'x'], 'usage'],
+        [['--everything', '/x', '--reason', 'x'], 'usage'],
+      ] as const) {
+        expect(await accept(...more)).toMatchObject({ exit: 2, code });
+      }
+      expect(readFileSync(file(), 'utf8')).toBe(before);
+    });
+
+    it('names what changed since, and lets be what a person accepts until it changes again', async () => {
+      const first = await audit(kept('--new-baseline'));
+      expect(first.lines).toEqual([]);
+      expect((await audit(kept())).lines).toEqual([]);
+      put(`${notes}/lib/Notes.php`, '<?php // mine now');
+      put('disk/var/www/nextcloud/themes/mine/core/css/server.css', 'body {}');
+      put('disk/var/www/nextcloud/config/evil.php', '<?php');
+      const { lines } = await audit(kept());
+      expect(lines).toEqual([
+        'changed_since /disk/var/www/nextcloud/apps/notes/lib/Notes.php',
+        'foreign_code /disk/var/www/nextcloud/config/evil.php',
+        'new_since /disk/var/www/nextcloud/config/evil.php',
+        'new_since /disk/var/www/nextcloud/themes/mine/core/css/server.css',
+      ]);
+      const accepted = await accept(join(base, notes), join(root, 'config'), '--reason', 'a patch of ours');
+      expect(accepted.exit).toBe(0);
+      const after = await audit(kept());
+      expect(after.lines).toEqual(['new_since /disk/var/www/nextcloud/themes/mine/core/css/server.css']);
+      expect(after.report.remarks).toContainEqual({
+        kind: 'accepted',
+        path: join(root, 'config/evil.php'),
+        words: expect.stringMatching(/^foreign_code, accepted 20..-..-..: a patch of ours$/),
+      });
+      put('disk/var/www/nextcloud/config/evil.php', '<?php // worse');
+      expect((await audit(kept())).lines).toContain('foreign_code /disk/var/www/nextcloud/config/evil.php');
+    });
+
+    it('raises versions by itself when something newer is signed, and then knows an older one', async () => {
+      await audit(kept('--new-baseline'));
+      const older = listTrees().at(-2) as NextcloudTree;
+      const swap = (from: NextcloudTree): void => {
+        for (const part of PARTS) {
+          rmSync(join(root, part), { recursive: true, force: true });
+          cpSync(join(from.folder, part), join(root, part), { recursive: true });
+        }
+        putConfig(["  'instanceid' => 'oc1234567890',"]);
+      };
+      swap(older);
+      const back = await audit(kept());
+      expect(back.lines).toContain('other_version /disk/var/www/nextcloud/version.php');
+      expect(back.lines).toContain('other_version /disk/var/www/nextcloud/apps/encryption/appinfo/info.xml');
+      rmSync(file());
+      await audit(kept('--new-baseline'));
+      swap(tree);
+      const forward = await audit(kept());
+      expect(forward.lines.filter((line) => !line.includes('_since'))).toEqual([]);
+      expect(readFileSync(file(), 'utf8')).toContain(`"core": "${tree.version}`);
+    });
+
+    it('keeps a folder of them, under a key that is made in the folder for state', async () => {
+      vi.stubEnv('XDG_STATE_HOME', join(base, 'state'));
+      const { exit, stdout } = await runNcpatch([
+        ...['audit', '--local', '--root', root, '--baseline', join(base, 'auditor'), '--new-baseline'],
+      ]);
+      expect(exit).toBe(1);
+      expect(stdout).toContain(`${join(base, 'auditor/oc1234567890.json')} holds what no list covers`);
+      expect(statSync(join(base, 'state/latchkey/audit-key.pem')).mode & 0o777).toBe(0o600);
+      const again = await runNcpatch([
+        'audit',
+        '--local',
+        '--root',
+        root,
+        '--baseline',
+        join(base, 'auditor'),
+        '--json',
+      ]);
+      expect((JSON.parse(again.stdout) as AuditReport).baseline).toMatch(/^20/);
+    });
   });
 });
