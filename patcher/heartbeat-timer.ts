@@ -66,11 +66,19 @@ Type=oneshot
 ${way.via === 'container' ? `StandardInput=file:${conditionPath(script)}` : `User=${way.user}`}
 ExecStart=${commandOf(plan, script).map(quoteForSystemd).join(' ')}
 TimeoutStartSec=30
-NoNewPrivileges=yes
-ProtectSystem=strict
-${way.via === 'container' ? '' : writableOnMachine(plan.stateFolder)}PrivateTmp=yes
+${way.via === 'container' ? restraintOf(way.command[0] ?? '') : `${RESTRAINT}${writableOnMachine(plan.stateFolder)}`}PrivateTmp=yes
 LimitCORE=0
 `;
+}
+
+const RESTRAINT = `NoNewPrivileges=yes
+ProtectSystem=strict
+`;
+
+/** docker only talks to its daemon; podman does the work itself, in folders of its own; a snap is confined by setuid programs. */
+function restraintOf(program: string): string {
+  if (program.startsWith('/snap/')) return '';
+  return program.endsWith('/podman') ? `${RESTRAINT}ReadWritePaths=-/run -/var/lib/containers\n` : RESTRAINT;
 }
 
 function writableOnMachine(stateFolder: string): string {
