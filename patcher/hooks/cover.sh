@@ -48,21 +48,23 @@ hash_of() {
 }
 
 cover() {
-	path=$(readlink -f -- "$target") && [ -f "$path" ] || {
+	path=$(readlink -f -- "$target")
+	if ! [ -f "$path" ]; then
 		say "$target is not there"
 		return 1
-	}
+	fi
 	uncover "$path" || say 'what was covered before is still in use'
 	if is_mounted "$path"; then
 		cmp -s -- "$folder/copy" "$path" && return 0
 		take_off "$path" || return 1
 	fi
-	# a folder mounted away with its revision leaves nothing behind but its name here
-	printf '%s\n' "$path" >"$mounted.new" && mv -f -- "$mounted.new" "$mounted" || return 1
-	if [ "$(hash_of "$path")" != "$(cat "$folder/original.sha512")" ]; then
+	wanted=$(cat "$folder/original.sha512")
+	if [ -z "$wanted" ] || [ "$(hash_of "$path")" != "$wanted" ]; then
 		say "$path is not the file that the copy was made from; run: ncpatch apply"
 		return 1
 	fi
+	# before it is done, and added to, not replaced: an old one may still be in use
+	grep -qxF -e "$path" "$mounted" 2>/dev/null || printf '%s\n' "$path" >>"$mounted" || return 1
 	mount --bind -- "$folder/copy" "$path" || return 1
 	mount -o remount,bind,ro -- "$path" || {
 		take_off "$path"

@@ -26,11 +26,6 @@ export function isReadOnlyAt(mounts: readonly Mount[], path: string): boolean {
   return found?.options.includes('ro') === true;
 }
 
-/** Whether something is mounted at exactly `path`. */
-export function isMountPoint(mounts: readonly Mount[], path: string): boolean {
-  return mounts.some(({ point }) => point === path);
-}
-
 /** Space, tab, newline and backslash are octal there. */
 function unescaped(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
