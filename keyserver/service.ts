@@ -19,7 +19,11 @@ export interface ServiceFacts {
 }
 
 /** As the launcher starts a server: small heaps, kept small. */
-const nodeOptions = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8', '--max-old-space-size=64'];
+export const serverNodeOptions: readonly string[] = [
+  '--disable-warning=ExperimentalWarning',
+  '--max-semi-space-size=8',
+  '--max-old-space-size=64',
+];
 
 /** The text of the platform's service file. */
 export function serviceText(platform: ServicePlatform, facts: ServiceFacts): string {
@@ -37,7 +41,7 @@ export function serviceText(platform: ServicePlatform, facts: ServiceFacts): str
 
 function argumentsOf({ root, data, unseal }: ServiceFacts, separator: '/' | '\\'): readonly string[] {
   const main = [root, 'keyserver', 'main.ts'].join(separator);
-  return [...nodeOptions, main, 'start', '--data', data, ...unseal];
+  return [...serverNodeOptions, main, 'start', '--data', data, ...unseal];
 }
 
 /** systemd.exec(5). Directives that a program with a just-in-time compiler cannot live with are named and left out. */

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
+import { serverNodeOptions } from '../../keyserver/service.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { run } from '../../platform/run.ts';
 import { type Argv, BackgroundProcess } from './background-process.ts';
@@ -10,9 +11,12 @@ import { loopback, type Place } from './place.ts';
 const project = resolve(import.meta.dirname, '..', '..');
 
 /** The command line of one of the project's own programs, on the pinned Node. */
-export function projectProgram(file: 'keyserver/main.ts' | 'patcher/main.ts'): Argv {
+export function projectProgram(
+  file: 'keyserver/main.ts' | 'patcher/main.ts',
+  options: readonly string[] = ['--disable-warning=ExperimentalWarning'],
+): Argv {
   const node = join(project, 'node_modules', '.bin', 'node');
-  return [existsSync(node) ? node : process.execPath, '--disable-warning=ExperimentalWarning', join(project, file)];
+  return [existsSync(node) ? node : process.execPath, ...options, join(project, file)];
 }
 
 /** What `client add --json` prints. */
@@ -88,7 +92,8 @@ export class KeyServer {
   /** Returns once the server says that it serves. */
   async start(): Promise<void> {
     if (this.#process?.isRunning() === true) return;
-    const command = [...projectProgram('keyserver/main.ts'), 'start', '--data', this.data, '--keyfile', this.#keyfile];
+    const program = projectProgram('keyserver/main.ts', serverNodeOptions); // its memory is bounded as an operator's is
+    const command = [...program, 'start', '--data', this.data, '--keyfile', this.#keyfile];
     const started = await BackgroundProcess.start(this.#place.inside(command as unknown as Argv), {
       readyWhen: /^serving /m,
     });

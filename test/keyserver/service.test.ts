@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addServiceCommands } from '../../keyserver/commands/service.ts';
-import { type ServiceFacts, serviceText } from '../../keyserver/service.ts';
+import { type ServiceFacts, serverNodeOptions, serviceText } from '../../keyserver/service.ts';
 import { run } from '../../platform/run.ts';
 import { hasProgram } from '../harness/programs.ts';
 import { runCommand } from './command-runner.ts';
@@ -33,6 +33,15 @@ function awkward(): ServiceFacts {
 }
 
 describe('serviceText()', () => {
+  it('bounds memory as the launcher does', () => {
+    const launcher = readFileSync(join(import.meta.dirname, '../../platform/launch.mjs'), 'utf8');
+    for (const option of [...serverNodeOptions, 'MALLOC_ARENA_MAX']) {
+      expect(launcher).toContain(option);
+      expect(serviceText('linux', facts)).toContain(option);
+    }
+    expect(launcher.match(/--max-[a-z-]+=/g)).toEqual(serverNodeOptions.join().match(/--max-[a-z-]+=/g));
+  });
+
   it.each(['linux', 'macos', 'windows'] as const)('refuses a path with a line break for %s', (platform) => {
     expect(() => serviceText(platform, { ...facts, data: '/a\nUser=root' })).toThrow(
       expect.objectContaining({ code: 'invalid_request', exit: 2 }),
