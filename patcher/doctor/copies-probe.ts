@@ -77,7 +77,7 @@ find /var/log -xdev -maxdepth 4 -type f \\( -path '*nextcloud*' -o -path '*php*'
 const SESSIONS = `${PROBE_START}
 since=$1; shift
 for one do
-  [ -d "$one" ] || continue
+  [ -e "$one" ] || { rec sessions 0:0: "$one"; continue; }
   [ -r "$one" ] && [ -x "$one" ] || { rec unread '' "$one"; continue; }
   kind=$(stat -f -c %T "$one" 2>/dev/null)
   case $kind in tmpfs|ramfs) rec memory '' "$one"; continue ;; esac

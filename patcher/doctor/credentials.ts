@@ -43,6 +43,13 @@ export function credentialsFindings(evidence: CredentialsEvidence, now: number):
   const { stateFolder, files } = evidence;
   const away = (evidence.keysAway?.length ?? 0) > 0;
   const client = files.find(({ name }) => name === 'client.json');
+  if (evidence.keysAway === null && client === undefined) {
+    return [
+      unknown('credentials_unknown', 'whether this server is enrolled could not be read', {
+        fix: 'connect as root, or add --sudo',
+      }),
+    ];
+  }
   if (stateFolder === null || client === undefined) {
     const what = stateFolder === null ? 'there is no state folder' : 'this server is not enrolled at a key server';
     return [

@@ -169,10 +169,11 @@ function keyFindings(evidence: CopiesEvidence): Finding[] {
     );
   }
   if (left.length + live.length + copies.length === 0) {
+    const where = evidence.unseen.length === 0 ? '' : ' where it could be looked';
     found.push(
       keysAway !== null && keysAway.length > 0
-        ? ok('no_key_on_disk', 'no private key was found on the disk')
-        : ok('no_key_copy', 'no copies of private keys were found'),
+        ? ok('no_key_on_disk', `no private key was found${where || ' on the disk'}`)
+        : ok('no_key_copy', `no copies of private keys were found${where}`),
     );
   }
   return found;
@@ -276,6 +277,13 @@ function sessionFindings(evidence: CopiesEvidence, now: number): Finding[] {
     return [
       unknown('sessions_unknown', 'where PHP keeps sessions could not be told', {
         fix: 'php-fpm -i | grep session.save',
+      }),
+    ];
+  }
+  if (sessionHandler === 'files' && sessions.length === 0 && !sessionsInMemory) {
+    return [
+      unknown('sessions_unread', 'the folder of the sessions could not be listed', {
+        fix: 'connect as root, or add --sudo',
       }),
     ];
   }

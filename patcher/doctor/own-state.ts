@@ -65,7 +65,7 @@ function due({ steps, version, keysAway }: OwnStateEvidence): Finding[] {
   return [
     report(
       'apply_due',
-      `"ncpatch apply" would change something${version.there === null ? '' : ` (app ${version.there}, here ${version.brought})`}`,
+      `"ncpatch apply" would change something${version.there === null || version.there === version.brought ? '' : ` (app ${version.there}, here ${version.brought})`}`,
       {
         fix: 'ncpatch plan; ncpatch apply',
         seen: words,

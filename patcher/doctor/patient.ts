@@ -69,7 +69,7 @@ async function complete(
   settings: Settings,
   instance: Instance | null,
 ): Promise<Patient> {
-  const { facts, root } = common;
+  const { facts } = common;
   const id = facts?.instanceId ?? textOf(settings, 'instanceid');
   const instanceId = id !== null && /^[a-z0-9]{6,64}$/.test(id) ? id : null;
   const ownFolder =
@@ -81,7 +81,7 @@ async function complete(
     ...common,
     settings,
     instanceId,
-    dataDirectory: facts?.dataDirectory ?? plainPath(textOf(settings, 'datadirectory')) ?? `${root}/data`,
+    dataDirectory: facts?.dataDirectory ?? plainPath(textOf(settings, 'datadirectory')),
     stateFolder,
     keysAway: enrolment?.keys ?? null,
     urls: enrolment?.urls ?? null,

@@ -34,6 +34,7 @@ export async function probeUpkeep(patient: Patient): Promise<UpkeepEvidence> {
     config: mode === undefined || owner === undefined ? null : { path: configFile, mode, owner },
     poolUser: patient.target === 'lamp' ? await poolUserOf(patient) : null,
     data: dataOf(recorded(seen, 'data'), data),
+    dataKnown: patient.dataDirectory !== null,
     dataBelowRoot: data.startsWith(`${root}/`),
     hasHtaccess: seen.some(({ kind }) => kind === 'htaccess'),
     address: textOf(settings, 'overwrite.cli.url'),

@@ -19,6 +19,8 @@ export interface UpkeepEvidence {
   /** Who the web's PHP runs as, where that is known. */
   readonly poolUser: string | null;
   readonly data: { readonly path: string; readonly mode: string; readonly owner: string } | null;
+  /** False where nobody could say which folder it is. */
+  readonly dataKnown: boolean;
   readonly dataBelowRoot: boolean;
   readonly hasHtaccess: boolean;
   readonly address: string | null;
@@ -123,7 +125,8 @@ function config({ config: file, facts, poolUser }: UpkeepEvidence): Finding[] {
   ];
 }
 
-function data({ data: folder, dataBelowRoot, hasHtaccess, address }: UpkeepEvidence): Finding[] {
+function data({ data: folder, dataBelowRoot, hasHtaccess, address, dataKnown }: UpkeepEvidence): Finding[] {
+  if (!dataKnown) return [unknown('data_unknown', 'which folder the data directory is could not be read')];
   if (folder === null)
     return [bad('data_missing', 'the data directory is not there', { fix: 'see that its disk is mounted' })];
   const found: Finding[] = [];

@@ -63,6 +63,7 @@ describe('the state folder', () => {
     expect(worse({ stateFolder: null, files: [] })).toEqual(['bad credentials_missing']);
     expect(worse({ files: [] })).toEqual(['bad credentials_missing']);
     expect(worse({ stateFolder: null, files: [], keysAway: [] })).toEqual(['info not_enrolled']);
+    expect(worse({ stateFolder: null, files: [], keysAway: null })).toEqual(['unknown credentials_unknown']);
   });
 });
 

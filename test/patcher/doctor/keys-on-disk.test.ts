@@ -151,6 +151,10 @@ describe('sessions', () => {
   test('a place that nobody knows is not taken for an empty one', () => {
     expect(levels(found({ sessionHandler: null, sessions: [] }))).toMatchObject({ sessions_unknown: 'unknown' });
     expect(levels(found({ sessionHandler: 'redis', sessions: [] }))).toMatchObject({ sessions_elsewhere: 'info' });
+    expect(levels(found({ sessions: [] }))).toMatchObject({ sessions_unread: 'unknown' });
+    expect(levels(found({ sessions: [{ folder: '/s', count: 0, before: 0, oldest: null }] }))).toMatchObject({
+      no_sessions: 'ok',
+    });
   });
 
   test('in memory they are fine', () => {
@@ -159,7 +163,9 @@ describe('sessions', () => {
 });
 
 test('places that could not be looked into are named', () => {
-  expect(one(found({ unseen: ['/home'] }), 'places_unseen')).toMatchObject({ level: 'unknown', seen: ['/home'] });
+  const findings = found({ unseen: ['/home'] });
+  expect(one(findings, 'places_unseen')).toMatchObject({ level: 'unknown', seen: ['/home'] });
+  expect(one(findings, 'no_key_on_disk').what).toBe('no private key was found where it could be looked');
 });
 
 test('snapshots of btrfs and zfs are asked for by their own programs', () => {

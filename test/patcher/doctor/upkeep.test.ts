@@ -17,6 +17,7 @@ function evidence(changes: Partial<UpkeepEvidence> = {}): UpkeepEvidence {
     config: { path: '/c/config.php', mode: '640', owner: 'www-data' },
     poolUser: 'www-data',
     data: { path: '/data', mode: '770', owner: 'www-data' },
+    dataKnown: true,
     ...{ dataBelowRoot: false, hasHtaccess: true, address: null },
     ...changes,
   };
@@ -67,6 +68,7 @@ test.each([
   [{ jobs: 'ajax', lastJob: NOW - 25 * 3_600_000 }, 'warn jobs_late'],
   [{ config: null }, 'bad config_missing'],
   [{ data: null }, 'bad data_missing'],
+  [{ data: null, dataKnown: false }, 'unknown data_unknown'],
   [{ data: { path: '/data', mode: '775', owner: 'www-data' } }, 'warn data_open'],
   [{ dataBelowRoot: true }, 'info data_in_web'],
   [{ dataBelowRoot: true, hasHtaccess: false }, 'warn data_in_web'],
