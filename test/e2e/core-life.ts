@@ -21,5 +21,5 @@ const steps: readonly NamedStep[] = [
 
 /** The life of a Nextcloud whose own code carries the hook. */
 export function runCoreLife(options: Parameters<typeof runNextcloudLife>[0]): Promise<LifeResult> {
-  return runNextcloudLife({ ...options, steps, title: 'hook core' });
+  return runNextcloudLife({ ...options, steps });
 }

@@ -11,8 +11,6 @@ import { buildWorld } from './world.ts';
 
 export interface LifeResult {
   readonly version: string;
-  /** What it was about, where it was not the whole of the ordinary life. */
-  readonly title?: string;
   /** How key server and Nextcloud were joined. */
   readonly network: string;
   readonly steps: readonly StepResult[];
@@ -41,9 +39,6 @@ const steps: readonly NamedStep[] = [
   ['audit', audit],
 ];
 
-/** Names of the steps in their order: the columns of the table. */
-export const stepNames: readonly string[] = ['install', 'key server', ...steps.map(([name]) => name)];
-
 /** Why no life can be run on this machine, or `null`. */
 export function lifeObstacle(): string | null {
   return instanceObstacle() ?? sshdMissing();
@@ -59,7 +54,6 @@ export async function runNextcloudLife(options: {
   readonly say?: (line: string) => void;
   /** Another life than the ordinary one. */
   readonly steps?: readonly NamedStep[];
-  readonly title?: string;
 }): Promise<LifeResult> {
   const { tree, trees } = options;
   const began = performance.now();
@@ -87,7 +81,5 @@ export async function runNextcloudLife(options: {
     left = await cleanup.run();
     unguard();
   }
-  const title = options.title === undefined ? {} : { title: options.title };
-  const ms = Math.round(performance.now() - began);
-  return { version: tree.version, ...title, network, steps: list.results, ms, left };
+  return { version: tree.version, network, steps: list.results, ms: Math.round(performance.now() - began), left };
 }

@@ -3,12 +3,22 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { downloadRelease } from '../harness/nextcloud-download.ts';
 import { listTrees, treesFolder } from '../harness/nextcloud-tree.ts';
 import { sweepStale } from '../harness/stale.ts';
-import { type LifeResult, lifeObstacle, runNextcloudLife, stepNames } from './life.ts';
+import { runCoreLife } from './core-life.ts';
+import { type LifeResult, lifeObstacle, runNextcloudLife } from './life.ts';
 
 interface Options {
   readonly version?: readonly string[];
   readonly download?: readonly string[];
   readonly json?: boolean;
+}
+
+/** Kinds of lives, each told in a table of its own. */
+const lives: readonly { readonly title: string; readonly run: typeof runNextcloudLife }[] = [
+  { title: 'hook app', run: runNextcloudLife },
+  { title: 'hook core', run: runCoreLife },
+];
+interface Lived extends LifeResult {
+  readonly title: string;
 }
 
 const { stdout, stderr } = process;
@@ -23,14 +33,15 @@ function cell(result: LifeResult, name: string): string {
   return step.outcome === 'failed' ? 'FAILED' : 'skipped';
 }
 
-function printResults(results: readonly LifeResult[]): void {
+function printResults(title: string, results: readonly Lived[]): void {
+  const stepNames = (results[0]?.steps ?? []).map(({ name }) => name);
   const rows = results.map((result) => [
     result.version,
     ...stepNames.map((name) => cell(result, name)),
     `${(result.ms / 1000).toFixed(0)}s`,
   ]);
   stdout.write('\n');
-  printTable(terminal, ['version', ...stepNames, 'whole'], rows);
+  printTable(terminal, [title, ...stepNames, 'whole'], rows);
   for (const { version, network, steps, left } of results) {
     stdout.write(`\n${version}: ${network}\n`);
     for (const { name, outcome, words } of steps) {
@@ -60,17 +71,24 @@ async function runAll(options: Options): Promise<void> {
     throw new LatchkeyError('cannot_run', obstacle, { hint: 'npm test, as root, installs what is needed' });
   for (const swept of await sweepStale()) say(`removed ${swept}, left by a test that was killed`);
 
-  const results: LifeResult[] = [];
-  for (const tree of chosen) {
-    say(`\nNextcloud ${tree.version}`);
-    results.push(await runNextcloudLife({ tree, trees, say }));
+  const results: Lived[] = [];
+  for (const { title, run } of lives) {
+    for (const tree of chosen) {
+      say(`\nNextcloud ${tree.version}, ${title}`);
+      results.push({ title, ...(await run({ tree, trees, say })) });
+    }
   }
   const count = (outcome: string): number =>
     results.flatMap((result) => result.steps).filter((step) => step.outcome === outcome).length;
   const [passed, failed, skipped] = [count('passed'), count('failed'), count('skipped')];
   if (options.json === true) printJson(terminal, { passed, failed, skipped, versions: results });
   else {
-    printResults(results);
+    for (const { title } of lives) {
+      printResults(
+        title,
+        results.filter((result) => result.title === title),
+      );
+    }
     stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
   }
   if (failed > 0) process.exitCode = 1;
