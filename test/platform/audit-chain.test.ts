@@ -54,6 +54,13 @@ describe('canonicalJson()', () => {
     expect(canonicalJson(value)).toBe('{"a":{"d":"x\\n\\""},"b":[1,true,null]}');
   });
 
+  test('spells each character as JSON does', () => {
+    for (let unit = 0; unit < 0x1_0000; unit++) {
+      const text = `a${String.fromCharCode(unit)}z`;
+      if (canonicalJson(text) !== JSON.stringify(text)) expect.fail(`U+${unit.toString(16)} is spelled otherwise`);
+    }
+  });
+
   test('refuses numbers that have more than one spelling', () => {
     for (const number of [1.5, Number.NaN, 2 ** 53, -0]) expect(() => canonicalJson(number)).toThrow(TypeError);
   });
