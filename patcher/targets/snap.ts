@@ -122,7 +122,8 @@ function occOfSnap(transport: Transport): Occ {
     const variables = args[0].startsWith('remotekey:') ? ['NC_maintenance=0'] : [];
     const result = await transport.run(
       [
-        ...(['env', ...variables, 'snap', 'run', `${SNAP}.occ`, '--no-warnings'] as const),
+        // occ complains on stdout of a folder that the snap cannot see
+        ...(['env', '-C', '/', ...variables, 'snap', 'run', `${SNAP}.occ`, '--no-warnings'] as const),
         ...(options.input === undefined ? ['--no-interaction'] : []),
         ...args,
       ],
