@@ -75,7 +75,8 @@ export async function escrow(facts: Facts, order: EscrowOrder, deps: EscrowDeps)
     copy: { path: order.copy.path, state },
     files: proof.files,
     removed,
-    copies,
+    // a confined app does not see what snapd keeps
+    copies: [...new Set([...copies, ...(facts.snap?.copies ?? []).map(({ path }) => path)])],
   };
 }
 
