@@ -84,7 +84,7 @@ async function gather(
   remarks: Remark[],
 ): Promise<Evidence> {
   const { settings } = about;
-  const places = await placesOf(transport, { root, ...about }, remarks);
+  const places = await placesOf(transport, { root, target, ...about }, remarks);
   const leftOut = await foreignMounts(transport, root, places.appsPaths, remarks);
   const prune = [...leftOut, ...(places.data === null ? [] : [places.data])].filter((path) => isBelow(root, path));
   const count: ListingProgress = (done, total) => deps.progress.portion?.(done, total, 'files');

@@ -32,7 +32,9 @@ export async function findCode(machine: Transport, wish: AuditWish): Promise<Cod
       const config = sighting.configFile;
       const configFolder = config === null ? null : posix.dirname(config);
       const transport = await filesOf(machine, sighting.container);
-      return { transport, target: target.name, root: sighting.root, configFolder };
+      // a snap's is behind a link, and apps paths are compared as they really lie
+      const root = (await transport.realPath(sighting.root)) ?? sighting.root;
+      return { transport, target: target.name, root, configFolder };
     }
   }
   return findBroken(await filesOf(machine, container), wished);

@@ -1,10 +1,14 @@
 import { posix } from 'node:path';
+import { SNAP_DATA } from '../targets/snap-places.ts';
 import type { Transport } from '../transports/transport.ts';
 import { UNSIGNED_FOLDERS } from '../vendor/vendor-tree.ts';
 import type { SettingsLook } from './settings-look.ts';
 import type { Remark } from './verdict.ts';
 
 const CODE_FOLDERS = ['3rdparty', 'core', 'dist', 'lib', 'LICENSES', 'ocs', 'ocs-provider', 'resources'];
+
+/** Where the snap has the apps of its owner; its first config.php names the place by code, which nobody here runs. */
+const EXTRA_APPS = `${SNAP_DATA}/nextcloud/extra-apps`;
 
 export function isBelow(root: string, path: string): boolean {
   return path.startsWith(`${root}/`);
@@ -20,11 +24,18 @@ function isCode(root: string, path: string): boolean {
 /** Apps paths and the data directory as the settings have them, as they really lie. */
 export async function placesOf(
   transport: Transport,
-  about: { readonly root: string; readonly settings: SettingsLook | null; readonly disk: string },
+  about: {
+    readonly root: string;
+    readonly target: string | null;
+    readonly settings: SettingsLook | null;
+    readonly disk: string;
+  },
   remarks: Remark[],
 ): Promise<{ readonly appsPaths: readonly string[]; readonly data: string | null }> {
   const { root, settings, disk } = about;
   const appsPaths = new Set([`${root}/apps`]);
+  const ownPlace = about.target === 'snap' ? await transport.realPath(EXTRA_APPS) : null;
+  if (ownPlace !== null) appsPaths.add(ownPlace);
   for (const path of settings?.paths ?? []) {
     const real = await transport.realPath(onDisk(path, disk, root));
     if (real === null) remarks.push({ kind: 'not_looked_at', path, words: 'config.php names it, and it is not there' });

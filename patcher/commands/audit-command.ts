@@ -7,7 +7,7 @@ import { printAccepted, printAudit } from '../audit/audit-lines.ts';
 import { accepting, type Baseline, firstBaseline, isAtOrBelow, raised, type Server } from '../audit/baseline.ts';
 import { defaultKeyFile } from '../audit/baseline-key.ts';
 import { BaselineStore } from '../audit/baseline-store.ts';
-import { stablePaths } from '../audit/stable-path.ts';
+import { type StablePath, stablePaths } from '../audit/stable-path.ts';
 import type { Finding } from '../audit/verdict.ts';
 import { progressOn } from '../progress.ts';
 import { connect } from '../workplace.ts';
@@ -85,8 +85,8 @@ async function runAccept(paths: readonly string[], options: AcceptOptions, deps:
   }
   const { report, seen, server, baseline } = await look(options, deps, (one) => store.read(one));
   if (baseline === null) throw new TypeError('a baseline that was read is there');
-  const chosen = everything ? report.findings : at(paths, report.findings);
   const stable = stablePaths(options.disk ?? null);
+  const chosen = everything ? report.findings : at(paths, report.findings, stable);
   const about = { stable, reason, at: new Date(deps.now()) };
   store.replace(server, accepting(raised(baseline, seen, stable), chosen, seen, about));
   const left = report.findings.length - chosen.length;
@@ -95,9 +95,10 @@ async function runAccept(paths: readonly string[], options: AcceptOptions, deps:
 }
 
 /** The findings that are meant; a path that means none is a mistake, and then nothing is accepted. */
-function at(paths: readonly string[], findings: readonly Finding[]): readonly Finding[] {
-  const unknown = paths.find((path) => !findings.some((finding) => isAtOrBelow(finding.path, path)));
-  if (unknown === undefined) return findings.filter(({ path }) => paths.some((folder) => isAtOrBelow(path, folder)));
+function at(paths: readonly string[], findings: readonly Finding[], stable: StablePath): readonly Finding[] {
+  const isMeant = (finding: Finding, path: string): boolean => isAtOrBelow(stable(finding.path), stable(path));
+  const unknown = paths.find((path) => !findings.some((finding) => isMeant(finding, path)));
+  if (unknown === undefined) return findings.filter((finding) => paths.some((path) => isMeant(finding, path)));
   throw new LatchkeyError('nothing_found', `there is no finding at ${JSON.stringify(unknown)}`, {
     exit: 2,
     hint: 'paths must be as the audit tells them; nothing was accepted',
