@@ -71,46 +71,46 @@ async function sightingsIn(machine: Transport, one: Container, wished?: string):
     return [{ root, versionString: NOT_RUNNING, configFile: null, container: one.name, machineRoot: null }];
   }
   const inside = new ContainerTransport(machine, doorOf(one));
-  const found: Sighting[] = [];
   try {
-    for (const root of wished === undefined ? ROOTS : [wished]) {
-      const sighting = await lookAt(machine, inside, one, root);
-      if (sighting !== null) found.push(sighting);
-    }
+    const roots = wished === undefined ? ROOTS : [wished];
+    const seen = await inside.run(['sh', '-c', PROBE, 'sh', ...roots]);
+    const [moved = '', ...real] = seen.stdout.toString('utf8').split('\n').slice(0, -1);
+    const found = await Promise.all([...new Set(real)].map((root) => lookAt(machine, inside, one, root, moved)));
+    return found.filter((sighting) => sighting !== null);
   } catch (error) {
     // a database without a shell, or one that stops at this moment, is no Nextcloud
     if (!isLatchkeyError(error) || !error.code.startsWith('container_')) throw error;
+    return [];
   }
-  return found;
 }
 
-async function lookAt(machine: Transport, inside: Transport, one: Container, root: string): Promise<Sighting | null> {
-  const real = await inside.realPath(root);
-  if (real === null) return null;
-  const [version, occ, base] = await Promise.all([
-    inside.readFile(`${real}/version.php`, { max: 65_536 }),
-    inside.stat(`${real}/occ`),
-    inside.stat(`${real}/lib/base.php`),
-  ]);
-  if (version === null || occ === null || base === null) return null;
+/** Where there is PHP: what the container's environment says of the configuration, then each root that is there. */
+const PROBE = `command -v php >/dev/null || exit 0
+printf '%s\\n' "\${NEXTCLOUD_CONFIG_DIR-}"
+for root do
+  if [ -e "$root/version.php" ] && [ -e "$root/occ" ] && [ -e "$root/lib/base.php" ]; then readlink -f "$root"; fi
+done`;
+
+async function lookAt(
+  machine: Transport,
+  inside: Transport,
+  one: Container,
+  root: string,
+  moved: string,
+): Promise<Sighting | null> {
+  const version = await inside.readFile(`${root}/version.php`, { max: 65_536 });
   let versionString: string;
   try {
-    versionString = parseVersionFile(version.toString('utf8')).versionString;
+    versionString = parseVersionFile(version?.toString('utf8') ?? '').versionString;
   } catch {
     return null; // some other program's version.php
   }
-  const php = await inside.run([
-    'sh',
-    '-c',
-    'command -v php >/dev/null && printenv NEXTCLOUD_CONFIG_DIR; command -v php',
-  ]);
-  if (php.stdout.length === 0) return null; // a web server in front of it, with the same files
-  const moved = /^(\/.*[^/])\/*$/m.exec(php.stdout.toString('utf8').split('\n').slice(0, -2).join('\n'))?.[1] ?? null;
-  const place = onMachine(real, one.mounts);
+  const place = onMachine(root, one.mounts);
+  const folders = [...(/^\/.*[^/]/.test(moved) ? [moved.replace(/\/+$/, '')] : []), `${root}/config`];
   return {
-    root: real,
+    root,
     versionString,
-    configFile: await configFileIn(inside, [...(moved === null ? [] : [moved]), `${real}/config`]),
+    configFile: await configFileIn(inside, folders),
     container: one.name,
     machineRoot: place === null ? null : await machine.realPath(place),
   };
