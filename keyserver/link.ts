@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { RandomBytes } from '../platform/clock.ts';
-import { decodeBase64Url, sha256 } from '../platform/encoding.ts';
+import { decodeBase64Url, sha256, sha256Hex } from '../platform/encoding.ts';
 
 /**
  * A link: 32 bytes that open one release, the time they were made (6 bytes, milliseconds since 1970, big-endian) and 26
@@ -22,6 +22,7 @@ export interface Link {
 export const linkBytes = 32;
 const timeBytes = 6;
 const placeBytes = 12;
+const idLabel = Buffer.from('id');
 
 /** The bytes of a new link. */
 export function newLink(now: number, random: RandomBytes): Buffer {
@@ -34,7 +35,7 @@ export function newLink(now: number, random: RandomBytes): Buffer {
 /** The link those 32 bytes are. */
 export function linkFromBytes(bytes: Buffer): Link {
   return {
-    id: sha256('id', bytes).toString('hex', 0, 8),
+    id: sha256Hex(idLabel, bytes).slice(0, 16),
     hash: sha256(bytes),
     place: bytes.subarray(0, placeBytes),
   };

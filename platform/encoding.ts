@@ -26,13 +26,18 @@ export function decodeBase64(text: string, limit: { readonly max: number }): Buf
 
 /** SHA-256 over the parts, one after the other. */
 export function sha256(...parts: readonly (Uint8Array | string)[]): Buffer {
+  return hash('sha256', joined(parts), 'buffer');
+}
+
+/** The same as 64 hex digits, which Node makes in half the time of a buffer. */
+export function sha256Hex(...parts: readonly (Uint8Array | string)[]): string {
+  return hash('sha256', joined(parts), 'hex');
+}
+
+function joined(parts: readonly (Uint8Array | string)[]): Uint8Array | string {
   const [first = ''] = parts;
-  if (parts.length < 2) return hash('sha256', first, 'buffer');
-  return hash(
-    'sha256',
-    Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part))),
-    'buffer',
-  );
+  if (parts.length < 2) return first;
+  return Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
 }
 
 /** Compares without telling by its time where two values differ; unequal lengths are unequal, and their length is no secret here. */

@@ -7,6 +7,7 @@ import {
   encodeBase64Url,
   parseInteger,
   sha256,
+  sha256Hex,
 } from '../../platform/encoding.ts';
 
 describe('decodeBase64Url()', () => {
@@ -59,6 +60,7 @@ describe('sha256() and constantTimeEqual()', () => {
     expect(sha256('a', Buffer.from('bc')).toString('hex')).toBe(
       'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
     );
+    expect(sha256Hex('a', Buffer.from('bc'))).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
   });
   it('tell equal from unequal, lengths included', () => {
     expect(constantTimeEqual(Buffer.from('ab'), Buffer.from('ab'))).toBe(true);
