@@ -38,9 +38,12 @@ export function wantedHook(facts: Facts, asked: HookName | null): HookName {
 
 /** Pure. The app's files must be there before, because the changed file loads them. */
 export function coreSteps(facts: Facts, asked: HookName | null): CoreStep[] {
-  const steps = wantedHook(facts, asked) === 'core' ? putIn(facts) : takeOut(facts);
-  const wanted = wantedHook(facts, asked) === 'core' ? 'core' : null;
-  return (facts.hook === 'core') === (wanted === 'core') ? steps : [...steps, { kind: 'remember_hook', hook: wanted }];
+  const isCore = wantedHook(facts, asked) === 'core';
+  if (isCore && facts.core?.hooked === null) return []; // `coreObstacles` says why
+  const steps = isCore ? putIn(facts) : takeOut(facts);
+  return (facts.hook === 'core') === isCore
+    ? steps
+    : [...steps, { kind: 'remember_hook', hook: isCore ? 'core' : null }];
 }
 
 function putIn({ core, instanceId, version: { major } }: Facts): CoreStep[] {

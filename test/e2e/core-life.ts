@@ -1,6 +1,6 @@
-import { againCore, applyCore, appOff, filesGone, sameCode, switchHooks, wiped } from './core-steps.ts';
+import { againCore, applyCore, appOff, filesGone, removed, switchHooks, wiped } from './core-steps.ts';
 import { type LifeResult, type NamedStep, runNextcloudLife } from './life.ts';
-import { audit, restore, stock } from './life-changes.ts';
+import { restore } from './life-changes.ts';
 import { disk, enroll, escrow } from './life-moving.ts';
 
 const steps: readonly NamedStep[] = [
@@ -14,9 +14,7 @@ const steps: readonly NamedStep[] = [
   ['new code', wiped],
   ['switch', switchHooks],
   ['restore', restore],
-  ['stock', stock],
-  ['same code', sameCode],
-  ['audit', audit],
+  ['remove', removed],
 ];
 
 /** The life of a Nextcloud whose own code carries the hook. */

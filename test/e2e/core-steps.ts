@@ -62,7 +62,6 @@ export const againCore: Step = async ({ ncpatch }) => {
 export const appOff: Step = async ({ nextcloud, doors, ncpatch }) => {
   await nextcloud.occ(['app:disable', APP]);
   await nextcloud.restartServer();
-  await doors.read('stock');
   await doors.write('off');
   await doors.read('off');
   const off = await ncpatch.command(['verify'], { anyExit: true });
@@ -133,7 +132,12 @@ export const switchHooks: Step = async ({ nextcloud, ncpatch, doors }) => {
 };
 
 /** After `remove` all code is as it was before the first `apply`, or, where there was an upgrade, as the new release has it. */
-export const sameCode: Step = async ({ nextcloud, tree }) => {
+export const removed: Step = async ({ nextcloud, ncpatch, keyServer, doors, tree }) => {
+  await ncpatch.command(['remove']);
+  await keyServer.stop();
+  await nextcloud.restartServer();
+  await doors.readByWeb();
+  await doors.readByLink();
   assert(coreFile(nextcloud) === released(nextcloud), 'the file is not as the vendor made it');
   assert((await nextcloud.systemValue('remotekeystorage.hook')) === '', 'config.php still names the hook');
   if (nextcloud.tree !== tree) return 'another release than at first: only the changed file was compared';

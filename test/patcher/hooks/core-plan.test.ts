@@ -37,7 +37,7 @@ describe('coreSteps()', () => {
   const kinds = (given: Facts, asked: 'app' | 'core' | null) => coreSteps(given, asked).map(({ kind }) => kind);
 
   it('plans nothing for a file that cannot be judged', () => {
-    expect(kinds(facts(core({ hooked: null, refusal })), 'core')).toEqual(['remember_hook']);
+    expect(kinds(facts(core({ hooked: null, refusal })), 'core')).toEqual([]);
     expect(kinds(facts(spoiled), 'app')).toEqual([]);
   });
 
