@@ -86,6 +86,8 @@ export interface JournalOptions {
 
 /** How long a program may go on by itself after its connection broke before we give up waiting for it. */
 const IDLE_WAIT_MS = 300_000;
+/** The same for one that was late, while we are still there. */
+const LATE_WAIT_MS = 30_000;
 const JOURNAL_MAX_BYTES = 16 * 1024 * 1024;
 const NAMES = { journal: 'journal.jsonl', lock: 'lock', running: 'running' } as const;
 
@@ -155,10 +157,21 @@ class OpenJournal implements Journal {
     if (undo === null) return 'unchanged';
     const n = this.#view.steps.length + 1;
     await this.#append({ ...this.#stamp(), t: 'intent', n, kind: action.kind, what: action.describe(), undo });
-    await action.do(context, undo);
+    try {
+      await action.do(context, undo);
+    } catch (error) {
+      await this.#letEnd(error);
+      throw error;
+    }
     await context.steady?.();
     await this.#append({ ...this.#stamp(), t: 'done', n });
     return 'done';
+  }
+
+  /** A program that was late is not to be at work any more when its step is undone. */
+  async #letEnd(error: unknown): Promise<void> {
+    if (!(error instanceof LatchkeyError) || error.code !== 'command_timeout') return;
+    await this.#transport.waitUntilIdle(`${this.#options.directory}/${NAMES.running}`, LATE_WAIT_MS);
   }
 
   async commit(): Promise<void> {

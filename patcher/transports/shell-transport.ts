@@ -40,6 +40,8 @@ export interface ShellTransportParts {
   readonly elevation: Elevation;
   readonly user: TargetUser;
   readonly becomeWith: 'runuser' | 'su' | 'exec';
+  /** Whether the target has `timeout -k`, which then ends there what is late. */
+  readonly hasTimeout?: boolean;
   readonly close: () => Promise<void>;
 }
 
@@ -51,6 +53,12 @@ const LIST_TRIES = 5;
 const EXIT = scripts.SCRIPT_EXIT;
 /** The open file is inherited by the program and all it starts, and the lock goes with the last of them. */
 const HOLD = 'exec 9>>"$1" && shift && { flock -s 9 2>/dev/null; exec "$@"; }';
+/** TERM first, which lets a script of ours clear away what it began. */
+const TERM_SECONDS = 5;
+/** What timeout itself ends with, and what KILL makes of it. */
+const ENDED_LATE: ReadonlySet<number> = new Set([124, 137]);
+/** For the answer of a target that has ended the program itself. */
+const ANSWER_MS = 2000;
 
 /** A transport over anything that can run a POSIX shell with coreutils or busybox. */
 export class ShellTransport implements Transport {
@@ -68,7 +76,7 @@ export class ShellTransport implements Transport {
 
   async run(argv: readonly [string, ...string[]], options: RunOptions = {}): Promise<RunResult> {
     if (this.#closed) throw new LatchkeyError('connection_lost', `the connection to ${this.label} is closed`);
-    const { elevation, user, becomeWith, exec } = this.#parts;
+    const { elevation, user, becomeWith, exec, hasTimeout = false } = this.#parts;
     const other = options.as !== undefined && options.as !== user.name;
     if (other && user.uid !== 0) {
       throw new LatchkeyError('needs_root', `acting as another user on ${this.label} needs root`, {
@@ -78,15 +86,26 @@ export class ShellTransport implements Transport {
     const as = other && becomeWith === 'exec' ? { as: options.as } : {};
     const wanted =
       options.as !== undefined && other && becomeWith !== 'exec' ? becomeUser(options.as, becomeWith, argv) : argv;
-    const held: typeof wanted = this.#held === null ? wanted : ['sh', '-c', HOLD, 'sh', this.#held, ...wanted];
+    const timeoutMs = options.timeoutMs ?? RUN_TIMEOUT_MS;
+    const seconds = Math.ceil(timeoutMs / 1000);
+    // the target ends what is late, with all it has started, so that nothing of it is at work when its undo begins
+    const bounded: typeof wanted = hasTimeout
+      ? ['timeout', '-k', String(TERM_SECONDS), String(seconds), ...wanted]
+      : wanted;
+    const held: typeof wanted = this.#held === null ? bounded : ['sh', '-c', HOLD, 'sh', this.#held, ...bounded];
     const elevated = elevate(elevation, held, Buffer.from(options.input ?? ''));
-    return exec(elevated.argv, {
+    const began = performance.now();
+    const result = await exec(elevated.argv, {
       input: elevated.input,
-      timeoutMs: options.timeoutMs ?? RUN_TIMEOUT_MS,
+      timeoutMs: hasTimeout ? (seconds + TERM_SECONDS) * 1000 + ANSWER_MS : timeoutMs,
       maxBytes: options.maxBytes ?? RUN_MAX_BYTES,
       ...(options.onStdout === undefined ? {} : { onStdout: options.onStdout }),
       ...as,
     });
+    if (hasTimeout && ENDED_LATE.has(result.exit) && performance.now() - began >= seconds * 1000) {
+      throw new LatchkeyError('command_timeout', `${argv[0]} on ${this.label} did not finish within ${timeoutMs} ms`);
+    }
+    return result;
   }
 
   async readFile(path: string, options: { max: number }): Promise<Buffer | null> {
@@ -191,7 +210,11 @@ export class ShellTransport implements Transport {
   async waitUntilIdle(path: string, timeoutMs: number): Promise<boolean> {
     const seconds = String(Math.ceil(timeoutMs / 1000));
     const options = { answers: [EXIT.busy], timeoutMs: timeoutMs + RUN_TIMEOUT_MS };
-    return (await this.#script(scripts.IDLE, path, [checkPath(path), seconds], options)).exit === 0;
+    const held = this.#held;
+    this.#held = null; // or it would wait for itself
+    const waiting = this.#script(scripts.IDLE, path, [checkPath(path), seconds], options);
+    this.#held = held;
+    return (await waiting).exit === 0;
   }
 
   close(): Promise<void> {

@@ -11,8 +11,11 @@ const PASSWORD_TRIES = 3;
 /** Words that only a POSIX shell hands on unchanged; fish and csh read backslashes and exclamation marks their own way. */
 const SHELL_TEST = 'a\\\\b\'c"d!e$f';
 
-const PROBE =
-  'id -u; id -g; id -un; command -v runuser >/dev/null 2>&1 && echo runuser || echo su; printf "%s\\n" "$1"';
+const PROBE = `
+id -u; id -g; id -un
+command -v runuser >/dev/null 2>&1 && echo runuser || echo su
+timeout -k 5 9 true >/dev/null 2>&1 && echo ends || echo stays
+printf "%s\\n" "$1"`;
 
 /**
  * Turns a way to run programs into a transport: finds out whether sudo is needed and wants a password, who we are then,
@@ -67,15 +70,19 @@ async function tryElevation(exec: Exec, elevation: Elevation): Promise<number> {
 async function probe(
   options: { readonly label: string; readonly exec: Exec },
   elevation: Elevation,
-): Promise<{ user: TargetUser; becomeWith: 'runuser' | 'su' }> {
+): Promise<{ user: TargetUser; becomeWith: 'runuser' | 'su'; hasTimeout: boolean }> {
   const { argv, input } = elevate(elevation, ['sh', '-c', PROBE, 'sh', SHELL_TEST], Buffer.alloc(0));
   const result = await options.exec(argv, { input, ...PROBE_LIMITS });
-  const [uid = '', gid = '', name = '', become, echoed, ...rest] = result.stdout.toString('utf8').split('\n');
+  const [uid = '', gid = '', name = '', become, late, echoed, ...rest] = result.stdout.toString('utf8').split('\n');
   const whole = /^[0-9]{1,10}$/.test(uid) && /^[0-9]{1,10}$/.test(gid) && name !== '' && rest.join('') === '';
   if (result.exit !== 0 || echoed !== SHELL_TEST || !whole) {
     throw new LatchkeyError('shell_unsuitable', `${options.label} does not run commands through a POSIX shell`, {
       hint: 'a start-up file of the login shell that prints text does this too; use another user or fix the shell',
     });
   }
-  return { user: { uid: Number(uid), gid: Number(gid), name }, becomeWith: become === 'runuser' ? 'runuser' : 'su' };
+  return {
+    user: { uid: Number(uid), gid: Number(gid), name },
+    becomeWith: become === 'runuser' ? 'runuser' : 'su',
+    hasTimeout: late === 'ends',
+  };
 }

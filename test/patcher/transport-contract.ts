@@ -69,6 +69,16 @@ export function transportContract(open: (folder: string) => Promise<Transport>):
     expect((await transport.run(['true'])).exit).toBe(0);
   });
 
+  test('run() leaves nothing at work of a program that was too slow', async () => {
+    const pids = join(at, 'pids');
+    const script = 'sleep 600 & echo $! >"$1"; echo $$ >>"$1"; wait';
+    await expect(transport.run(['sh', '-c', script, 'sh', pids], { timeoutMs: 900 })).rejects.toEqual(
+      code('command_timeout'),
+    );
+    const left = readFileSync(pids, 'utf8').trim().split('\n').filter(isAtWork);
+    expect(left).toEqual([]);
+  });
+
   test('several programs run at once, more than a server gives sessions', async () => {
     const runs = Array.from({ length: 25 }, (_, index) => transport.run(['sh', '-c', `sleep 0.05; echo ${index}`]));
     const answers = await Promise.all(runs);
@@ -270,4 +280,10 @@ export function transportContract(open: (folder: string) => Promise<Transport>):
       await expect(transport.writeFileAtomic(path, Buffer.alloc(1), owner(0o600))).rejects.toThrow(TypeError);
     }
   });
+}
+
+/** Whether a process of this machine is there and no zombie. */
+function isAtWork(pid: string): boolean {
+  const path = `/proc/${pid}/stat`;
+  return existsSync(path) && !/\) Z /.test(readFileSync(path, 'utf8'));
 }
