@@ -24,23 +24,24 @@ const WORDS: Readonly<Record<FindingKind, string>> = {
 
 /** Of one kind and part, so that a whole tree of another version does not scroll all else away; `--json` has every one. */
 const SHOWN = 40;
-const WIDTH = 9;
+const WIDTH = { alone: 9, since: 13 } as const;
 
 /** The report for people. Names of files come from the target: they are shown quoted where a terminal could be misled. */
 export function printAudit(terminal: Pick<Terminal, 'stdout'>, report: AuditReport): void {
+  const width = report.baseline === null ? WIDTH.alone : WIDTH.since;
   const say = (line: string): void => void terminal.stdout.write(`${line}\n`);
   const groups = Map.groupBy(report.findings, ({ kind, part }) => `${kind} ${part}`);
   for (const group of groups.values()) {
     for (const { kind, path, part, words } of group.slice(0, SHOWN)) {
-      say(`${WORDS[kind].padEnd(WIDTH)}  ${shown(path)}  (${shown(part)})${words === null ? '' : `: ${shown(words)}`}`);
+      say(`${WORDS[kind].padEnd(width)}  ${shown(path)}  (${shown(part)})${words === null ? '' : `: ${shown(words)}`}`);
     }
     const [first] = group;
     if (group.length > SHOWN && first !== undefined) {
       const rest = `and ${group.length - SHOWN} more in ${shown(first.part)}; --json has all of them`;
-      say(`${WORDS[first.kind].padEnd(WIDTH)}  ${rest}`);
+      say(`${WORDS[first.kind].padEnd(width)}  ${rest}`);
     }
   }
-  for (const { path, words } of report.remarks) say(`note       ${shown(path)}: ${shown(words)}`);
+  for (const { path, words } of report.remarks) say(`${'note'.padEnd(width)}  ${shown(path)}: ${shown(words)}`);
   const apps = report.verified.filter((id) => id !== 'core').length;
   const core = report.verified.includes('core') ? 'core' : 'no core';
   say(

@@ -14,7 +14,9 @@ export function judgeSince(
   const { stable, root } = about;
   const since = new Since(seen, baseline, stable, root);
   const findings = [...verdict.findings, ...since.findings()];
-  const remarks = [...verdict.remarks, ...since.newApps()];
+  // the baseline says something about these
+  const open = verdict.remarks.filter(({ kind }) => kind !== 'unsigned_app' && kind !== 'unsigned_file');
+  const remarks = [...open, ...since.newApps()];
   const accepted = new Map(baseline.accepted.map((one) => [stateOf(one.kind, one.path, one.mark), one]));
   const left: Finding[] = [];
   for (const finding of findings) {

@@ -131,6 +131,15 @@ describe('judgeSince()', () => {
     expect(lines(since(old ?? {}, now ?? {}))).toEqual([]);
   });
 
+  it('does not say that nothing can be said about files that it compares', () => {
+    const first = firstBaseline(sight({}), { instance: null, root }, { stable, at });
+    const kinds = ['unsigned_app', 'unsigned_file', 'not_looked_at'] as const;
+    const remarks = kinds.map((kind) => ({ kind, path: '/nc', words: '' }));
+    const verdict = { findings: [], remarks, version: null, verified: [], files: 0 };
+    const judged = judgeSince(verdict, sight({}), first, { root, stable });
+    expect(judged.remarks.map(({ kind }) => kind)).toEqual(['not_looked_at']);
+  });
+
   it('lets be what was accepted as long as the same is there, and tells of it', () => {
     const finding: Finding = { kind: 'added', path: '/nc/robots.txt', part: 'core', words: null, mark: 'aa' };
     const entry = { kind: 'added', path: '/nc/robots.txt', mark: 'aa', reason: 'ours', at: at.toISOString() } as const;
