@@ -44,7 +44,7 @@ async function runDoctor(options: DoctorOptions, deps: CommandDeps): Promise<voi
     place = await openWorkplace(options, around);
   } catch (error) {
     if (options.fix === true || !isLatchkeyError(error) || !MAY_BE_LOOKED_AT.has(error.code)) throw error;
-    return lookAtStranger(options, deps, error, { groups, app });
+    return await lookAtStranger(options, deps, error, { groups, app });
   }
   try {
     const examination = examinationDeps(options, deps, app);
@@ -55,7 +55,7 @@ async function runDoctor(options: DoctorOptions, deps: CommandDeps): Promise<voi
     const [patient, reports] = await look(groups);
     if (options.fix !== true) return print(options, deps, patient, reports, null);
     const actions = repairsOf(reports).map(actionFor);
-    if (options.dryRun === true) return printPlan(options, deps, place, actions.length === 0 ? [] : actions);
+    if (options.dryRun === true) return await printPlan(options, deps, place, actions);
     if (place.instance.machine.user.uid !== 0) {
       throw new LatchkeyError('not_root', 'the account on the server is not root', {
         exit: 3,
