@@ -4,7 +4,18 @@ import type { Instance } from '../targets/target.ts';
 import { watchFolder, watchPathsOutside } from './watch-files.ts';
 
 /** What the script leaves in its folder, which is no part of what ncpatch wrote. */
-const LEFT = new Set(['looked', 'seen', 'waiting', 'repaired', 'back-off', 'closed', 'running', 'at-work', 'said', '.stderr']);
+const LEFT = new Set([
+  'looked',
+  'seen',
+  'waiting',
+  'repaired',
+  'back-off',
+  'closed',
+  'running',
+  'at-work',
+  'said',
+  '.stderr',
+]);
 const MAX_BYTES = 65_536;
 
 /** The watch on the machine as its files tell it, and how a script of that machine reaches this Nextcloud. */
