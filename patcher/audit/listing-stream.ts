@@ -3,7 +3,8 @@ import { LatchkeyError } from '../../platform/errors.ts';
 
 /** What a listing may come to when it is unpacked. */
 const MAX_BYTES = 192 * 1024 * 1024;
-const GZIP = [0x1f, 0x8b] as const;
+/** The first byte of gzip (RFC 1952, section 2.3.1); a listing that is not packed begins with a letter. */
+const GZIP = 0x1f;
 const NEWLINE = 0x0a;
 
 /** Told after each piece: files hashed so far, of how many. */
@@ -27,6 +28,7 @@ export class ListingStream {
   }
 
   readonly take = (chunk: Buffer): void => {
+    if (chunk.length === 0) return;
     if (this.#unpacking === null) this.#unpacking = this.#open(chunk);
     if (this.#unpacking === 'plain') this.#keep(chunk);
     else this.#unpacking.gunzip.write(chunk);
@@ -43,7 +45,7 @@ export class ListingStream {
   }
 
   #open(first: Buffer): Unpacking {
-    if (!GZIP.every((byte, at) => first[at] === byte)) return 'plain';
+    if (first[0] !== GZIP) return 'plain';
     const gunzip = createGunzip();
     gunzip.on('data', (chunk: Buffer) => {
       this.#keep(chunk);

@@ -21,7 +21,8 @@ export function judgeSettings({ evidence, notes }: Case): void {
     } else {
       const shown = `${lines.slice(0, 8).join(', ')}${lines.length > 8 ? ', …' : ''}`;
       const words = `runs with every request, and line ${shown} is more than plain values`;
-      notes.find(name === 'config.php' ? 'settings_code' : 'foreign_code', 'config', path, { words, mark: hash });
+      const kind = name === 'config.php' ? 'settings_code' : 'foreign_code';
+      notes.find(kind, 'config', path, { words, mark: hash === '' ? null : hash });
     }
   }
   if (settings.unreadable > 0) {

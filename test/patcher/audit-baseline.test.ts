@@ -248,6 +248,28 @@ describe('accepting()', () => {
   });
 });
 
+describe('accepting() whole apps', () => {
+  const about = { stable, reason: 'looked at it', at };
+  const whole = (kind: Finding['kind']): Finding => ({
+    kind,
+    path: '/nc/apps/notes',
+    part: 'app notes',
+    words: null,
+    mark: null,
+  });
+
+  it('takes in a new one with all its files, and lets go of one that is gone', () => {
+    const without: Seen = { ...seen, apps: new Map(), open: new Map() };
+    const gone = accepting(baseline, [whole('gone_since')], without, about);
+    expect(gone.apps.has('/nc/apps/notes')).toBe(false);
+    expect(gone.apps.has('/nc/apps/dav')).toBe(true);
+    expect(gone.open.has('app notes')).toBe(false);
+    const back = accepting(gone, [whole('new_since')], seen, about);
+    expect(back.apps.get('/nc/apps/notes')).toEqual({ version: '4.9.0', signer: null });
+    expect(back.open).toEqual(baseline.open);
+  });
+});
+
 describe('stablePaths()', () => {
   it.each([
     ['/snap/nextcloud/123/htdocs', '/snap/nextcloud/current/htdocs'],

@@ -3,10 +3,12 @@ import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { listTree } from '../../patcher/audit/list-tree.ts';
 import { parseListing } from '../../patcher/audit/listing-fields.ts';
+import { type ListingProgress, ListingStream } from '../../patcher/audit/listing-stream.ts';
 import { readSettings } from '../../patcher/audit/settings-look.ts';
 import { openLocalTransport } from '../../patcher/transports/local-transport.ts';
 import type { Exec } from '../../patcher/transports/shell-transport.ts';
@@ -172,6 +174,39 @@ describe('parseListing()', () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('ListingStream', () => {
+  const listing = Buffer.from(`N1\0N2\0H${'a'.repeat(128)}  ./a\n${'b'.repeat(128)}  ./b\n\0F./x\0one\ntwo\n\0E0\0`);
+
+  /** As it may come over a line: in pieces of so many bytes. */
+  async function through(bytes: Buffer, size: number, progress?: ListingProgress): Promise<Buffer> {
+    const stream = new ListingStream(progress);
+    for (let at = 0; at < bytes.length; at += size) stream.take(bytes.subarray(at, at + size));
+    return stream.whole();
+  }
+
+  it('refuses a packed listing that was cut short or damaged', async () => {
+    const packed = gzipSync(listing);
+    await expect(through(packed.subarray(0, -9), 50)).rejects.toMatchObject({ code: 'target_answer' });
+    const damaged = Buffer.from(packed);
+    damaged[30] = (damaged[30] ?? 0) ^ 0xff;
+    await expect(through(damaged, 50)).rejects.toMatchObject({ code: 'target_answer' });
+  });
+
+  it.each([1, 7, 4096])('takes it packed or not, in pieces of %i bytes', async (size) => {
+    expect(await through(gzipSync(listing), size)).toEqual(listing);
+    expect(await through(listing, size)).toEqual(listing);
+    expect(await through(Buffer.alloc(0), size)).toEqual(Buffer.alloc(0));
+  });
+
+  it('counts files and not lines of contents, up to as many as were announced', async () => {
+    const counted: number[][] = [];
+    await through(listing, 1, (done, total) => counted.push([done, total]));
+    expect(counted.at(-1)).toEqual([3, 3]);
+    expect(counted.filter(([, total]) => total !== 3)).toEqual([]);
+    expect(counted.map(([done]) => done)).toEqual(counted.map(([done = 0]) => done).sort((a, b) => a - b));
   });
 });
 

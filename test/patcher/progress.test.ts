@@ -1,0 +1,28 @@
+import { expect, it } from 'vitest';
+import { progressOn } from '../../patcher/progress.ts';
+
+function told(isTTY: boolean): { readonly text: () => string; readonly progress: ReturnType<typeof progressOn> } {
+  const parts: string[] = [];
+  const progress = progressOn({ isTTY, write: (text) => parts.push(text) });
+  return { text: () => parts.join(''), progress };
+}
+
+it('a portion is one line of a terminal, written anew once for each percent, and gives way to what follows', () => {
+  const { text, progress } = told(true);
+  progress.step('hash');
+  for (const done of [0, 1, 2, 100, 200]) progress.portion?.(done, 200, 'files');
+  progress.step('compare');
+  progress.note('done');
+  const line = (words: string): string => `\r\u001b[K    ${words}`;
+  expect(text()).toBe(
+    `[#] hash\n${line('0 of 200 files, 0 %')}${line('2 of 200 files, 1 %')}${line('100 of 200 files, 50 %')}` +
+      `${line('200 of 200 files, 100 %')}\r\u001b[K[#] compare\n    done\n`,
+  );
+});
+
+it('a log is not filled with portions', () => {
+  const { text, progress } = told(false);
+  progress.step('hash');
+  progress.portion?.(1, 2, 'files');
+  expect(text()).toBe('[#] hash\n');
+});
