@@ -19,15 +19,21 @@ const LIST_MAX_BYTES = 16 * 1024 * 1024;
 export async function withCore(instance: Instance, facts: Facts, asked: HookName | null, now: Date): Promise<Facts> {
   const hook = await readHook('core');
   const path = `${facts.root}/${hook.file}`;
+  const isWanted = asked === 'core' || facts.hook === 'core';
+  if (!isWanted && !(await mayBeMarked(instance, hook, path))) return facts;
+  // the file, two megabytes of list, and a signature: only for who needs it
   const data = await instance.files.readFile(path, { max: FILE_MAX_BYTES });
   const marked = data !== null && isMarkedFile(hook, data);
-  if (!marked && (asked ?? facts.hook) !== 'core' && facts.hook !== 'core') return facts;
-  // two megabytes, and a signature: only for who needs it
   const signed = await signedHash(instance, facts, hook, now);
   const cover = await lookAtCover(instance, facts, path);
   const judged = judgeCore(hook, { path, data, signed, major: facts.version.major });
   const refusal = judged.refusal ?? cover.refusal;
   return { ...facts, core: { path, marked, ...judged, refusal, cover: cover.cover } };
+}
+
+async function mayBeMarked({ files }: Instance, hook: HookDefinition, path: string): Promise<boolean> {
+  const marks = ['-e', hook.begin, '-e', hook.end];
+  return (await files.run(['grep', '-qF', ...marks, '--', path])).exit === 0;
 }
 
 function isMarkedFile(hook: HookDefinition, data: Buffer): boolean {

@@ -49,7 +49,7 @@ const reason = tree === undefined ? 'no release' : (snapObstacle() ?? (canPreten
 describe('the hook core on a file system that cannot be written', () => {
   it.skipIf(reason !== null || newer === undefined || !hasProgram('php'))(
     'is mounted over it, undone, follows a new revision, and is taken away without a trace',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     () => {
       const folder = mkdtempSync(join(tmpdir(), 'lk-machine-'));
       try {
