@@ -17,6 +17,7 @@ export const testPackages = [
     'shellcheck',
     'busybox',
     'sudo',
+    'squashfs-tools',
   ],
   ...['postgresql', 'chromium', 'spin', 'gcc', 'libc6-dev'],
 ] as const;
@@ -40,6 +41,7 @@ const testPrograms = [
   'shellcheck',
   'busybox',
   'sudo',
+  'mksquashfs',
   'spin',
   'gcc',
 ];
