@@ -5,6 +5,7 @@ import { listTrees, treesFolder } from '../harness/nextcloud-tree.ts';
 import { sweepStale } from '../harness/stale.ts';
 import { runCoreLife } from './core-life.ts';
 import { type LifeResult, lifeObstacle, runNextcloudLife } from './life.ts';
+import { runSnapLife } from './snap-life.ts';
 
 interface Options {
   readonly version?: readonly string[];
@@ -16,6 +17,8 @@ interface Options {
 const lives: readonly { readonly title: string; readonly run: typeof runNextcloudLife }[] = [
   { title: 'hook app', run: runNextcloudLife },
   { title: 'hook core', run: runCoreLife },
+  { title: 'container', run: runContainerLife },
+  { title: 'snap', run: runSnapLife },
 ];
 interface Lived extends LifeResult {
   readonly title: string;
