@@ -17,7 +17,6 @@ interface Options {
 const lives: readonly { readonly title: string; readonly run: typeof runNextcloudLife }[] = [
   { title: 'hook app', run: runNextcloudLife },
   { title: 'hook core', run: runCoreLife },
-  { title: 'container', run: runContainerLife },
   { title: 'snap', run: runSnapLife },
 ];
 interface Lived extends LifeResult {
