@@ -11,7 +11,7 @@ import {
 import { timerFilesFor, timerUnit } from './heartbeat-timer.ts';
 import { type CoreStep, coreObstacles, coreSteps } from './hooks/core-plan.ts';
 import { obstaclesOf } from './obstacles.ts';
-import type { WatchParts } from './watch/watch-files.ts';
+import { type WatchParts, watchedOf } from './watch/watch-files.ts';
 import { isWatched, type WatchStep, watchStepsFor } from './watch/watch-plan.ts';
 
 /** The app as ncpatch brings it along. */
@@ -86,7 +86,7 @@ export function planFor(facts: Facts, wanted: Wanted, asked: HookName | null = n
   }
   if (!enabled) steps.push({ kind: 'enable_app' });
   steps.push(...coreSteps(facts, asked), ...timer(facts, wanted), ...entryHooks(facts));
-  steps.push(...watch(facts, wanted, place.path));
+  steps.push(...watch(facts, wanted, place.path, asked ?? facts.hook ?? 'app'));
   const closes = mustCloseWeb(facts, steps);
   return {
     steps: closes ? [{ kind: 'close_web' }, ...steps] : steps,
@@ -169,9 +169,10 @@ function changesBetween(files: AppFiles | null, wanted: Wanted): Changes | null 
 }
 
 /** The machine's own copy of the app follows what is put into Nextcloud. */
-function watch(facts: Facts, wanted: Wanted, path: string): WatchStep[] {
+function watch(facts: Facts, wanted: Wanted, path: string, hook: HookName): WatchStep[] {
   if (facts.watch === undefined || wanted.watch === undefined || !isWatched(facts)) return [];
-  return watchStepsFor(facts, facts.watch, { path, version: wanted.app.version }, wanted.watch);
+  const watched = watchedOf(facts, { path, version: wanted.app.version }, hook);
+  return watchStepsFor(facts, facts.watch, watched, wanted.watch);
 }
 
 function entryHooks({ container }: Facts): Step[] {

@@ -12,8 +12,8 @@
 #     away STATE_FOLDER        `away` where keys are on the key server only
 #     swap FOLDER NAME         the new folder beside NAME takes its place
 #     clear FOLDER NAME WHAT   takes away `part`, `new` or `old` beside NAME
-#     sum FILE                 its SHA-256
-#     put FOLDER NAME MODE UID:GID    stdin becomes that file
+#     sum FILE                 its SHA-512
+#     put FOLDER NAME          stdin becomes what is in that file; its mode and owner stay
 
 set -uf
 LC_ALL=C
@@ -105,14 +105,16 @@ clear)
 	rm -rf "./.$3.latchkey-watch-$4"
 	;;
 sum)
-	sha256sum <"$2" | sed 's/ .*//'
+	sha512sum 2>/dev/null <"$2" | sed 's/ .*//'
 	;;
 put)
 	enter "$2"
 	new=./.$3.latchkey-watch-new
+	[ -f "./$3" ] && [ ! -h "./$3" ] || exit 146
 	rm -rf "$new"
 	trap 'rm -f "$new"' EXIT
-	cat >"$new" && chown "$5" "$new" && chmod "$4" "$new" && durable "$new" && mv -f "$new" "./$3" && durable .
+	cat >"$new" && chown "$(stat -c %u:%g "./$3")" "$new" && chmod "$(stat -c %a "./$3")" "$new" && durable "$new" &&
+		mv -f "$new" "./$3" && durable .
 	;;
 *)
 	exit 2

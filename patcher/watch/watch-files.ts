@@ -1,5 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { type Facts, type HeartbeatWay, type Scheduler, STATE_PARENT, type WatchFacts } from '../facts.ts';
+import {
+  type Facts,
+  type HeartbeatWay,
+  type HookName,
+  type Scheduler,
+  STATE_PARENT,
+  type WatchFacts,
+} from '../facts.ts';
 import { becomeUser } from '../transports/elevation.ts';
 import { hashLines, packTree } from '../transports/tar.ts';
 import { UPLOAD_TREE } from '../transports/target-scripts.ts';
@@ -38,16 +45,14 @@ export interface WatchSettings {
   readonly core: WatchedCore | null;
 }
 
-/** A patched file of the core, which may be put back as long as it is the release's of before. */
+/** A patched file of the core. A copy of it is put back as long as what took its place is the release's of before. */
 export interface WatchedCore {
   readonly file: string;
-  /** SHA-256 of the release's, and of the patched one. */
+  /** SHA-512 of the release's, and of the patched one. */
   readonly before: string;
   readonly after: string;
-  /** Octal, and \`uid:gid\`. */
-  readonly mode: string;
-  readonly owner: string;
-  readonly patched: Buffer;
+  /** False where a changed copy is mounted over a file that cannot be written: then the owner is only told. */
+  readonly mayPut: boolean;
 }
 
 /** Longer than `occ upgrade` and all around it may take (watch.sh). */
@@ -76,6 +81,11 @@ export function watchFolder(instanceId: string): string {
   return `${STATE_PARENT}/watch-${instanceId}`;
 }
 
+/** The copy of the patched file of the core, which is made from the file itself once it is patched. */
+export function patchedCopy(instanceId: string): string {
+  return `${watchFolder(instanceId)}/core.patched`;
+}
+
 /** Names for systemctl: what starts the script, in the order in which they are started. */
 export function watchUnits(instanceId: string): readonly [timer: string, path: string] {
   return [`latchkey-watch-${instanceId}.timer`, `latchkey-watch-${instanceId}.path`];
@@ -87,13 +97,32 @@ export function watchPathsOutside(instanceId: string): readonly string[] {
   return [`${unit}.service`, `${unit}.timer`, `${unit}.path`, `/etc/cron.d/latchkey-watch-${instanceId}`];
 }
 
-/** What the settings are for a Nextcloud with these facts, whose app is to be at `appPath`. */
-export function watchSettingsOf(facts: Facts, way: WatchFacts, appPath: string, appVersion: string): WatchSettings {
+/** What of a Nextcloud with these facts is to be looked after. */
+export interface Watched {
+  /** The app's folder, wherever it is to be. */
+  readonly path: string;
+  readonly version: string;
+  readonly core: WatchedCore | null;
+}
+
+/** Pure: `hook` is the one that is to be used. */
+export function watchedOf(facts: Facts, app: Pick<Watched, 'path' | 'version'>, hook: HookName): Watched {
+  const { core } = facts;
+  if (hook !== 'core' || core === undefined || core.signed === null || core.hooked === null)
+    return { ...app, core: null };
+  return { ...app, core: { file: core.path, before: core.signed, after: core.hooked, mayPut: core.cover === null } };
+}
+
+/** Pure: what the settings are for a Nextcloud with these facts. */
+export function watchSettingsOf(facts: Facts, way: WatchFacts, watched: Watched): WatchSettings {
   const { instanceId, root, configFile, heartbeat } = facts;
-  const alsoFollowed = facts.target === 'snap' ? ['/snap/nextcloud/current'] : [];
+  const { path: appPath, version: appVersion, core } = watched;
+  const alsoFollowed = [
+    ...(facts.target === 'snap' ? ['/snap/nextcloud/current'] : []),
+    ...(core === null ? [] : [core.file]),
+  ];
   const stateFolder = facts.stateFolder.path;
-  const fixed = { instanceId, root, configFile, appPath, appVersion, stateFolder, heartbeat, way, alsoFollowed };
-  return { ...fixed, core: null };
+  return { instanceId, root, configFile, appPath, appVersion, stateFolder, heartbeat, way, alsoFollowed, core };
 }
 
 /** Pure: every file of the watch; none where nothing could start it. Settings come last: without them the script does nothing. */
@@ -112,7 +141,6 @@ export function watchFilesFor(scheduler: Scheduler, settings: WatchSettings, par
     text('upload.sh', UPLOAD_TREE),
     { path: `${folder}/app.tar`, data: parts.archive, mode: 0o600 },
     text('app.sha256', parts.hashes),
-    ...(settings.core === null ? [] : [{ path: `${folder}/core.patched`, data: settings.core.patched, mode: 0o600 }]),
     text('settings.sh', settingsText(settings)),
   ];
   if (scheduler === 'cron') return [...files, text(cron, cronFile(folder), 0o644)];
@@ -141,8 +169,6 @@ export function settingsText(settings: WatchSettings): string {
     core_file: core?.file ?? '',
     core_before: core?.before ?? '',
     core_after: core?.after ?? '',
-    core_mode: core?.mode ?? '',
-    core_owner: core?.owner ?? '',
   };
   const tool = way.occCommand[0] === 'su' ? 'su' : 'runuser';
   const functions = {
@@ -194,7 +220,7 @@ AccuracySec=5s
 WantedBy=timers.target
 `;
 
-/** What an upgrade changes; \`null\` in a container, whose files are not the machine's. */
+/** What an upgrade changes; `null` in a container, whose files are not the machine's. */
 function pathUnit({ instanceId, root, configFile, appPath, way, alsoFollowed }: WatchSettings): string | null {
   if (way.filesCommand.length > 0) return null;
   const paths = [`${root}/version.php`, configFile, appPath, `${appPath}/appinfo/info.xml`, ...alsoFollowed];

@@ -282,8 +282,8 @@ prove() {
 # Where the hook is a patch of the core: put back if the file is the one it was made for, else the owner is told.
 mend_core() {
 	[ "$core" = no ] || return 0
-	if [ "$(inside sum "$core_file")" = "$core_before" ]; then
-		among "$LOOK_SECONDS" sh -c "$(cat inside.sh)" sh put "${core_file%/*}" "${core_file##*/}" "$core_mode" "$core_owner" <core.patched && return
+	if [ -f core.patched ] && [ "$(sha512sum <core.patched)" = "$core_after  -" ] && [ "$(inside sum "$core_file")" = "$core_before" ]; then
+		among "$LOOK_SECONDS" sh -c "$(cat inside.sh)" sh put "${core_file%/*}" "${core_file##*/}" <core.patched && return
 	fi
 	fail core_hook_gone 'the patch of the core is gone' 'ncpatch apply'
 }

@@ -5,6 +5,7 @@ import { type JournalDeps, transaction, withJournal } from '../journal/transacti
 import { placeForApp } from '../plan.ts';
 import { describeActions, type PlannedChange } from '../planned-changes.ts';
 import type { Workplace } from '../workplace.ts';
+import { watchedOf } from './watch-files.ts';
 import { type WatchStep, watchRemovalFor, watchStepsFor } from './watch-plan.ts';
 import { actionsForWatch } from './watch-steps.ts';
 
@@ -26,7 +27,8 @@ export function installWatch(
 ): Promise<WatchReport> {
   return change(place, deps, dryRun, 'watch install', async (facts, way) => {
     await refuseUnfit(place, facts);
-    return watchStepsFor(facts, way, { path: placeForApp(facts).path, version: app.app.version }, app.watch);
+    const watched = watchedOf(facts, { path: placeForApp(facts).path, version: app.app.version }, facts.hook ?? 'app');
+    return watchStepsFor(facts, way, watched, app.watch);
   });
 }
 

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Facts, WatchFacts } from '../../patcher/facts.ts';
+import type { CoreFile, Facts, WatchFacts } from '../../patcher/facts.ts';
 import { planFor } from '../../patcher/plan.ts';
 import { removalFor } from '../../patcher/removal.ts';
 import {
@@ -11,6 +11,7 @@ import {
   settingsText,
   type WatchParts,
   type WatchSettings,
+  watchedOf,
   watchFilesFor,
   watchPathsOutside,
   watchSettingsOf,
@@ -24,7 +25,7 @@ import { APP } from './watched-place.ts';
 
 const FOLDER = '/var/lib/latchkey/watch-oc1234567890';
 const UNIT = '/etc/systemd/system/latchkey-watch-oc1234567890';
-const APP_PATH = { path: '/var/www/nextcloud/apps/remotekeystorage', version: '1.0.0' };
+const APP_PATH = { path: '/var/www/nextcloud/apps/remotekeystorage', version: '1.0.0', core: null };
 const OCC = ['runuser', '-u', 'www-data', '--', 'php', '/var/www/nextcloud/occ'];
 
 let parts: WatchParts;
@@ -36,7 +37,7 @@ const none: WatchFacts = { occCommand: OCC, filesCommand: [], owner: '33:33', fo
 
 /** The machine as it is once these files of the watch are there. */
 function installed(facts: Facts, way: WatchFacts = none, using: WatchParts = parts): Facts {
-  const settings = watchSettingsOf(facts, way, APP_PATH.path, APP_PATH.version);
+  const settings = watchSettingsOf(facts, way, APP_PATH);
   const files = watchFilesFor(facts.scheduler, settings, using);
   const digests = files.map(({ path, data }) => [path, sha256(data).toString('hex')]);
   return { ...facts, watch: { ...way, folder: true, files: Object.fromEntries(digests) as Record<string, string> } };
@@ -107,6 +108,53 @@ describe('the plan of the watch', () => {
     expect(ofWatch(exampleFacts())).toEqual([]);
   });
 
+  describe('with the hook in the core', () => {
+    const file = '/var/www/nextcloud/lib/private/Server.php';
+    const core: CoreFile = {
+      ...{ path: file, state: 'patched', now: 'b'.repeat(128), signed: 'a'.repeat(128), hooked: 'b'.repeat(128) },
+      ...{ marked: true, refusal: null, cover: null },
+    };
+    const facts = exampleFacts({ watch: none, hook: 'core', core });
+    const watched = watchedOf(facts, APP_PATH, 'core');
+
+    test('follows the patched file, and keeps a copy of it once it is patched', () => {
+      const list = watchStepsFor(facts, none, watched, parts);
+      expect(named(list).slice(-2)).toEqual([
+        'watch_file /etc/cron.d/latchkey-watch-oc1234567890',
+        'watch_core core.patched',
+      ]);
+      expect(list.at(-1)).toMatchObject({ from: file, sha512: core.hooked });
+      const units = watchFilesFor('systemd', watchSettingsOf(facts, none, watched), parts);
+      expect(units.at(-1)?.data.toString('utf8')).toContain(`PathChanged=${file}\n`);
+      expect(settingsText(watchSettingsOf(facts, none, watched))).toContain(`core_before='${core.signed}'`);
+    });
+
+    test('is empty where the copy is there, and takes it away with the hook', () => {
+      const files = watchFilesFor('cron', watchSettingsOf(facts, none, watched), parts);
+      const digests = files.map(({ path, data }) => [path, sha256(data).toString('hex')]);
+      const copy = { [`${FOLDER}/core.patched`]: 'x' };
+      const way = {
+        ...none,
+        folder: true,
+        files: { ...Object.fromEntries(digests), ...copy } as Record<string, string>,
+      };
+      expect(watchStepsFor(facts, way, watched, parts)).toEqual([]);
+      const without = named(watchStepsFor(facts, way, watchedOf(facts, APP_PATH, 'app'), parts));
+      expect(without).toEqual(['watch_file settings.sh', 'remove_watch core.patched']);
+    });
+
+    test('keeps no copy where another is mounted over the file', () => {
+      const cover = {} as NonNullable<CoreFile['cover']>;
+      const covered = watchedOf({ ...facts, core: { ...core, cover } }, APP_PATH, 'core');
+      expect(named(watchStepsFor(facts, none, covered, parts)).join()).not.toContain('watch_core');
+    });
+
+    test('that cannot be made is none to look after', () => {
+      expect(watchedOf({ ...facts, core: { ...core, hooked: null } }, APP_PATH, 'core').core).toBeNull();
+      expect(watchedOf(exampleFacts(), APP_PATH, 'core').core).toBeNull();
+    });
+  });
+
   test('as JSON is without the app’s files', () => {
     expect(JSON.stringify(steps(exampleFacts({ watch: none })))).not.toContain('Buffer');
   });
@@ -140,7 +188,7 @@ describe('removal', () => {
 
 describe('settings', () => {
   const settings = (changes: Partial<WatchSettings>): WatchSettings => ({
-    ...watchSettingsOf(exampleFacts(), none, APP_PATH.path, APP_PATH.version),
+    ...watchSettingsOf(exampleFacts(), none, APP_PATH),
     ...changes,
   });
 
@@ -181,7 +229,7 @@ test('the list of hashes is what the script finds when it looks', () => {
 
 test('every file outside of its folder is known for removal', () => {
   const all = (['systemd', 'cron'] as const).flatMap((scheduler) =>
-    watchFilesFor(scheduler, watchSettingsOf(exampleFacts(), none, APP_PATH.path, '1'), parts),
+    watchFilesFor(scheduler, watchSettingsOf(exampleFacts(), none, APP_PATH), parts),
   );
   const outside = all.map(({ path }) => path).filter((path) => !path.startsWith(FOLDER));
   expect(new Set(outside)).toEqual(new Set(watchPathsOutside('oc1234567890')));
@@ -189,7 +237,7 @@ test('every file outside of its folder is known for removal', () => {
 
 test('a refresh of the snap starts it', () => {
   const facts = exampleFacts({ scheduler: 'systemd', target: 'snap', watch: none });
-  const files = watchFilesFor('systemd', watchSettingsOf(facts, none, APP_PATH.path, '1'), parts);
+  const files = watchFilesFor('systemd', watchSettingsOf(facts, none, APP_PATH), parts);
   const path = files.find((file) => file.path === `${UNIT}.path`)?.data.toString('utf8');
   expect(path).toContain('\nPathChanged=/snap/nextcloud/current\n');
 });
@@ -199,7 +247,7 @@ test.runIf(hasProgram('busybox'))(
   async () => {
     const base = mkdtempSync(join(tmpdir(), 'lk-cron-'));
     try {
-      const files = watchFilesFor('cron', watchSettingsOf(exampleFacts(), none, APP_PATH.path, '1'), parts);
+      const files = watchFilesFor('cron', watchSettingsOf(exampleFacts(), none, APP_PATH), parts);
       const text = files.at(-1)?.data.toString('utf8') ?? '';
       const line = text.split('\n').find((one) => one.startsWith('* * * * * root ')) ?? '';
       const command = line
@@ -221,7 +269,7 @@ describe.runIf(hasProgram('systemd-analyze'))('systemd-analyze', () => {
     const folder = mkdtempSync(join(tmpdir(), 'lk-watch-units-'));
     try {
       const facts = exampleFacts({ root: '/srv/100% next cloud', target: 'snap' });
-      const files = watchFilesFor('systemd', watchSettingsOf(facts, none, APP_PATH.path, '1'), parts);
+      const files = watchFilesFor('systemd', watchSettingsOf(facts, none, APP_PATH), parts);
       const units = files.filter(({ path }) => path.startsWith('/etc/systemd/'));
       expect(units).toHaveLength(3);
       const paths = units.map(({ path, data }) => {

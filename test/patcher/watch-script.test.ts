@@ -2,6 +2,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -446,21 +447,20 @@ test('killed at any moment it leaves the old folder or the new one, and the next
 }, 60_000);
 
 describe('a hook in the core', () => {
-  const hash = (text: string): string => createHash('sha256').update(text).digest('hex');
+  const hash = (text: string): string => createHash('sha512').update(text).digest('hex');
   const patchedPlace = async (): Promise<{ place: WatchedPlace; file: string }> => {
     const place = await watched();
     const file = join(place.root, 'Server.php');
     writeFileSync(file, 'patched');
-    const owner = `${process.getuid?.()}:${process.getgid?.()}`;
+    chmodSync(file, 0o640);
     place.core = {
       file,
       before: hash('stock'),
       after: hash('patched'),
-      mode: '640',
-      owner,
-      patched: Buffer.from('patched'),
+      mayPut: true,
     };
     await place.writeParts({ PATIENCE: 0 });
+    place.leave('core.patched', 'patched');
     return { place, file };
   };
 
@@ -476,6 +476,18 @@ describe('a hook in the core', () => {
     expect((await place.run()).exit).toBe(0);
     expect([readFileSync(file, 'utf8'), (statSync(file).mode & 0o777).toString(8)]).toEqual(['patched', '640']);
     expect(place.notice()).toMatchObject({ code: 'reapplied' });
+  });
+
+  test('is not put back from a copy that is not it', async () => {
+    const { place, file } = await patchedPlace();
+    writeFileSync(file, 'stock');
+    place.leave('core.patched', 'something else');
+    expect((await place.run()).exit).toBe(1);
+    expect(readFileSync(file, 'utf8')).toBe('stock');
+    place.forget('core.patched');
+    place.forget('back-off');
+    expect((await place.run()).exit).toBe(1);
+    expect(place.notice()).toMatchObject({ code: 'core_hook_gone' });
   });
 
   test('is not put into another file: the owner is told, once', async () => {

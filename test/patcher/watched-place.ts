@@ -134,7 +134,6 @@ export class WatchedPlace {
     for (const [name, content] of Object.entries(files)) writeFileSync(join(this.watch, name), content);
     writeFileSync(join(this.watch, 'app.tar'), parts.archive);
     writeFileSync(join(this.watch, 'app.sha256'), parts.hashes);
-    if (this.core !== null) writeFileSync(join(this.watch, 'core.patched'), this.core.patched);
   }
 
   setVersion(numbers: string, words: string): void {
