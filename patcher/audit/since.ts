@@ -12,7 +12,7 @@ export function judgeSince(
   about: { readonly root: string; readonly stable: StablePath },
 ): Verdict {
   const { stable, root } = about;
-  const since = new Since(seen, baseline, stable, root);
+  const since = new Since(seen, baseline, stable, root, verdict.verified.includes('core'));
   const findings = [...verdict.findings, ...since.findings()];
   // the baseline says something about these
   const open = verdict.remarks.filter(({ kind }) => kind !== 'unsigned_app' && kind !== 'unsigned_file');
@@ -44,13 +44,15 @@ class Since {
   readonly #baseline: Baseline;
   readonly #stable: StablePath;
   readonly #root: string;
+  readonly #isCoreSigned: boolean;
   readonly #findings: Finding[] = [];
 
-  constructor(seen: Seen, baseline: Baseline, stable: StablePath, root: string) {
+  constructor(seen: Seen, baseline: Baseline, stable: StablePath, root: string, isCoreSigned: boolean) {
     this.#seen = seen;
     this.#baseline = baseline;
     this.#stable = stable;
     this.#root = root;
+    this.#isCoreSigned = isCoreSigned;
   }
 
   findings(): readonly Finding[] {
@@ -130,6 +132,7 @@ class Since {
     }
     const signed = [...this.#seen.apps].filter(([, { signer }]) => signer !== null).map(([path]) => this.#stable(path));
     for (const [path, { part }] of before) {
+      if (part === 'core' && this.#isCoreSigned) continue; // its list says what is missing
       if (now.has(path) || this.#isIn(path, signed) || this.#isIn(path, goneApps)) continue;
       this.#find('gone_since', { path, part, words: null, mark: 'nothing' });
     }

@@ -140,6 +140,20 @@ describe('judgeSince()', () => {
     expect(judged.remarks.map(({ kind }) => kind)).toEqual(['not_looked_at']);
   });
 
+  it('does not miss files of the server in the baseline once a list covers them', () => {
+    const first = firstBaseline(
+      sight({ open: { core: { '/nc/lib/base.php': '1' } } }),
+      { instance: null, root },
+      { stable, at },
+    );
+    const judged = (verified: string[]): string[] => {
+      const verdict = { findings: [], remarks: [], version: null, verified, files: 0 };
+      return lines(judgeSince(verdict, sight({}), first, { root, stable }));
+    };
+    expect(judged([])).toEqual(['gone_since /nc/lib/base.php']);
+    expect(judged(['core'])).toEqual([]);
+  });
+
   it('lets be what was accepted as long as the same is there, and tells of it', () => {
     const finding: Finding = { kind: 'added', path: '/nc/robots.txt', part: 'core', words: null, mark: 'aa' };
     const entry = { kind: 'added', path: '/nc/robots.txt', mark: 'aa', reason: 'ours', at: at.toISOString() } as const;
