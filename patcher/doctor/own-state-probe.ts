@@ -30,7 +30,8 @@ function plannedSteps(facts: Facts, app: LocalApp): readonly Step[] | null {
 
 function watchState(facts: Facts | null): OwnStateEvidence['watch'] {
   const watch = facts?.watch;
-  if (watch === undefined) return null;
+  // the folder of the watch is root's alone
+  if (facts === null || watch === undefined || !facts.isRoot) return null;
   const files = Object.keys(watch.files);
   if (files.length === 0 && !watch.folder) return 'absent';
   const starts = files.some((path) => path.startsWith('/etc/'));
