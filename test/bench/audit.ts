@@ -12,7 +12,7 @@ import { startSlowLine } from '../harness/slow-line.ts';
 import { sshdMissing, startSshd, type TestSshd } from '../harness/sshd.ts';
 import { sweepStale } from '../harness/stale.ts';
 
-/** Each contestant once a round, each of them first as often as the others. */
+/** Each contestant once a round, and the order turns by one each time. */
 const ROUNDS = 3;
 /** 1 MBit/s. */
 const SLOW = 125_000;
