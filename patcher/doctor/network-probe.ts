@@ -38,10 +38,10 @@ function hostsOf(urls: readonly string[]): string[] {
   return [...new Set(names)].filter((name) => /^[0-9A-Za-z][0-9A-Za-z.:-]*$/.test(name));
 }
 
-export async function probeRoutes(patient: Patient): Promise<RouteSeen[]> {
-  const hosts = hostsOf(patient.urls ?? []);
+export async function probeRoutes({ machine, urls }: Pick<Patient, 'machine' | 'urls'>): Promise<RouteSeen[]> {
+  const hosts = hostsOf(urls ?? []);
   if (hosts.length === 0) return [];
-  const seen = await runProbe(patient.machine, ROUTES, hosts);
+  const seen = await runProbe(machine, ROUTES, hosts);
   return hosts.map((host) =>
     routeOf(
       host,
