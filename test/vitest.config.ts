@@ -4,6 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Files that take minutes, the longest first: started last, one of them would run alone at the end. */
 const long = [
   'e2e/nextcloud-life',
+  'e2e/container-life',
   'e2e/core-life',
   'attacks/attacks',
   'patcher/interrupted',

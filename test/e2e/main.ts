@@ -3,6 +3,7 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { downloadRelease } from '../harness/nextcloud-download.ts';
 import { listTrees, treesFolder } from '../harness/nextcloud-tree.ts';
 import { sweepStale } from '../harness/stale.ts';
+import { runContainerLife } from './container-life.ts';
 import { runCoreLife } from './core-life.ts';
 import { type LifeResult, lifeObstacle, runNextcloudLife } from './life.ts';
 import { runSnapLife } from './snap-life.ts';
@@ -17,6 +18,7 @@ interface Options {
 const lives: readonly { readonly title: string; readonly run: typeof runNextcloudLife }[] = [
   { title: 'hook app', run: runNextcloudLife },
   { title: 'hook core', run: runCoreLife },
+  { title: 'container', run: runContainerLife },
   { title: 'snap', run: runSnapLife },
 ];
 interface Lived extends LifeResult {
