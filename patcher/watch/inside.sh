@@ -84,7 +84,7 @@ tree)
 	tree "$2"
 	;;
 away)
-	tr -d ' \t\r\n' <"$2/client.json" 2>/dev/null | grep -q '"keys":\["' && echo away
+	[ -f "$2/client.json" ] && tr -d ' \t\r\n' <"$2/client.json" | grep -q '"keys":\["' && echo away
 	;;
 swap)
 	enter "$2"
