@@ -29,6 +29,8 @@ export const container: Target = {
   facts: factsOf,
 };
 
+/** For a look into a container, which takes no time unless the engine or its disk hangs. */
+const LOOK_MS = 20_000;
 /** Said of a container that does not run: nothing in it can be looked at. */
 const NOT_RUNNING = 'not running';
 
@@ -40,8 +42,19 @@ async function findInContainers(machine: Transport, root?: string, name?: string
     if (named.length === 0) throw noSuchContainer(name, engines.length > 0, all);
     return (await Promise.all(named.map((one) => sightingsIn(machine, one, root)))).flat();
   }
-  const worth = all.filter(mayBeNextcloud);
-  const seen = (await Promise.all(worth.map((one) => sightingsIn(machine, one, root)))).flat();
+  const silent: LatchkeyError[] = [];
+  const looks = all.filter(mayBeNextcloud).map(async (one) => {
+    try {
+      return await sightingsIn(machine, one, root);
+    } catch (error) {
+      // one that hangs does not hide the others
+      if (!isLatchkeyError(error, 'container_silent')) throw error;
+      silent.push(error);
+      return [];
+    }
+  });
+  const seen = (await Promise.all(looks)).flat();
+  if (seen.length === 0 && silent[0] !== undefined) throw silent[0];
   return withoutCompanions(seen, all);
 }
 
@@ -73,11 +86,20 @@ async function sightingsIn(machine: Transport, one: Container, wished?: string):
   const inside = new ContainerTransport(machine, doorOf(one));
   try {
     const roots = wished === undefined ? ROOTS : [wished];
-    const seen = await inside.run(['sh', '-c', PROBE, 'sh', ...roots]);
+    const seen = await inside.run(['sh', '-c', PROBE, 'sh', ...roots], { timeoutMs: LOOK_MS });
     const [moved = '', ...real] = seen.stdout.toString('utf8').split('\n').slice(0, -1);
     const found = await Promise.all([...new Set(real)].map((root) => lookAt(machine, inside, one, root, moved)));
     return found.filter((sighting) => sighting !== null);
   } catch (error) {
+    if (isLatchkeyError(error, 'command_timeout')) {
+      throw new LatchkeyError(
+        'container_silent',
+        `no program runs in the container ${one.name} within ${LOOK_MS / 1000} s`,
+        {
+          hint: `try it by hand: ${one.engine.kind} exec ${one.name} true`,
+        },
+      );
+    }
     // a database without a shell, or one that stops at this moment, is no Nextcloud
     if (!isLatchkeyError(error) || !error.code.startsWith('container_')) throw error;
     return [];
@@ -169,7 +191,7 @@ async function openInstance(machine: Transport, sighting: Sighting, options: Ope
   const folder = configFile.slice(0, -'/config.php'.length);
   const movedConfigDirectory = folder === `${root}/config` ? null : folder;
   const place: OccPlace = { root, configDirectory: movedConfigDirectory, user, php };
-  const asOwner = insideWords(one.engine, named ? user : user, one.name);
+  const asOwner = insideWords(one.engine, user, one.name);
   const [web, entryHooks, dataDirectory, kind] = await Promise.all([
     readWeb(inside, root, php),
     readEntryHooks(inside, one.mounts, root),

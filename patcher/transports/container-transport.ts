@@ -84,7 +84,7 @@ function execInside(machine: Transport, door: ContainerDoor): Exec {
 async function whyNotBegun(machine: Transport, door: ContainerDoor, result: RunResult): Promise<LatchkeyError> {
   const failure = engineFailure(result, door);
   if (failure.code !== 'container_gone') return failure;
-  const now = await machine.run([door.program, 'container', 'inspect', '--format', '{{.Id}}', door.name]);
+  const now = await machine.run([door.program, 'container', 'inspect', '--format', '{{.ID}}', door.name]);
   if (now.exit !== 0) return failure;
   return new LatchkeyError('container_replaced', `the container ${door.name} was replaced by another while at work`, {
     hint: 'run the same again: what was left half done is settled first, in the new one',
