@@ -42,14 +42,12 @@ export const appSwitchUndoer: Undoer = {
     const { app, before } = parseInput(undoSchema, undo);
     const occ = occOf(context);
     const now = await appValue(occ, app, 'enabled');
-    if (now === before) return null;
-    if (before === 'yes') {
-      await occText(occ, ['app:enable', app], { timeoutMs: 300_000 });
-    } else if (now === 'yes') {
-      await occText(occ, ['app:disable', app]);
-    }
     if (before === null) {
-      for (const name of ['enabled', 'installed_version', 'types']) await occ(['config:app:delete', app, name]);
+      if (now === 'yes') await occText(occ, ['app:disable', app]);
+      // "enabled" last: an undo that was cut among these must not look done to the next
+      for (const name of ['installed_version', 'types', 'enabled']) await occ(['config:app:delete', app, name]);
+    } else if (now !== before) {
+      await occText(occ, [before === 'yes' ? 'app:enable' : 'app:disable', app], { timeoutMs: 300_000 });
     }
     return null;
   },
