@@ -125,7 +125,7 @@ export class ShellTransport implements Transport {
 
   async list(path: string): Promise<FileEntry[] | null> {
     for (let tries = 0; tries < LIST_TRIES; tries++) {
-      const options = { maxBytes: LIST_MAX_BYTES, answers: [EXIT.notThere] };
+      const options = { maxBytes: LIST_MAX_BYTES, answers: [EXIT.notThere], timeoutMs: UPLOAD_TIMEOUT_MS };
       const result = await this.#script(scripts.LIST, path, [checkPath(path)], options);
       if (result.exit === EXIT.notThere) return null;
       const entries = parseList(result.stdout);

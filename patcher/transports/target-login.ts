@@ -3,7 +3,7 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { type Elevation, elevate } from './elevation.ts';
 import type { Prompter } from './prompter.ts';
 import { type Exec, ShellTransport } from './shell-transport.ts';
-import type { TargetUser } from './transport.ts';
+import type { RunResult, TargetUser } from './transport.ts';
 
 const PROBE_LIMITS = { timeoutMs: 30_000, maxBytes: 65_536 };
 const PASSWORD_TRIES = 3;
@@ -42,8 +42,14 @@ export async function loginToTarget(options: {
 async function findSudo(options: Parameters<typeof loginToTarget>[0], plain: Elevation): Promise<Elevation> {
   const { label, exec, prompter } = options;
   const free = await tryElevation(exec, { ...plain, by: 'sudo' });
-  if (free === 0) return { ...plain, by: 'sudo' };
-  if (free === 127) throw new LatchkeyError('sudo_missing', `there is no sudo on ${label}`, { hint: 'log in as root' });
+  if (free.exit === 0) return { ...plain, by: 'sudo' };
+  if (/must have a tty/.test(free.stderr)) {
+    throw new LatchkeyError('sudo_needs_tty', `sudo on ${label} is set to work at a terminal only`, {
+      hint: 'take "requiretty" away for this user in sudoers, or log in as root',
+    });
+  }
+  if (free.exit === 127)
+    throw new LatchkeyError('sudo_missing', `there is no sudo on ${label}`, { hint: 'log in as root' });
   if (prompter === null) {
     throw new LatchkeyError(
       'sudo_refused',
@@ -57,14 +63,14 @@ async function findSudo(options: Parameters<typeof loginToTarget>[0], plain: Ele
     const password = await prompter.ask(`sudo password on ${label}`, { secret: true });
     if (password === null) break;
     const elevation: Elevation = { ...plain, by: 'password', password };
-    if (!/[\n\0]/.test(password) && (await tryElevation(exec, elevation)) === 0) return elevation;
+    if (!/[\n\0]/.test(password) && (await tryElevation(exec, elevation)).exit === 0) return elevation;
   }
   throw new LatchkeyError('sudo_refused', `sudo on ${label} did not accept this user or password`);
 }
 
-async function tryElevation(exec: Exec, elevation: Elevation): Promise<number> {
+function tryElevation(exec: Exec, elevation: Elevation): Promise<RunResult> {
   const { argv, input } = elevate(elevation, ['true'], Buffer.alloc(0));
-  return (await exec(argv, { input, ...PROBE_LIMITS })).exit;
+  return exec(argv, { input, ...PROBE_LIMITS });
 }
 
 async function probe(

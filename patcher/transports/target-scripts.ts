@@ -99,7 +99,7 @@ ln \${T:+-T} "./$3" "./$2" 2>/dev/null || { there "./$2" && exit 145; exit 1; }
 durable .
 `;
 
-/** $1 folder, $2 name, $3 guard file or ''; stdin: what the guard must hold, then the line. */
+/** $1 folder, $2 name, $3 guard file or ''; stdin: what the guard must hold, then the line. Of a full disk cat can tell, dash cannot. */
 export const APPEND = `${START}
 IFS= read -r holds || exit 147
 IFS= read -r line || exit 147
@@ -109,7 +109,7 @@ there "./$2" && { [ -f "./$2" ] && [ ! -h "./$2" ] || exit 146; }
 before=
 [ ! -s "./$2" ] || [ -z "$(tail -c 1 "./$2")" ] || before='
 '
-printf '%s%s\\n' "$before" "$line" >>"./$2" || exit 1
+printf '%s%s\\n' "$before" "$line" | cat >>"./$2" || exit 1
 durable "./$2" .
 `;
 
@@ -184,7 +184,10 @@ mkdir "./$3" || exit 1
 trap 'cd "$here" && rm -rf "./$3"' EXIT
 trap 'exit 1' HUP INT TERM PIPE
 cd -P "./$3" && [ "$(pwd -P)" = "\${here%/}/$3" ] || exit 151
-tar -xpf - 2>/dev/null || exit 147
+problem=$(tar -xpf - 2>&1) || {
+  printf '%s\\n' "$problem" >&2
+  case $problem in *'No space left'*|*'quota exceeded'*|*'Read-only'*) exit 1;; *) exit 147;; esac
+}
 [ -f ./${MANIFEST_NAME} ] || exit 147
 sha256sum -c ./${MANIFEST_NAME} >/dev/null 2>&1 || exit 147
 rm -f ./${MANIFEST_NAME} || exit 1
