@@ -18,6 +18,7 @@ export const testPackages = [
     'busybox',
     'sudo',
     'squashfs-tools',
+    'python3',
   ],
   ...['postgresql', 'chromium', 'spin', 'gcc', 'libc6-dev'],
 ] as const;
@@ -42,6 +43,7 @@ const testPrograms = [
   'busybox',
   'sudo',
   'mksquashfs',
+  'python3',
   'spin',
   'gcc',
 ];
