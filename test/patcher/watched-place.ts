@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -252,13 +252,13 @@ export class WatchedPlace {
 
 /** `timeout` puts what it starts into a group of its own, so the session is what a power cut would end. */
 function killSession(leader: number): void {
-  const listed = spawnSync('ps', ['-o', 'pid=', '-s', String(leader)], { encoding: 'utf8' }).stdout;
-  for (const pid of listed
-    .split(/\s+/)
-    .filter((text) => text !== '')
+  for (const pid of readdirSync('/proc')
+    .filter((name) => /^[0-9]+$/.test(name))
     .map(Number)) {
     try {
-      process.kill(pid, 'SIGKILL');
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const session = stat.slice(stat.lastIndexOf(') ') + 2).split(' ')[3];
+      if (Number(session) === leader) process.kill(pid, 'SIGKILL');
     } catch {
       // has ended by itself
     }
