@@ -1,8 +1,8 @@
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Facts, Obstacle } from './facts.ts';
-import { snapObstacles } from './targets/snap-obstacles.ts';
 import { containerObstacles, exceptionArgsHint } from './targets/container-obstacles.ts';
 import { platformObstacles } from './targets/platform-obstacles.ts';
+import { snapObstacles } from './targets/snap-obstacles.ts';
 import { compareVersions } from './targets/version-file.ts';
 
 /** The majors of Nextcloud that the app was made for; others are told, not refused. */

@@ -121,7 +121,7 @@ const escrow: Step = async ({ cloud, invitation, folder, marks }) => {
   const owner = ['--copy', join(folder, 'copy'), '--copy-passphrase-file', join(folder, 'passphrase')];
   await cloud.ncpatch(['escrow', ...owner, '--grant-file', '-'], { input: `${invitation.grant}\n` });
   assert(privateKeyFiles(cloud.dataFolder).length === 0, 'a private key is still in the volume');
-  const places = [cloud.root, join(cloud.host.base, 'volumes'), '/var/lib/latchkey'];
+  const places = [cloud.root, join(cloud.host.base, 'volumes'), `/var/lib/latchkey/ncpatch/${cloud.instanceId}`];
   const found = filesWith(marks, places);
   assert(found.length === 0, `a private key lies in ${found.join(', ')}`);
   await cloud.write('away.txt', 'written with the key away');
