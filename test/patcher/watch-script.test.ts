@@ -151,6 +151,22 @@ describe.runIf(canRun)('the script of the watch', () => {
       expect(place.told('enabled')).toBe('yes');
     });
 
+    test('where its files are behind another program, which hands on neither folder nor environment', async () => {
+      const place = await watched();
+      // as `docker exec` does; that it is a container makes no difference to the script
+      place.inside = ['sh', '-c', 'cd / && exec env -i PATH="$PATH" "$@"', 'sh'];
+      await place.writeParts({ PATIENCE: 0 });
+      await place.run();
+      place.removeApp();
+      place.occ('enabled', 'no');
+      expect(await place.run()).toEqual({ exit: 0, stderr: 'watch: the app was put back (release)\n' });
+      expect([place.appState(), place.beside(), place.notice()]).toEqual([
+        'whole',
+        [],
+        expect.objectContaining({ code: 'reapplied' }),
+      ]);
+    });
+
     test('without a release where no key is away', async () => {
       const place = await watched();
       writeFileSync(join(place.state, 'client.json'), '{"version":1,"keys":[]}');

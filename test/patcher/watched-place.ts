@@ -68,6 +68,8 @@ export class WatchedPlace {
   readonly #shell: readonly [string, ...string[]];
   readonly #occ: string;
   core: WatchedCore | null = null;
+  /** What programs among Nextcloud's files are started by. */
+  inside: readonly string[] = [];
 
   private constructor(shell: readonly [string, ...string[]]) {
     this.#shell = shell;
@@ -117,10 +119,10 @@ export class WatchedPlace {
       appPath: this.app,
       appVersion: APP_VERSION,
       stateFolder: this.state,
-      heartbeat: { via: 'container', command: ['env'] },
+      heartbeat: { via: 'container', command: this.inside.length === 0 ? ['env'] : this.inside },
       way: {
-        occCommand: ['sh', join(this.base, 'occ.sh'), this.#occ],
-        filesCommand: [],
+        occCommand: [...this.inside, 'sh', join(this.base, 'occ.sh'), this.#occ],
+        filesCommand: this.inside,
         owner: `${process.getuid?.()}:${process.getgid?.()}`,
       },
       alsoFollowed: [],
