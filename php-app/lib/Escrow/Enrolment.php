@@ -25,16 +25,19 @@ final class Enrolment {
 	private array $forbidden;
 	/** @var callable(string): void */
 	private $remember;
+	private string $reserved;
 
 	/**
 	 * @param list<string> $forbidden folders that credentials must not be in
 	 * @param callable(string): void $remember writes the state folder's path to config.php; throws when it cannot
+	 * @param string $reserved one path directly in such a folder that they may be in
 	 */
-	public function __construct(KeysOnDisk $disk, string $instanceId, array $forbidden, callable $remember) {
+	public function __construct(KeysOnDisk $disk, string $instanceId, array $forbidden, callable $remember, string $reserved = '') {
 		$this->disk = $disk;
 		$this->instanceId = $instanceId;
 		$this->forbidden = $forbidden;
 		$this->remember = $remember;
+		$this->reserved = $reserved;
 	}
 
 	/**
@@ -44,7 +47,7 @@ final class Enrolment {
 	 * @throws Failure
 	 */
 	public function enroll(string $dir, array $urls, #[\SensitiveParameter] string $code, string $ca, bool $replace): array {
-		FolderRules::assertAllowed($dir, $this->forbidden);
+		FolderRules::assertAllowed($dir, $this->forbidden, $this->reserved);
 		try {
 			$host = Host::at($dir);
 			$folder = $host->folder();

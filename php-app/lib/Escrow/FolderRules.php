@@ -10,9 +10,10 @@ namespace OCA\RemoteKeyStorage\Escrow;
 final class FolderRules {
 	/**
 	 * @param list<string> $forbidden folders the state folder must not be in
+	 * @param string $reserved one path that is allowed although its parent is forbidden; what is above that is not
 	 * @throws Failure `folder_refused`
 	 */
-	public static function assertAllowed(string $dir, array $forbidden): void {
+	public static function assertAllowed(string $dir, array $forbidden, string $reserved = ''): void {
 		if ($dir === '' || $dir[0] !== '/' || preg_match('#(\A|/)\.\.?(/|\z)#', $dir) === 1) {
 			throw new Failure('folder_refused', '"--dir" must be an absolute path without "." and ".."');
 		}
@@ -26,6 +27,9 @@ final class FolderRules {
 		}
 		foreach ($forbidden as $folder) {
 			$outer = realpath($folder);
+			if ($outer !== false && $real === $outer . '/' . basename($reserved) && $real === realpath($reserved)) {
+				continue;
+			}
 			if ($outer !== false && strncmp($real . '/', rtrim($outer, '/') . '/', strlen(rtrim($outer, '/')) + 1) === 0) {
 				throw new Failure('folder_refused', 'the state folder must not be inside ' . $folder);
 			}

@@ -108,12 +108,14 @@ class Workshop {
 
 	public function enrolment(): Enrolment {
 		$config = getenv('NEXTCLOUD_CONFIG_DIR');
+		$instanceId = $this->config->getSystemValueString('instanceid', '');
+		$data = $this->surroundings()->dataDirectory();
 		return new Enrolment(
 			$this->disk(),
-			$this->config->getSystemValueString('instanceid', ''),
+			$instanceId,
 			[
 				\OC::$SERVERROOT,
-				$this->surroundings()->dataDirectory(),
+				$data,
 				$config === false || $config === '' ? \OC::$SERVERROOT . '/config' : $config,
 			],
 			function (string $dir): void {
@@ -121,6 +123,8 @@ class Workshop {
 					$this->config->setSystemValue(Host::CONFIG_DIR, $dir);
 				}
 			},
+			// no user's: where a container keeps nothing but the data, as AIO's does
+			$data . '/.latchkey-' . $instanceId,
 		);
 	}
 

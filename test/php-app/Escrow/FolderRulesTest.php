@@ -15,7 +15,7 @@ final class FolderRulesTest extends TestCase {
 
 	protected function setUp(): void {
 		$this->scratch = sys_get_temp_dir() . '/latchkey-rules-' . bin2hex(random_bytes(6));
-		foreach (['', '/web', '/web/state', '/web2', '/state'] as $folder) {
+		foreach (['', '/web', '/web/state', '/web/state/deeper', '/web2', '/state'] as $folder) {
 			mkdir($this->scratch . $folder, 0700);
 		}
 		symlink($this->scratch . '/web/state', $this->scratch . '/link');
@@ -23,14 +23,14 @@ final class FolderRulesTest extends TestCase {
 
 	protected function tearDown(): void {
 		unlink($this->scratch . '/link');
-		foreach (['/web/state', '/web', '/web2', '/state', ''] as $folder) {
+		foreach (['/web/state/deeper', '/web/state', '/web', '/web2', '/state', ''] as $folder) {
 			rmdir($this->scratch . $folder);
 		}
 	}
 
-	private function reason(string $dir): string {
+	private function reason(string $dir, string $reserved = ''): string {
 		try {
-			FolderRules::assertAllowed($dir, [$this->scratch . '/web']);
+			FolderRules::assertAllowed($dir, [$this->scratch . '/web'], $reserved);
 			return '';
 		} catch (Failure $failure) {
 			return $failure->reason();
@@ -54,6 +54,19 @@ final class FolderRulesTest extends TestCase {
 
 	public function testRefusesAFolderThatIsNotThere(): void {
 		$this->assertSame('folder_missing', $this->reason($this->scratch . '/nowhere'));
+	}
+
+	public function testARefusedFolderReservesNothingBelowOrBesideTheOneItReserves(): void {
+		$reserved = $this->scratch . '/web/state';
+		foreach (['/web', '/web/state/deeper'] as $folder) {
+			$this->assertSame('folder_refused', $this->reason($this->scratch . $folder, $reserved), $folder);
+		}
+		$this->assertSame('folder_refused', $this->reason($reserved, $this->scratch . '/state'));
+		$this->assertSame('folder_refused', $this->reason($reserved . '/deeper', $reserved . '/deeper'));
+	}
+
+	public function testAllowsTheOneThatIsReserved(): void {
+		$this->assertSame('', $this->reason($this->scratch . '/web/state', $this->scratch . '/web/state'));
 	}
 
 	public function testAllowsOthersAlsoWhenTheirNamesBeginAlike(): void {
