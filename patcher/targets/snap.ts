@@ -115,7 +115,7 @@ async function ownerOfConfig(transport: Transport): Promise<Instance['owner'] | 
 
 /**
  * The snap's own occ, which no settings of PHP can be given to: its php.ini hides arguments of exceptions and sends
- * warnings to a log, and Nextcloud takes a missing APCu on the command line for no cache. Variables do come through.
+ * warnings to a log, and those releases of it that cache in APCu do without on the command line. Variables do come through.
  */
 function occOfSnap(transport: Transport): Occ {
   return async (args, options = {}) => {

@@ -129,6 +129,7 @@ const revert: Step = async (story) => {
   await machine.command(['snap', 'revert', 'nextcloud']);
   const status = (await machine.occ(['status', '--output=json'])).stdout;
   assert(status.includes(`"versionstring":"${tree.version}"`), `after the revert: ${status}`);
+  await machine.command(['rm', `${EXTRA_APPS}/remotekeystorage/img/app.svg`]);
   const report = (await story.ncpatch(['apply'])).json();
   assert(report.changed === true, 'apply found nothing to mend');
   await machine.serve();

@@ -19,7 +19,11 @@ export function snapFiles(version: string): SnapFile[] {
     settings('config/php/php.ini', PHP_INI),
     settings('config/php/php-fpm.d/www.conf', FPM_POOL),
     settings('config/php/opcache-blacklist', '/var/snap/*\n'),
-    settings('htdocs/config/config.php', CONFIG),
+    // older ones want Redis here, which is not run, and stop on a command line without APCu
+    settings(
+      'htdocs/config/config.php',
+      Number(version.split('.')[0]) >= 32 ? CONFIG : CONFIG.replace(LOCAL_CACHE, ''),
+    ),
   ];
 }
 
@@ -92,6 +96,8 @@ php_admin_value[upload_tmp_dir] = \${SNAP_COMMON}/nextcloud/tmp
 php_value[upload_max_filesize] = 16G
 `;
 
+const LOCAL_CACHE = "  'memcache.local' => '\\\\OC\\\\Memcache\\\\APCu',\n";
+
 const CONFIG = `<?php
 $code = getenv('SNAP_CURRENT');
 $own = getenv('SNAP_DATA_CURRENT');
@@ -100,8 +106,7 @@ $CONFIG = array(
     array('path' => $code . '/htdocs/apps', 'url' => '/apps', 'writable' => false),
     array('path' => $own . '/nextcloud/extra-apps', 'url' => '/extra-apps', 'writable' => true),
   ),
-  'memcache.local' => '\\OC\\Memcache\\APCu',
-  'log_type' => 'file',
+${LOCAL_CACHE}  'log_type' => 'file',
   'logfile' => $own . '/logs/nextcloud.log',
   'logfilemode' => 0640,
 );
