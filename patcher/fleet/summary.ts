@@ -43,6 +43,24 @@ const FORMS: Readonly<Record<string, z.ZodType<string>>> = {
     .transform(({ state, keysAway, problems }) =>
       words(`app ${state}`, `${keysAway.length} keys away`, `${problems.length} problems`),
     ),
+  doctor: z
+    .looseObject({ counts: z.record(z.string(), z.number()) })
+    .transform(({ counts }) =>
+      words(...Object.entries(counts).map(([level, count]) => (count === 0 ? null : `${count} ${level}`))),
+    ),
+  'watch status': z
+    .looseObject({
+      installed: z.boolean(),
+      closed: z.boolean(),
+      failing: z.looseObject({ code: z.string(), failures: z.number() }).nullable(),
+    })
+    .transform(({ installed, closed, failing }) =>
+      words(
+        installed ? 'watched' : 'not watched',
+        failing !== null && failing.failures > 0 && `failing: ${failing.code}`,
+        closed && 'the web is closed',
+      ),
+    ),
 };
 
 /** Pure: one line about a report. */

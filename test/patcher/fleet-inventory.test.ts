@@ -208,6 +208,16 @@ describe('what a host ended with is', () => {
       'ok',
       'app escrowed, 1 keys away, 0 problems',
     ],
+    ['an examination', 'doctor', 1, { counts: { bad: 2, warn: 0, good: 9 } }, 'found', '2 bad, 9 good'],
+    ['no watch', 'watch status', 0, { installed: false, closed: false, failing: null }, 'ok', 'not watched'],
+    [
+      'a watch that fails',
+      'watch status',
+      1,
+      { installed: true, closed: true, failing: { code: 'disk_full', failures: 3 } },
+      'found',
+      'watched, failing: disk_full, the web is closed',
+    ],
     ['a report of another form', 'watch status', 0, { state: 'active' }, 'ok', 'active'],
   ])('%s', (_, command, exit, value, outcome, what) => {
     expect(judge(command, exit, value)).toMatchObject({ host: 'a', exit, outcome, what, ms: 5 });
