@@ -92,10 +92,14 @@ export const filesGone: Step = async ({ nextcloud, doors, ncpatch }) => {
     const { exit } = await nextcloud.occ(argv, { anyExit: true });
     assert(exit === 0, `without the app's files occ ${argv[0]} ended with ${exit}`);
   }
+  const path = `${nextcloud.admin.user}/files/off-occ.txt`;
+  const put = await nextcloud.occ(['files:put', '-', path], { input: 'overwritten', anyExit: true });
+  assert(put.exit !== 0, "without the app's files occ overwrote a file");
   const { verification } = (await ncpatch.command(['apply'])).json() as Applied;
   assert(verification?.hook === 'core', 'apply did not bring the files back');
   await nextcloud.restartServer();
-  await doors.read('off');
+  await doors.read('off'); // each as it was
+  await doors.readByOcc('off-occ.txt');
   return `statuses ${statuses.join(', ')}`;
 };
 

@@ -60,7 +60,9 @@ describe('readHook()', () => {
     [
       'removes a line',
       (text: string) =>
-        text.replace('\n \t\t\t$view = new View();', '\n-\t\t\t$view = new View();').replace(',40 @@', ',39 @@'),
+        text
+          .replace('\n \t\t\t$view = new View();', '\n-\t\t\t$view = new View();')
+          .replace(/,(\d+) @@/, (_, lines) => `,${Number(lines) - 1} @@`),
       /must only add lines/,
     ],
     [
