@@ -135,7 +135,8 @@ export async function probeCopies(patient: Patient): Promise<CopiesEvidence> {
     logs: seen.flatMap((one) => logSeen(one)),
     logsRead: paths('clean').length + paths('log').length,
     sessionHandler: web?.sessionHandler ?? null,
-    sessions: seen.flatMap((one) => sessionsSeen(one)),
+    // the snap's own folder may be the one that PHP names
+    sessions: [...new Map(seen.flatMap(sessionsSeen).map((one) => [one.folder, one])).values()],
     sessionsInMemory: paths('memory').length > 0,
     escrowedAt,
     fileSystem: disk?.value ?? '',

@@ -66,6 +66,14 @@ function mayBeDumped({ changedUser }: WorkerSeen, { suidDumpable, pattern }: Cor
   return suidDumpable !== 0 && /^[|/]/.test(pattern);
 }
 
+/** Without the processes of root that only start the others, and never have a key; where all are root's, they are the workers. */
+function workersAmong(all: readonly WorkerSeen[]): readonly WorkerSeen[] {
+  return all.filter(
+    (one) =>
+      one.changedUser !== null || !all.some(({ name, changedUser }) => name === one.name && changedUser !== null),
+  );
+}
+
 function coreFindings(cores: CoreDumps): Finding[] {
   const found: Finding[] = [];
   if (cores.files.length > 0) {
@@ -80,7 +88,9 @@ function coreFindings(cores: CoreDumps): Finding[] {
   const handler = handlerOf(cores);
   // only systemd and plain files look at the limit; a dump handed to another program ignores it
   const obeysLimit = handler === 'file' || handler === 'systemd';
-  const open = cores.workers.filter((one) => mayBeDumped(one, cores) && !(obeysLimit && one.coreLimit === '0'));
+  const open = workersAmong(cores.workers).filter(
+    (one) => mayBeDumped(one, cores) && !(obeysLimit && one.coreLimit === '0'),
+  );
   if (handler === 'none') found.push(ok('cores_off', 'core dumps are thrown away'));
   else if (cores.workers.length === 0) {
     found.push(

@@ -69,6 +69,10 @@ describe('core dumps', () => {
     const workers = [{ ...open, changedUser: true }];
     expect(found({}, { suidDumpable, pattern, workers })).toHaveProperty(code);
   });
+  test('the process of root that starts the workers is not taken for one of them', () => {
+    const workers = [{ ...open, changedUser: null }, worker];
+    expect(found({}, { pattern: '|/usr/share/apport/apport', workers })).toMatchObject({ cores_closed: 'ok' });
+  });
   test('without a running PHP nothing is claimed', () => {
     expect(found({}, { workers: [] })).toMatchObject({ cores_unsure: 'info' });
   });
