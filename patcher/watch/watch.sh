@@ -235,7 +235,7 @@ repair() {
 	[ "$files" = yes ] || put_files || fail reapply_failed 'the app could not be put into its folder' 'look for a full disk or a read-only mount'
 	if [ "$enabled" != yes ]; then
 		ask "$OCC_SECONDS" app:enable "$APP" || fail_closed "nextcloud would not enable the app (exit code $answer)"
-		examine || :
+		installed=$(occ "$OCC_SECONDS" config:app:get "$APP" installed_version 2>/dev/null)
 	fi
 	if [ "$installed" != "$app_version" ]; then
 		: >closed # an upgrade that breaks off leaves maintenance mode on
@@ -260,22 +260,28 @@ fail_closed() {
 # Sets proof: `release`, `loaded` where no key could be had or none is away, or ends in a failure.
 prove() {
 	proof=loaded
-	examine || occ_fails
-	[ "$pending" = no ] || finish 'waiting upgrade' 0 # of another app's: until then none is loaded
+	if [ "$pending" = yes ]; then
+		examine || occ_fails
+		[ "$pending" = no ] || finish 'waiting upgrade' 0 # of another app's: until then none is loaded
+	fi
+	if [ "$(inside away "$state_folder")" = away ]; then
+		if ask "$OCC_SECONDS" remotekey:verify --output=json; then
+			proof=release
+			case $said in
+			*'"hook":"app"'* | *'"hook":"core"'*) return ;;
+			esac
+		else
+			case $said in
+			*'"code":"key_unusable"'*) fail reapply_failed 'the released key opens nothing here' 'check "secret" and "instanceid" in config.php' ;;
+			*'"error":{"code":"'*) ;; # the key server is away or refuses: no fault of the app
+			*) fail_closed 'the app could not try a release' ;;
+			esac
+		fi
+	fi
 	ask "$OCC_SECONDS" remotekey:status --output=json || fail_closed 'the app is enabled, and does not answer'
 	case $said in
 	*'"hook":"app"'* | *'"hook":"core"'*) ;;
 	*) fail_closed 'nextcloud does not ask the app for keys' ;;
-	esac
-	[ "$(inside away "$state_folder")" = away ] || return 0
-	if ask "$OCC_SECONDS" remotekey:verify --output=json; then
-		proof=release
-		return
-	fi
-	case $said in
-	*'"code":"key_unusable"'*) fail reapply_failed 'the released key opens nothing here' 'check "secret" and "instanceid" in config.php' ;;
-	*'"error":{"code":"'*) ;; # the key server is away or refuses: no fault of the app
-	*) fail_closed 'the app could not try a release' ;;
 	esac
 }
 
@@ -361,8 +367,13 @@ if [ "$failures$crashed" = 0no ] && [ "$seen" = "$known" ] && [ $(($(now) - deep
 fi
 version=$(inside version "$root")
 [ "$before" != "$version" ] || before=''
-examine || occ_fails
-if is_whole; then
+whole=no
+# occ is not asked twice: where files differ it is the lock's turn
+if [ "$tree" = "$(cat app.sha256)" ]; then
+	examine || occ_fails
+	! is_whole || whole=yes
+fi
+if [ "$whole" = yes ]; then
 	rm -f back-off
 	if [ "$crashed" = yes ]; then
 		for what in part new old; do inside clear "$app_folder" "$APP" "$what"; done
