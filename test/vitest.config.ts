@@ -8,6 +8,7 @@ const long = [
   'e2e/core-life',
   'attacks/attacks',
   'patcher/interrupted',
+  'patcher/doctor-real',
   'patcher/faults-cut',
   'keyserver/crash',
   'patcher/ssh-transport',
