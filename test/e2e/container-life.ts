@@ -24,6 +24,7 @@ export function containerLifeObstacle(): string | null {
 
 interface Story {
   readonly cloud: ContainerNextcloud;
+  readonly isAio: boolean;
   readonly keyServer: KeyServer;
   readonly invitation: Invitation;
   /** The administrator's own files. */
@@ -45,7 +46,7 @@ interface Seen {
 }
 
 /** Found beside a container that only runs its background jobs, and over SSH too. */
-const detect: Step = async ({ cloud, cleanup }) => {
+const detect: Step = async ({ cloud, cleanup, isAio }) => {
   await cloud.host.start({
     name: 'cloud-cron',
     image: `nextcloud:${cloud.tree.version}-fpm`,
@@ -56,23 +57,29 @@ const detect: Step = async ({ cloud, cleanup }) => {
   await cloud.host.start({ name: 'db', image: 'postgres:17', system: 'none' });
   const listed = (await cloud.ncpatch(['detect', '--all'])).json() as { container?: string; root: string }[];
   const inside = listed.filter(({ container }) => container !== undefined);
-  assert(inside.length === 1 && inside[0]?.container === 'cloud', `found ${JSON.stringify(listed)}`);
+  assert(inside.length === 1 && inside[0]?.container === cloud.name, `found ${JSON.stringify(listed)}`);
   const sshd = await startSshd({ config: [`SetEnv SHLVL=1 PATH=${cloud.host.path}`] });
   cleanup.add('sshd', () => sshd.stop());
   const where = ['--ssh', `root@${sshd.address}:${sshd.port}`, '--identity', sshd.identity];
   const far = await cloud.ncpatch(['detect'], { where: [...where, '--known-hosts', sshd.knownHosts] });
   const { container, web, root } = far.facts as Record<string, Record<string, unknown>>;
-  assert((root as unknown) === '/var/www/html' && container?.kind === 'official', `found ${JSON.stringify(container)}`);
+  assert(
+    (root as unknown) === '/var/www/html' && container?.kind === (isAio ? 'aio' : 'official'),
+    `found ${JSON.stringify(container)}`,
+  );
   assert(
     web?.sapi === 'fpm' && web.exceptionArgsIgnored === false,
     `the image's PHP was read as ${JSON.stringify(web)}`,
   );
   const codes = far.facts.obstacles as Seen[];
-  assert(
-    codes.some(({ code, blocking }) => code === 'state_would_vanish' && blocking),
-    `what would be lost was not told: ${JSON.stringify(codes)}`,
-  );
-  for (const code of ['exception_args_logged', 'opcache_slow', 'sessions_on_disk', 'companion_without_state']) {
+  const missing = codes.some(({ code, blocking }) => code === 'state_would_vanish' && blocking);
+  assert(missing !== isAio, `what would be lost was told as ${JSON.stringify(codes)}`);
+  for (const code of [
+    'exception_args_logged',
+    'opcache_slow',
+    'sessions_on_disk',
+    isAio ? 'aio_disables_apps' : 'companion_without_state',
+  ]) {
     assert(
       codes.some((seen) => seen.code === code && !seen.blocking),
       `${code} was not noted`,
@@ -83,7 +90,8 @@ const detect: Step = async ({ cloud, cleanup }) => {
 };
 
 /** Nothing of ours may be put where the next container would be without it. */
-const refuse: Step = async ({ cloud }) => {
+const refuse: Step = async ({ cloud, isAio }) => {
+  if (isAio) throw new NotHere('the enrolment has a place beside the data');
   const refused = await cloud.ncpatch(['apply'], { anyExit: true });
   assert(refused.exit === 3 && refused.stderr.includes('-v latchkey:/var/lib/latchkey'), refused.stderr);
   assert(namesIn(join(cloud.root, 'custom_apps')).length === 0, 'the app was put there all the same');
@@ -91,16 +99,18 @@ const refuse: Step = async ({ cloud }) => {
 };
 
 /** With the volume that was asked for, and a folder for scripts of the entry point. */
-const apply: Step = async ({ cloud }) => {
+const apply: Step = async ({ cloud, isAio }) => {
   const hooks = cloud.host.volume('hooks');
   mkdirSync(join(hooks, 'post-upgrade'), { recursive: true });
-  cloud.mounts.push({ ...VOLUME, source: cloud.host.volume('latchkey') });
-  cloud.mounts.push({ source: hooks, destination: '/docker-entrypoint-hooks.d' });
-  await cloud.recreate();
+  if (!isAio) {
+    cloud.mounts.push({ ...VOLUME, source: cloud.host.volume('latchkey') });
+    cloud.mounts.push({ source: hooks, destination: '/docker-entrypoint-hooks.d' });
+    await cloud.recreate();
+  }
   await cloud.ncpatch(['apply']);
   const again = await cloud.ncpatch(['apply']);
   assert(again.facts.changed === false, `a second apply did ${JSON.stringify(again.facts.done)}`);
-  assert(namesIn(join(hooks, 'post-upgrade')).join() === HOOK, 'the entry point has no script');
+  assert(namesIn(join(hooks, 'post-upgrade')).join() === (isAio ? '' : HOOK), 'the entry point has no script');
   await cloud.runEntryHooks('post-upgrade'); // must not fail a start
   assert((await cloud.read('first.txt')) === 'first', 'the file does not open');
   return undefined;
@@ -109,7 +119,7 @@ const apply: Step = async ({ cloud }) => {
 const enroll: Step = async ({ cloud, invitation, folder }) => {
   const where = ['--url', invitation.url, '--ca', join(folder, 'ca.pem'), '--code-file', '-'];
   await cloud.ncpatch(['enroll', ...where], { input: `${invitation.code}\n` });
-  const state = statSync(join(cloud.host.volume('latchkey'), cloud.instanceId));
+  const state = statSync(cloud.stateFolder);
   assert(
     (state.mode & 0o777) === 0o700 && state.uid === 33,
     `the state folder is ${state.mode.toString(8)} of ${state.uid}`,
@@ -133,7 +143,7 @@ const escrow: Step = async ({ cloud, invitation, folder, marks }) => {
 const heartbeat: Step = async ({ cloud, keyServer }) => {
   const beat = await cloud.beat();
   assert(beat.exit === 0, `the heartbeat ended with ${beat.exit}: ${beat.said}`);
-  const record = join(cloud.host.volume('latchkey'), cloud.instanceId, 'heartbeat.json');
+  const record = join(cloud.stateFolder, 'heartbeat.json');
   assert(readFileSync(record, 'utf8').includes('"code":"ok"'), readFileSync(record, 'utf8'));
   await keyServer.command(['kill']);
   const refused = await cloud.beat();
@@ -144,12 +154,12 @@ const heartbeat: Step = async ({ cloud, keyServer }) => {
 };
 
 /** Another id, other code; what lies in volumes is all that stays. */
-const upgrade: Step = async ({ cloud, next }) => {
+const upgrade: Step = async ({ cloud, next, isAio }) => {
   if (next?.allowed !== true) throw new NotHere('no newer release here that this one may go to');
   await cloud.occ(['app:disable', 'remotekeystorage']);
   await cloud.upgradeImage(next.tree);
   const enabled = await cloud.occ(['config:app:get', 'remotekeystorage', 'enabled']);
-  assert(enabled.trim() === 'yes', 'the script of the entry point did not switch the app on again');
+  assert(enabled.trim() === (isAio ? 'no' : 'yes'), 'the script of the entry point did not switch the app on again');
   const report = (await cloud.ncpatch(['apply'])).facts as { verification?: { release?: unknown } };
   assert(typeof report.verification?.release === 'object', 'apply made no release');
   assert((await cloud.read('away.txt')) === 'written with the key away', 'the file does not open');
@@ -162,17 +172,17 @@ const upgrade: Step = async ({ cloud, next }) => {
 const switchedOff: Step = async ({ cloud, next }) => {
   if (next?.allowed === true) throw new NotHere('the upgrade has shown it');
   await cloud.occ(['app:disable', 'remotekeystorage']);
-  const report = (await cloud.ncpatch(['apply', '--container', 'cloud'])).facts;
+  const report = (await cloud.ncpatch(['apply', '--container', cloud.name])).facts;
   assert(report.changed === true, 'apply found nothing to mend');
   assert((await cloud.read('away.txt')) === 'written with the key away', 'the file does not open');
   return undefined;
 };
 
 const paused: Step = async ({ cloud }) => {
-  cloud.host.setStatus('cloud', 'paused');
+  cloud.host.setStatus(cloud.name, 'paused');
   const refused = await cloud.ncpatch(['apply'], { anyExit: true });
-  assert(refused.exit === 1 && refused.stderr.includes('docker unpause cloud'), refused.stderr);
-  cloud.host.setStatus('cloud', 'running');
+  assert(refused.exit === 1 && refused.stderr.includes(`docker unpause ${cloud.name}`), refused.stderr);
+  cloud.host.setStatus(cloud.name, 'running');
   return undefined;
 };
 
@@ -186,7 +196,7 @@ const stock: Step = async ({ cloud, keyServer, folder }) => {
     namesIn(join(cloud.host.volume('hooks'), 'post-upgrade')).length === 0,
     'the script of the entry point stayed',
   );
-  assert(namesIn(cloud.host.volume('latchkey')).length === 0, 'the enrolment stayed in its volume');
+  assert(!existsSync(cloud.stateFolder), 'the enrolment stayed in its volume');
   const left = timerPaths(cloud.instanceId).filter((path) => existsSync(path));
   assert(left.length === 0, `the heartbeat stayed: ${left.join(', ')}`);
   await cloud.recreate();
@@ -208,21 +218,32 @@ const steps: readonly (readonly [string, Step])[] = [
 ];
 
 /** One Nextcloud in a container of the official layout, with a stand-in for docker, from installation to stock again. */
-export async function runContainerLife(options: {
+export async function runContainerLife(options: LifeOptions): Promise<LifeResult> {
+  return live(options, false);
+}
+
+/** The same in the layout and under the names of AIO, which has no place for scripts and none for the enrolment but the data. */
+export async function runAioLife(options: LifeOptions): Promise<LifeResult> {
+  return live(options, true);
+}
+
+interface LifeOptions {
   readonly tree: NextcloudTree;
   readonly trees: readonly NextcloudTree[];
   readonly say?: (line: string) => void;
-}): Promise<LifeResult> {
+}
+
+async function live(options: LifeOptions, isAio: boolean): Promise<LifeResult> {
   const { tree, trees } = options;
   const began = performance.now();
   const cleanup = new Cleanup();
   const unguard = cleanup.guard();
   const list = new StepList(options.say ?? (() => undefined));
-  const story: Partial<Story> = { cleanup, next: nextTree(tree, trees) };
+  const story: Partial<Story> = { cleanup, isAio, next: nextTree(tree, trees) };
   let left: string[] = [];
   try {
     await list.step('install', async () => {
-      Object.assign(story, await install(tree, cleanup));
+      Object.assign(story, await install(tree, cleanup, isAio));
       return undefined;
     });
     for (const [name, step] of steps) await list.step(name, () => step(story as Story));
@@ -234,7 +255,11 @@ export async function runContainerLife(options: {
   return { version: tree.version, network: 'loopback, a stand-in for docker', steps: list.results, ms, left };
 }
 
-async function install(tree: NextcloudTree, cleanup: Cleanup): Promise<Omit<Story, 'cleanup' | 'next'>> {
+async function install(
+  tree: NextcloudTree,
+  cleanup: Cleanup,
+  isAio: boolean,
+): Promise<Omit<Story, 'cleanup' | 'next' | 'isAio'>> {
   const folder = mkdtempSync(join(tmpdir(), `latchkey-life-${process.pid}-`));
   cleanup.add(folder, () => rmSync(folder, { recursive: true, force: true }));
   const keyServer = await KeyServer.init({ data: join(folder, 'keyserver'), port: await freePort(), cleanup });
@@ -242,7 +267,7 @@ async function install(tree: NextcloudTree, cleanup: Cleanup): Promise<Omit<Stor
   const invitation = await keyServer.addClient('cloud', ['--from', '127.0.0.1/32']);
   writeFileSync(join(folder, 'ca.pem'), invitation.ca);
   createSecretFile(join(folder, 'passphrase'), `${randomBytes(18).toString('base64url')}\n`);
-  const cloud = await ContainerNextcloud.install(tree, cleanup);
+  const cloud = await ContainerNextcloud.install(tree, cleanup, isAio);
   await cloud.write('first.txt', 'first');
   const marks = privateKeyMarks(cloud.dataFolder);
   assert(marks.length > 0, 'a stock instance has no private key on its disk: the test looks in the wrong place');

@@ -3,7 +3,7 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { downloadRelease } from '../harness/nextcloud-download.ts';
 import { listTrees, treesFolder } from '../harness/nextcloud-tree.ts';
 import { sweepStale } from '../harness/stale.ts';
-import { runContainerLife } from './container-life.ts';
+import { runAioLife, runContainerLife } from './container-life.ts';
 import { runCoreLife } from './core-life.ts';
 import { type LifeResult, lifeObstacle, runNextcloudLife } from './life.ts';
 import { runSnapLife } from './snap-life.ts';
@@ -19,6 +19,7 @@ const lives: readonly { readonly title: string; readonly run: typeof runNextclou
   { title: 'hook app', run: runNextcloudLife },
   { title: 'hook core', run: runCoreLife },
   { title: 'container', run: runContainerLife },
+  { title: 'container, AIO', run: runAioLife },
   { title: 'snap', run: runSnapLife },
 ];
 interface Lived extends LifeResult {

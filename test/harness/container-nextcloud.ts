@@ -65,36 +65,41 @@ function imageFiles(tree: NextcloudTree): Record<string, { text: string; mode?: 
 /** A Nextcloud of the official image's layout on a machine with containers, which a test starts, upgrades and takes away. */
 export class ContainerNextcloud {
   readonly host: ContainerHost;
-  readonly name = 'cloud';
+  readonly name: string;
+  /** Data in a volume of their own, and the names that AIO gives. */
+  readonly #isAio: boolean;
   tree: NextcloudTree;
   instanceId = '';
   readonly #files: NextcloudFiles;
   /** Mounts of the container, which its owner may add to. */
   mounts: HostMount[];
 
-  private constructor(host: ContainerHost, files: NextcloudFiles, tree: NextcloudTree) {
+  private constructor(host: ContainerHost, files: NextcloudFiles, tree: NextcloudTree, isAio: boolean) {
     this.host = host;
+    this.#isAio = isAio;
+    this.name = isAio ? 'nextcloud-aio-nextcloud' : 'cloud';
     this.tree = tree;
     this.#files = files;
     this.mounts = [{ name: 'nextcloud', source: files.root, destination: ROOT }];
+    if (isAio) this.mounts.push({ name: 'ncdata', source: host.volume('ncdata'), destination: '/mnt/ncdata' });
   }
 
   /** Volumes, a container of the image, and an installed instance with encryption on. */
-  static async install(tree: NextcloudTree, cleanup: Cleanup): Promise<ContainerNextcloud> {
+  static async install(tree: NextcloudTree, cleanup: Cleanup, isAio = false): Promise<ContainerNextcloud> {
     const host = new ContainerHost(cleanup);
     const files = new NextcloudFiles(host.base, cleanup);
     await files.lay(tree);
-    const cloud = new ContainerNextcloud(host, files, tree);
-    for (const folder of ['data', 'custom_apps']) {
-      mkdirSync(join(files.root, folder), { mode: 0o750 });
-      chownSync(join(files.root, folder), webUser.uid, webUser.gid);
+    const cloud = new ContainerNextcloud(host, files, tree, isAio);
+    for (const folder of [cloud.dataFolder, join(files.root, 'custom_apps')]) {
+      mkdirSync(folder, { recursive: true, mode: 0o750 });
+      chownSync(folder, webUser.uid, webUser.gid);
     }
     const config = join(files.root, 'config/apps.config.php');
     writeFileSync(config, APPS_CONFIG);
     chownSync(config, webUser.uid, webUser.gid);
     await cloud.start();
     const account = ['--admin-user', 'admin', '--admin-pass', randomBytes(12).toString('hex')];
-    await cloud.occ(['maintenance:install', '--database', 'sqlite', '--data-dir', `${ROOT}/data`, ...account]);
+    await cloud.occ(['maintenance:install', '--database', 'sqlite', '--data-dir', cloud.dataDirectory, ...account]);
     const system = { skeletondirectory: '', templatedirectory: '', has_internet_connection: false, loglevel: 2 };
     await cloud.occ(
       ['config:import'],
@@ -111,7 +116,7 @@ export class ContainerNextcloud {
   start(): Promise<string> {
     return this.host.start({
       name: this.name,
-      image: `nextcloud:${this.tree.version}-fpm`,
+      image: this.#isAio ? 'ghcr.io/nextcloud-releases/aio-nextcloud:latest' : `nextcloud:${this.tree.version}-fpm`,
       command: ['/entrypoint.sh', 'php-fpm'],
       mounts: this.mounts,
       system: 'debian',
@@ -164,8 +169,20 @@ export class ContainerNextcloud {
     return readFileSync(join(this.dataFolder, 'admin/files', name));
   }
 
+  /** As the container has it. */
+  get dataDirectory(): string {
+    return this.#isAio ? '/mnt/ncdata' : `${ROOT}/data`;
+  }
+
   get dataFolder(): string {
-    return join(this.#files.root, 'data');
+    return this.#isAio ? this.host.volume('ncdata') : join(this.#files.root, 'data');
+  }
+
+  /** Where the enrolment must be, on this machine. */
+  get stateFolder(): string {
+    return this.#isAio
+      ? join(this.dataFolder, `.latchkey-${this.instanceId}`)
+      : join(this.host.volume('latchkey'), this.instanceId);
   }
 
   get root(): string {
