@@ -25,6 +25,7 @@ export async function runProgram(
   terminal: Terminal,
 ): Promise<ExitCode> {
   const program = new Command(name);
+  for (const stream of [terminal.stdout, terminal.stderr]) endQuietlyWithReader(stream);
   program.exitOverride().configureOutput({
     writeOut: (text) => void terminal.stdout.write(text),
     writeErr: () => undefined, // usage errors are written below, in one form
@@ -49,6 +50,13 @@ export async function runProgram(
     }
     return failure.exit;
   }
+}
+
+/** Whoever read along has seen enough (`| head`): what is written after that is nobody's, and no defect. */
+function endQuietlyWithReader(stream: NodeJS.WritableStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
 }
 
 function inheritSettings(command: Command): void {

@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { askSecret, printTable, runProgram, type Terminal } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { run } from '../../platform/run.ts';
 
 function terminal(env: Record<string, string> = {}): Terminal & { out: () => string; err: () => string } {
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
@@ -58,6 +59,25 @@ describe('runProgram()', () => {
   it('shows help on stdout with exit 0', async () => {
     const { exit, out } = await outcome(['--help'], async () => undefined);
     expect([exit, out.startsWith('Usage: prog')]).toEqual([0, true]);
+  });
+});
+
+describe('a reader that has seen enough', () => {
+  it('is no error of the program', async () => {
+    const module = new URL('../../platform/command-line.ts', import.meta.url).pathname;
+    const script = `
+      import { runProgram } from ${JSON.stringify(module)};
+      const { stdin, stdout, stderr, env } = process;
+      const rows = (program) => program.command('rows').action(async () => {
+        for (let row = 0; row < 200; row++) {
+          stdout.write('a row of many\\n'.repeat(1000));
+          await new Promise((done) => setImmediate(done));
+        }
+      });
+      process.exitCode = await runProgram('prog', rows, ['rows'], { stdin, stdout, stderr, env });`;
+    const argv = ['sh', '-c', '{ "$1" --input-type=module -e "$2"; echo "exit $?" >&2; } | head -n 1', 'sh'] as const;
+    const { stdout, stderr } = await run([...argv, process.execPath, script], { timeoutMs: 20_000 });
+    expect([stdout.toString('utf8'), stderr.replace(/^.*Warning.*\n/gm, '')]).toEqual(['a row of many\n', 'exit 0\n']);
   });
 });
 
