@@ -14,6 +14,7 @@ import { WebDav } from '../harness/nextcloud-client.ts';
 import { isRoot } from '../harness/nextcloud-files.ts';
 import { instanceObstacle, NextcloudInstance } from '../harness/nextcloud-instance.ts';
 import { listTrees } from '../harness/nextcloud-tree.ts';
+import { type CuttableLine, sshdMissing, startCuttableLine, startSshd, type TestSshd } from '../harness/sshd.ts';
 import { type NcpatchRun, runNcpatch } from './ncpatch-run.ts';
 
 // A real Nextcloud and a real key server; ncpatch is killed, or its app broken, at every step there is.
@@ -45,6 +46,17 @@ const killedAt = {
       ]
     : [[2, 0]]) as [number, number][],
 };
+const cutAt = {
+  apply: thorough ? [1, 2, 3, 4, 5, 6] : [4],
+  escrow: (thorough
+    ? [
+        [1, 100],
+        [2, 100],
+        [4, 100],
+        [5, 300],
+      ]
+    : [[5, 300]]) as [number, number][],
+};
 const silent = { step: () => undefined, note: () => undefined };
 
 describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () => {
@@ -55,6 +67,8 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
   let master: string;
   /** Not where it would be by itself, so that a folder of the owner's choice is removed too. */
   const stateFolder = mkdtempSync(join(tmpdir(), 'lk-state-'));
+  let sshd: TestSshd | null = null;
+  let line: CuttableLine | null = null;
   let secrets: { code: string; grant: string; passphrase: string; ca: string; url: string };
 
   beforeAll(async () => {
@@ -84,6 +98,12 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
       ca: file('ca.pem', invitation.ca),
       url: invitation.url,
     };
+    if (sshdMissing() === null) {
+      sshd = await startSshd();
+      line = await startCuttableLine(sshd.port);
+      file('known', `[127.0.0.1]:${line.port} ${sshd.hostKey}\n`);
+      for (const one of [sshd, line]) cleanup.add('line', () => ('stop' in one ? one.stop() : one.close()));
+    }
     master = `${await nextcloud.appValue('encryption', 'masterKeyId')}.privateKey`;
   }, 300_000);
   afterAll(async () => {
@@ -92,6 +112,21 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
 
   const ncpatch = (command: string, more: readonly string[] = [], kill: { killAt?: number; afterMs?: number } = {}) =>
     runNcpatch([command, '--local', '--root', nextcloud.root, '--json', ...more], kill);
+  /** Over ssh, on a line that is cut some time after the n-th step was told. */
+  const overLine = (command: string, more: readonly string[], killAt: number, afterMs: number) => {
+    const login = ['--ssh', `root@127.0.0.1:${line?.port}`, '--identity', sshd?.identity ?? ''];
+    const argv = [
+      command,
+      ...login,
+      '--known-hosts',
+      join(folder, 'known'),
+      '--root',
+      nextcloud.root,
+      '--json',
+      ...more,
+    ];
+    return runNcpatch(argv, { killAt, afterMs, instead: () => line?.cut() });
+  };
   const json = (run: NcpatchRun): Record<string, unknown> => {
     expect(run.stderr).not.toContain('error:');
     expect(run.exit).toBe(0);
@@ -152,6 +187,18 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
     expect((await nextcloud.occ(['config:app:get', 'remotekeystorage', 'enabled'], { anyExit: true })).exit).toBe(1);
   });
 
+  test.skipIf(sshdMissing() !== null).each(cutAt.apply)(
+    'apply whose line is cut in step %i: rollback leaves nothing of it',
+    async (step) => {
+      const cut = await overLine('apply', [], step, step * 40);
+      expect([cut.exit, JSON.parse(cut.stdout)]).toMatchObject([1, { error: { code: 'connection_lost' } }]);
+      json(await ncpatch('rollback'));
+      expect(appFolders()).toEqual([]);
+      expect(timerPaths(nextcloud.instanceId).filter((path) => existsSync(path))).toEqual([]);
+      expect(existsSync(stateFolder)).toBe(false);
+    },
+  );
+
   test('an app that does not load is taken away again at once', async () => {
     const broken = withFile('lib/AppInfo/Application.php', (text) => `${text}\nthis is no PHP`);
     await expect(applyInProcess(broken)).rejects.toThrow();
@@ -186,12 +233,12 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
     expect(report).toMatchObject({ keys: [] });
   });
 
+  const escrowOptions = (): string[] => {
+    const copy = ['--copy', join(folder, 'copy'), '--copy-passphrase-file', secrets.passphrase];
+    return ['--grant-file', secrets.grant, ...copy];
+  };
   const escrow = (kill: { killAt?: number; afterMs?: number } = {}): Promise<NcpatchRun> =>
-    ncpatch(
-      'escrow',
-      ['--grant-file', secrets.grant, '--copy', join(folder, 'copy'), '--copy-passphrase-file', secrets.passphrase],
-      kill,
-    );
+    ncpatch('escrow', escrowOptions(), kill);
 
   test.each(killedAt.escrow)('escrow killed in step %i after %i ms: the key is somewhere', async (killAt, afterMs) => {
     await escrow({ killAt, afterMs });
@@ -199,6 +246,15 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
     if (!onDisk()) expect(existsSync(join(folder, 'copy'))).toBe(true);
     expect((await nextcloud.occ(['encryption:status'])).exit).toBe(0);
   });
+
+  test.skipIf(sshdMissing() !== null).each(cutAt.escrow)(
+    'escrow whose line is cut in step %i after %i ms: the key is somewhere',
+    async (step, afterMs) => {
+      await overLine('escrow', escrowOptions(), step, afterMs);
+      expect(onDisk() || (await onKeyServer())).toBe(true);
+      if (!onDisk()) expect(existsSync(join(folder, 'copy'))).toBe(true);
+    },
+  );
 
   test('escrow run to its end: the key is on the key server only, and apply and verify use it', async () => {
     json(await escrow());

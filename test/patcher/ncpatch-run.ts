@@ -7,10 +7,18 @@ export interface NcpatchRun {
   readonly stderr: string;
 }
 
-/** Runs the real program; with `killAt` it gets SIGKILL some time after it has told its n-th step, counted from 1. */
+/**
+ * Runs the real program; with `killAt` it gets SIGKILL some time after it has told its n-th step, counted from 1, or
+ * `instead` of that something else is done to it.
+ */
 export function runNcpatch(
   argv: readonly string[],
-  options: { readonly killAt?: number; readonly afterMs?: number; readonly input?: string } = {},
+  options: {
+    readonly killAt?: number;
+    readonly afterMs?: number;
+    readonly instead?: () => void;
+    readonly input?: string;
+  } = {},
 ): Promise<NcpatchRun> {
   const [program, ...first] = projectProgram('patcher/main.ts');
   return new Promise((resolve, reject) => {
@@ -26,7 +34,7 @@ export function runNcpatch(
       const steps = stderr.split('[#] ').length - 1;
       if (options.killAt === undefined || steps < options.killAt || isAimed) return;
       isAimed = true;
-      setTimeout(() => child.kill('SIGKILL'), options.afterMs ?? 0);
+      setTimeout(options.instead ?? (() => child.kill('SIGKILL')), options.afterMs ?? 0);
     });
     child.on('error', reject);
     child.on('close', (exit) => resolve({ exit, stdout, stderr }));
