@@ -49,6 +49,7 @@ export interface ShellTransportParts {
 const UPLOAD_TIMEOUT_MS = 300_000;
 /** For the lists and hashes of large folders. */
 const LIST_MAX_BYTES = 64 * 1024 * 1024;
+const COMPLAINT_BYTES = 65_536;
 const LIST_TRIES = 5;
 const EXIT = scripts.SCRIPT_EXIT;
 /** The open file is inherited by the program and all it starts, and the lock goes with the last of them. */
@@ -110,7 +111,8 @@ export class ShellTransport implements Transport {
 
   async readFile(path: string, options: { max: number }): Promise<Buffer | null> {
     const result = await this.#script(scripts.READ, path, [checkPath(path), String(options.max)], {
-      maxBytes: options.max + 1,
+      // the cap holds for what the machine complains about too, and a shell may have more to say than a short file
+      maxBytes: Math.max(options.max + 1, COMPLAINT_BYTES),
       answers: [EXIT.notThere],
     });
     if (result.exit === EXIT.notThere) return null;

@@ -101,6 +101,8 @@ export function transportContract(open: (folder: string) => Promise<Transport>):
     expect((await transport.readFile(join(at, 'f'), { max: 256 }))?.equals(bytes)).toBe(true);
     await expect(transport.readFile(join(at, 'f'), { max: 255 })).rejects.toEqual(code('file_too_large'));
     await expect(transport.readFile(at, { max: 255 })).rejects.toEqual(code('wrong_kind'));
+    // what the machine says of it is longer than the file may be
+    await expect(transport.readFile(join(at, 'n'.repeat(300)), { max: 1 })).rejects.toEqual(code('target_failed'));
   });
 
   test('stat() and list() tell kind, mode, owner and size, also of names that bite', async () => {
