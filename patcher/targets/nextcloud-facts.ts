@@ -16,8 +16,8 @@ import type { Transport } from '../transports/transport.ts';
 import { readWatch } from '../watch/watch-look.ts';
 import { appStateOf } from './app-state.ts';
 import { appVersionIn } from './info-xml.ts';
+import { NEEDED_EXTENSIONS } from './php-answer.ts';
 import { readPlatform } from './platform.ts';
-import { NEEDED_EXTENSIONS } from './serving-php.ts';
 import type { Instance } from './target.ts';
 import { compareVersions, parseVersionFile } from './version-file.ts';
 

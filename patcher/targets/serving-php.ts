@@ -1,12 +1,10 @@
 import type { WebPhp } from '../facts.ts';
 import type { Transport } from '../transports/transport.ts';
 import { type FpmPool, listensOn } from './fpm-pool.ts';
-import { isOn, type PhpPlace, parsePhpInfo, phpOfPoolFile } from './php-runtime.ts';
+import { webPhpOf } from './php-answer.ts';
+import { type PhpPlace, phpOfPoolFile } from './php-runtime.ts';
 import type { ServerSettings } from './server-settings.ts';
 import { hostServing, type WebHost } from './web-server.ts';
-
-/** Extensions the app cannot do without. */
-export const NEEDED_EXTENSIONS = ['curl', 'openssl'] as const;
 
 /** Which PHP serves a folder: a pool of FPM, or the module of Apache. */
 export type ServingPhp =
@@ -61,38 +59,15 @@ export async function readWebPhp(transport: Transport, serving: ServingPhp, root
     sessionsOnTmpfs: null,
   };
   if (command === null) return unknown;
-  const [shown, listed] = await Promise.all([transport.run([...command, '-i']), transport.run([...command, '-m'])]);
-  const info = parsePhpInfo(shown.stdout.toString('utf8'));
-  if (info === null) return unknown;
-  const local = await transport.readFile(`${root}/.user.ini`, { max: 65_536 });
+  const [shown, listed, local] = await Promise.all([
+    transport.run([...command, '-i']),
+    transport.run([...command, '-m']),
+    transport.readFile(`${root}/.user.ini`, { max: 65_536 }),
+  ]);
   const pool = serving.sapi === 'fpm' ? serving.pool.ini : {};
   const over = { ...userIni(local?.toString('utf8') ?? ''), ...pool };
-  const setting = (name: string): string => over[name] ?? info.settings.get(name) ?? '';
-  const modules = new Set(listed.stdout.toString('utf8').toLowerCase().split('\n'));
-  const handler = setting('session.save_handler');
-  const path = handler === 'files' ? sessionFolder(setting('session.save_path'), setting('sys_temp_dir')) : null;
-  return {
-    sapi: serving.sapi,
-    version: info.version,
-    iniFile: info.iniFile,
-    missingExtensions: NEEDED_EXTENSIONS.filter((name) => !modules.has(name)),
-    apcu: modules.has('apcu') && isOn(setting('apc.enabled')),
-    exceptionArgsIgnored: isOn(setting('zend.exception_ignore_args')),
-    sessionHandler: handler,
-    sessionPath: path,
-    sessionsOnTmpfs: path === null ? null : await isTmpfs(transport, path),
-    ...opcache(setting),
-  };
-}
-
-function opcache(setting: (name: string) => string): Pick<WebPhp, 'opcacheSeconds' | 'opcacheFolder'> {
-  if (!isOn(setting('opcache.enable'))) return { opcacheSeconds: null, opcacheFolder: null };
-  const seconds = setting('opcache.revalidate_freq');
-  const folder = setting('opcache.file_cache');
-  return {
-    opcacheSeconds: /^[0-9]{1,9}$/.test(seconds) ? Number(seconds) : null,
-    opcacheFolder: folder === '' ? null : folder,
-  };
+  const seenAt = (folder: string): Promise<string> => Promise.resolve(folder);
+  return (await webPhpOf(transport, { sapi: serving.sapi, shown, listed, over, seenAt })) ?? unknown;
 }
 
 /** The program that tells the settings of the PHP that serves; `null` where none is known or there. */
@@ -115,15 +90,4 @@ export async function firstThere(transport: Transport, paths: readonly string[])
 function userIni(text: string): Record<string, string> {
   const lines = text.matchAll(/^\s*([a-z][\w.]*)\s*=\s*"?([^"\n;]*?)"?\s*(?:;.*)?$/gim);
   return Object.fromEntries([...lines].map((match) => [match[1] ?? '', match[2] ?? '']));
-}
-
-/** `save_path` may start with a depth and a mode: `2;0600;/folder`. Empty means the folder for temporary files. */
-function sessionFolder(savePath: string, temporary: string): string {
-  const folder = savePath.slice(savePath.lastIndexOf(';') + 1).trim();
-  return folder !== '' ? folder : temporary !== '' ? temporary : '/tmp';
-}
-
-async function isTmpfs(transport: Transport, path: string): Promise<boolean | null> {
-  const result = await transport.run(['stat', '-f', '-c', '%T', path]);
-  return result.exit === 0 ? /^(tmpfs|ramfs)$/.test(result.stdout.toString('utf8').trim()) : null;
 }
