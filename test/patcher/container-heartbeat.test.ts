@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { timerFilesFor } from '../../patcher/heartbeat-timer.ts';
 import { insideWords } from '../../patcher/transports/container-transport.ts';
-import { run } from '../../platform/run.ts';
 import { hasProgram } from '../harness/programs.ts';
+import { verifyUnits } from '../harness/unit-verification.ts';
 
 const SERVICE = '/etc/systemd/system/latchkey-heartbeat-oc1.service';
 
@@ -48,13 +48,7 @@ describe.runIf(hasProgram('systemd-analyze'))('systemd-analyze', () => {
       const program = join(folder, name); // it looks whether the program is there
       writeFileSync(program, '#!/bin/sh\n', { mode: 0o755 });
       const units = Object.entries(files('systemd', program)).filter(([path]) => /\.(service|timer)$/.test(path));
-      for (const [path, text] of units) writeFileSync(join(folder, basename(path)), text);
-      const paths = units.map(([path]) => join(folder, basename(path)));
-      const { exit, stderr } = await run(['systemd-analyze', 'verify', '--man=no', ...paths], {
-        timeoutMs: 20_000,
-        allowExit: 'any',
-      });
-      expect(`${exit} ${stderr}`).toBe('0 ');
+      expect(await verifyUnits(Object.fromEntries(units))).toBe('0 ');
     } finally {
       rmSync(folder, { recursive: true });
     }

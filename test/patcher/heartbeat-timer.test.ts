@@ -1,10 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { timerFilesFor, timerPaths } from '../../patcher/heartbeat-timer.ts';
-import { run } from '../../platform/run.ts';
 import { hasProgram } from '../harness/programs.ts';
+import { verifyUnits } from '../harness/unit-verification.ts';
 
 const PLAN = {
   instanceId: 'oc1',
@@ -42,23 +39,10 @@ test('every file is known for removal', () => {
 });
 
 describe.runIf(hasProgram('systemd-analyze'))('systemd-analyze', () => {
-  async function verify(change: (unit: string) => string): Promise<string> {
-    const folder = mkdtempSync(join(tmpdir(), 'lk-units-'));
-    try {
-      const files = Object.entries(timerFilesFor('systemd', { ...PLAN, way: { via: 'machine', user: 'root' } }));
-      const units = files.filter(([path]) => /\.(service|timer)$/.test(path));
-      const paths = units.map(([path, text]) => {
-        writeFileSync(join(folder, basename(path)), change(text));
-        return join(folder, basename(path));
-      });
-      const { exit, stderr } = await run(['systemd-analyze', 'verify', '--man=no', ...paths], {
-        timeoutMs: 20_000,
-        allowExit: 'any',
-      });
-      return `${exit} ${stderr}`;
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+  function verify(change: (unit: string) => string): Promise<string> {
+    const files = Object.entries(timerFilesFor('systemd', { ...PLAN, way: { via: 'machine', user: 'root' } }));
+    const units = files.filter(([path]) => /\.(service|timer)$/.test(path));
+    return verifyUnits(Object.fromEntries(units.map(([path, text]) => [path, change(text)])));
   }
 
   test('finds nothing in the units', async () => {
