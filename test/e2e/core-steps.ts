@@ -27,16 +27,20 @@ function released(nextcloud: NextcloudInstance): string {
 }
 
 /** One hash over names and contents of all code; `config` is Nextcloud's own to write. */
-async function hashOfCode(nextcloud: NextcloudInstance): Promise<string> {
-  const list = 'find . -path ./config -prune -o -type f -print0 | sort -z | xargs -0 sha256sum';
+async function hashesOfCode(nextcloud: NextcloudInstance): Promise<ReadonlyMap<string, string>> {
+  const list = 'find . -path ./config -prune -o -type f -print0 | xargs -0 sha256sum';
   const done = await run(['sh', '-c', list], { cwd: nextcloud.root, timeoutMs: 120_000, maxBytes: 64 * 1024 * 1024 });
-  return createHash('sha256').update(done.stdout).digest('hex');
+  const lines = done.stdout
+    .toString('utf8')
+    .split('\n')
+    .filter((line) => line !== '');
+  return new Map(lines.map((line) => [line.slice(66), line.slice(0, 64)]));
 }
 
-const codeBefore = new WeakMap<NextcloudInstance, string>();
+const codeBefore = new WeakMap<NextcloudInstance, ReadonlyMap<string, string>>();
 
 export const applyCore: Step = async ({ ncpatch, nextcloud, doors }) => {
-  codeBefore.set(nextcloud, await hashOfCode(nextcloud));
+  codeBefore.set(nextcloud, await hashesOfCode(nextcloud));
   const plan = await ncpatch.command(['plan', '--hook', 'core']);
   assert(plan.stdout.includes(`+++ ${join(nextcloud.root, CORE_FILE)}`), 'plan shows no diff of the file');
   assert(plan.stdout.includes('core_file_changed_by_us'), 'plan does not tell of the integrity check');
@@ -147,7 +151,9 @@ export const removed: Step = async ({ nextcloud, ncpatch, keyServer, doors, tree
   assert(coreFile(nextcloud) === released(nextcloud), 'the file is not as the vendor made it');
   assert((await nextcloud.systemValue('remotekeystorage.hook')) === '', 'config.php still names the hook');
   if (nextcloud.tree !== tree) return 'another release than at first: only the changed file was compared';
-  const [before, after] = [codeBefore.get(nextcloud), await hashOfCode(nextcloud)];
-  assert(before === after, 'the code is not as it was before');
+  const [before, after] = [codeBefore.get(nextcloud) ?? new Map<string, string>(), await hashesOfCode(nextcloud)];
+  const names = new Set([...before.keys(), ...after.keys()]);
+  const changed = [...names].filter((name) => before.get(name) !== after.get(name));
+  assert(changed.length === 0, `the code is not as it was before: ${changed.slice(0, 10).join(', ')}`);
   return 'every file of the code';
 };
