@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../../platform/run.ts';
@@ -26,7 +25,7 @@ function released(nextcloud: NextcloudInstance): string {
   return readFileSync(join(nextcloud.tree.folder, CORE_FILE), 'utf8');
 }
 
-/** One hash over names and contents of all code; `config` is Nextcloud's own to write. */
+/** The hash of each file of the code by its name; `config` is Nextcloud's own to write. */
 async function hashesOfCode(nextcloud: NextcloudInstance): Promise<ReadonlyMap<string, string>> {
   const list = 'find . -path ./config -prune -o -type f -print0 | xargs -0 sha256sum';
   const done = await run(['sh', '-c', list], { cwd: nextcloud.root, timeoutMs: 120_000, maxBytes: 64 * 1024 * 1024 });
