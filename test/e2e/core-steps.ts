@@ -25,7 +25,7 @@ function released(nextcloud: NextcloudInstance): string {
   return readFileSync(join(nextcloud.tree.folder, CORE_FILE), 'utf8');
 }
 
-/** The hash of each file of the code by its name; `config` is Nextcloud's own to write. */
+/** The hash of each file of the code by its name, but for our app; `config` is Nextcloud's own to write. */
 async function hashesOfCode(nextcloud: NextcloudInstance): Promise<ReadonlyMap<string, string>> {
   const list = 'find . -path ./config -prune -o -type f -print0 | xargs -0 sha256sum';
   const done = await run(['sh', '-c', list], { cwd: nextcloud.root, timeoutMs: 120_000, maxBytes: 64 * 1024 * 1024 });
@@ -33,7 +33,8 @@ async function hashesOfCode(nextcloud: NextcloudInstance): Promise<ReadonlyMap<s
     .toString('utf8')
     .split('\n')
     .filter((line) => line !== '');
-  return new Map(lines.map((line) => [line.slice(66), line.slice(0, 64)]));
+  const hashes = lines.map((line): [string, string] => [line.slice(66), line.slice(0, 64)]);
+  return new Map(hashes.filter(([name]) => !name.includes(`/${APP}/`)));
 }
 
 const codeBefore = new WeakMap<NextcloudInstance, ReadonlyMap<string, string>>();
@@ -116,6 +117,7 @@ export const wiped: Step = async (story) => {
     await nextcloud.serve();
   }
   assert(coreFile(nextcloud) === released(nextcloud), 'the new code holds the hook');
+  codeBefore.set(nextcloud, await hashesOfCode(nextcloud));
   const { changed, verification } = (await ncpatch.command(['apply'])).json() as Applied;
   assert(changed === true && verification?.hook === 'core', `after new code the hook is ${verification?.hook}`);
   assert(typeof verification.release === 'object' && verification.release !== null, 'apply made no release');
@@ -140,8 +142,8 @@ export const switchHooks: Step = async ({ nextcloud, ncpatch, doors }) => {
   return undefined;
 };
 
-/** After `remove` all code is as it was before the first `apply`, or, where there was an upgrade, as the new release has it. */
-export const removed: Step = async ({ nextcloud, ncpatch, keyServer, doors, tree }) => {
+/** After `remove` all code is as it was before `apply` first touched it. */
+export const removed: Step = async ({ nextcloud, ncpatch, keyServer, doors }) => {
   await ncpatch.command(['remove']);
   await keyServer.stop();
   await nextcloud.restartServer();
@@ -149,10 +151,11 @@ export const removed: Step = async ({ nextcloud, ncpatch, keyServer, doors, tree
   await doors.readByLink();
   assert(coreFile(nextcloud) === released(nextcloud), 'the file is not as the vendor made it');
   assert((await nextcloud.systemValue('remotekeystorage.hook')) === '', 'config.php still names the hook');
-  if (nextcloud.tree !== tree) return 'another release than at first: only the changed file was compared';
+  const left = ['apps', 'custom_apps'].find((name) => existsSync(join(nextcloud.root, name, APP)));
+  assert(left === undefined, `the app was left in ${left}`);
   const [before, after] = [codeBefore.get(nextcloud) ?? new Map<string, string>(), await hashesOfCode(nextcloud)];
   const names = new Set([...before.keys(), ...after.keys()]);
   const changed = [...names].filter((name) => before.get(name) !== after.get(name));
   assert(changed.length === 0, `the code is not as it was before: ${changed.slice(0, 10).join(', ')}`);
-  return 'every file of the code';
+  return `${before.size} files`;
 };
