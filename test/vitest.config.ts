@@ -3,11 +3,12 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Files that take minutes, the longest first: started last, one of them would run alone at the end. */
 const long = [
+  'patcher/interrupted',
   'e2e/nextcloud-life',
+  'attacks/attacks',
+  'e2e/snap-life',
   'e2e/container-life',
   'e2e/core-life',
-  'attacks/attacks',
-  'patcher/interrupted',
   'patcher/doctor-real',
   'patcher/faults-cut',
   'keyserver/crash',

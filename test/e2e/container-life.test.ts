@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { listTrees, treesFolder } from '../harness/nextcloud-tree.ts';
+import { listTrees } from '../harness/nextcloud-tree.ts';
 import { containerLifeObstacle, runContainerLife } from './container-life.ts';
-import { plannedFor } from './life-plan.ts';
+import { plannedFor, whyNotPlanned } from './life-plan.ts';
 
 const trees = listTrees();
 const planned = plannedFor('container', trees);
-const reason = planned.length === 0 ? `no release in ${treesFolder()}` : containerLifeObstacle();
+const reason = whyNotPlanned(planned, trees) ?? containerLifeObstacle();
 
 describe('the life of a Nextcloud in a container', () => {
   if (reason !== null) it.skip(`is lived (skipped: ${reason})`, () => undefined);

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { listTrees, treesFolder } from '../harness/nextcloud-tree.ts';
+import { listTrees } from '../harness/nextcloud-tree.ts';
 import { lifeObstacle, runNextcloudLife } from './life.ts';
-import { plannedFor } from './life-plan.ts';
+import { plannedFor, whyNotPlanned } from './life-plan.ts';
 
 const trees = listTrees();
 const planned = plannedFor('app', trees);
-const reason = planned.length === 0 ? `no release in ${treesFolder()}` : lifeObstacle();
+const reason = whyNotPlanned(planned, trees) ?? lifeObstacle();
 
 describe('the life of a Nextcloud with Latchkey', () => {
   if (reason !== null) it.skip(`is lived (skipped: ${reason})`, () => undefined);

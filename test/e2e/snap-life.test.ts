@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { listTrees, treesFolder } from '../harness/nextcloud-tree.ts';
-import { plannedFor } from './life-plan.ts';
+import { listTrees } from '../harness/nextcloud-tree.ts';
+import { plannedFor, whyNotPlanned } from './life-plan.ts';
 import { runSnapLife, snapLifeObstacle, snapStepNames } from './snap-life.ts';
 
 const trees = listTrees();
 const planned = plannedFor('snap', trees);
 const thorough = process.env.LATCHKEY_THOROUGH === '1';
-const reason = planned.length === 0 ? `no release in ${treesFolder()}` : snapLifeObstacle();
+const reason = whyNotPlanned(planned, trees) ?? snapLifeObstacle();
 
 describe('the life of a snap with Latchkey', () => {
   if (reason !== null) it.skip(`is lived (skipped: ${reason})`, () => undefined);

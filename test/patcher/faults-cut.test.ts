@@ -28,8 +28,8 @@ const PASSPHRASE = 'a passphrase of some length';
 type Work = (place: Workplace) => Promise<unknown>;
 
 /**
- * Every way for every command; or the answer lost of each that changed something, and some of these killed. Where an
- * exchange has few commands the answer of each is lost.
+ * Every way for every command; or the answer lost of every third that changed something, and some of these killed. Where an
+ * exchange has few commands it is every third of all.
  */
 function pointsFor({ commands, changing }: Undisturbed): CutPoint[] {
   const ways = (at: number): CutPoint[] => {
@@ -42,12 +42,14 @@ function pointsFor({ commands, changing }: Undisturbed): CutPoint[] {
     ];
   };
   if (thorough) return commands.flatMap((_, at) => ways(at));
-  const chosen = commands.length < FEW ? commands.keys() : changing;
+  const chosen = [...(commands.length < FEW ? commands.keys() : changing)].filter((_, i) => i % EACH === 1);
   const some = [['after'], ['after', 'killed'], ['after'], ['after', 'dies']];
-  return [...chosen].flatMap((at, i) => ways(at).filter(({ how }) => some[i % some.length]?.includes(how)));
+  return chosen.flatMap((at, i) => ways(at).filter(({ how }) => some[i % some.length]?.includes(how)));
 }
 
 const FEW = 20;
+/** `npm test` is to end within minutes: of those that come into question, every third. */
+const EACH = 3;
 
 describe.skipIf(missing !== null)(`over a line that breaks${missing === null ? '' : ` (${missing})`}`, () => {
   vi.setConfig({ testTimeout: thorough ? 3_600_000 : 600_000 });
@@ -147,7 +149,7 @@ describe.skipIf(missing !== null)(`over a line that breaks${missing === null ? '
       nextcloud.reset();
     }
     counts.set(expect.getState().currentTestName ?? '', [commands.length, points.length]);
-    expect(points.length).toBeGreaterThan(10);
+    expect(points.length).toBeGreaterThan(5);
   }
 
   /** Done or undone: by `rollback` and by another `apply` in turn. */
