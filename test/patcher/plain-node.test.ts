@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 /** The test runner resolves names of CommonJS packages that Node itself does not, so Node is asked. */
-test.each(['ssh-transport.ts', 'local-transport.ts', 'journal.ts'])(
+test.each(['transports/ssh-transport.ts', 'transports/local-transport.ts', 'journal/journal.ts'])(
   '%s is imported by Node as it stands, and does nothing then',
   (file) => {
     const path = join(import.meta.dirname, '..', '..', 'patcher', file);
