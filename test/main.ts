@@ -30,6 +30,20 @@ function show(command: string, argv: readonly string[]): Promise<number> {
   });
 }
 
+/** Runs a step beside others: its output is shown in one piece when it has ended. */
+function showAtItsEnd(name: string, command: string, argv: readonly string[]): Promise<number> {
+  return new Promise((done) => {
+    const child = spawn(command, argv, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    const said: Buffer[] = [];
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => said.push(chunk));
+    child.on('error', () => done(127));
+    child.on('close', (code) => {
+      say(`\n== ${name}\n${Buffer.concat(said).toString('utf8')}`);
+      done(code ?? 1);
+    });
+  });
+}
+
 async function byExitCode(name: string, command: string, argv: readonly string[]): Promise<Count> {
   say(`\n== ${name}`);
   return (await show(command, argv)) === 0 ? onePassed : oneFailed;
@@ -56,10 +70,11 @@ async function vitest(reports: string, files: readonly string[]): Promise<Count>
   };
 }
 
+/** Waits more than it works, so it runs beside the other tests. */
 async function phpunit(reports: string): Promise<Count> {
-  say('\n== php tests');
   const report = join(reports, 'phpunit.xml');
-  const exit = await show('phpunit', ['--configuration', 'test/php-app/phpunit.xml', '--log-junit', report]);
+  const argv = ['--configuration', 'test/php-app/phpunit.xml', '--log-junit', report];
+  const exit = await showAtItsEnd('php tests', 'phpunit', argv);
   const suite = existsSync(report) ? /<testsuite [^>]*>/.exec(readFileSync(report, 'utf8'))?.[0] : undefined;
   const number = (name: string): number => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite ?? '')?.[1] ?? 0);
   const failed = number('failures') + number('errors');
@@ -80,16 +95,18 @@ async function suite(files: readonly string[]): Promise<Count> {
     const { words } = await preparePackages(say);
     if (words !== null) say(words);
     const biome = ['check', '--config-path=test/lint/rules.json', '--error-on-warnings', '.'];
-    const counts = [
+    const before = [
       await byExitCode('lint', process.execPath, [join(modules, '@biomejs/biome/bin/biome'), ...biome]),
       await byExitCode('types', process.execPath, [join(modules, 'typescript/bin/tsc'), '--noEmit', '-p', '.']),
       hasProgram('phpcs')
         ? await byExitCode('php style', 'phpcs', ['--standard=php-app/phpcs.xml', '-q'])
         : skipped('php style', 'phpcs is not installed'),
-      hasProgram('phpunit') ? await phpunit(reports) : skipped('php tests', 'phpunit is not installed'),
-      await vitest(reports, []),
     ];
-    return counts.reduce((sum, count) => ({
+    const tests = await Promise.all([
+      hasProgram('phpunit') ? phpunit(reports) : skipped('php tests', 'phpunit is not installed'),
+      vitest(reports, []),
+    ]);
+    return [...before, ...tests].reduce((sum, count) => ({
       passed: sum.passed + count.passed,
       failed: sum.failed + count.failed,
       skipped: sum.skipped + count.skipped,
