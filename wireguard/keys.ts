@@ -75,11 +75,6 @@ export function keyFromHex(hex: string): WireGuardKey | null {
   return /^0+$/.test(hex) ? null : Buffer.from(hex, 'hex').toString('base64');
 }
 
-/** For logs and tables: enough to tell keys apart. */
-export function shortKey(key: WireGuardKey): string {
-  return `${key.slice(0, 8)}…`;
-}
-
 /** OpenSSL refuses to agree on the all-zero secret that such points lead to (RFC 7748, section 6.1). */
 function hasLowOrder(raw: Buffer): boolean {
   try {

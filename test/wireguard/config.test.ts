@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { run } from '../../platform/run.ts';
-import { readLines, writeLines } from '../../wireguard/config/config-text.ts';
 import { formatEndpoint, parseEndpoint } from '../../wireguard/config/endpoint.ts';
 import { readConfig } from '../../wireguard/config/read-config.ts';
 import { EMPTY_INTERFACE, type PeerConfig, type WireGuardConfig } from '../../wireguard/config/wireguard-config.ts';
@@ -156,15 +155,6 @@ test('whatever is written reads back as the same', () => {
   fc.assert(
     fc.property(config, (given) => {
       expect(readConfig(writeConfig(given))).toEqual(given);
-    }),
-  );
-});
-
-test('whatever is read, its lines are written as they stood', () => {
-  fc.assert(
-    fc.property(config, fc.array(fc.constantFrom('', '# note', '   ', '\t#'), { maxLength: 5 }), (given, noise) => {
-      const text = `${noise.map((line) => `${line}\n`).join('')}${writeConfig(given)}`;
-      expect(writeLines(readLines(text))).toBe(text);
     }),
   );
 });

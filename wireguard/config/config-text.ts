@@ -1,10 +1,10 @@
 import { LatchkeyError } from '../../platform/errors.ts';
 
-/** One line of a configuration file. `text` is the line as it stands, without its end. */
+/** One line of a configuration file, without its comment. */
 export type Line =
-  | { readonly kind: 'blank'; readonly text: string }
-  | { readonly kind: 'section'; readonly text: string; readonly name: string }
-  | { readonly kind: 'entry'; readonly text: string; readonly key: string; readonly value: string };
+  | { readonly kind: 'blank' }
+  | { readonly kind: 'section'; readonly name: string }
+  | { readonly kind: 'entry'; readonly key: string; readonly value: string };
 
 /** A section with the number (from 1) of its first line in the file. */
 export interface Section {
@@ -37,13 +37,13 @@ export function readLines(text: string): Line[] {
 
 function readLine(text: string, number: number): Line {
   const bare = text.replace(/#.*$/s, '').trim();
-  if (bare === '') return { kind: 'blank', text };
+  if (bare === '') return { kind: 'blank' };
   if (/\p{Cc}/u.test(bare.replaceAll('\t', ' '))) throw syntax(number, 'holds a control character');
   const section = /^\[(.*)\]$/.exec(bare)?.[1];
-  if (section !== undefined) return { kind: 'section', text, name: section.trim() };
+  if (section !== undefined) return { kind: 'section', name: section.trim() };
   const entry = /^([A-Za-z0-9]+)\s*=\s*(.*)$/s.exec(bare);
   if (entry === null) throw syntax(number, 'is neither a section nor "Key = Value"');
-  return { kind: 'entry', text, key: entry[1] ?? '', value: (entry[2] ?? '').trim() };
+  return { kind: 'entry', key: entry[1] ?? '', value: (entry[2] ?? '').trim() };
 }
 
 /** The sections of a file in their order. An entry before the first one is an error of its line. */
@@ -58,11 +58,6 @@ export function sectionsOf(lines: readonly Line[]): Section[] {
     }
   }
   return sections;
-}
-
-/** The text again, byte for byte but for a missing end of the last line. */
-export function writeLines(lines: readonly Line[]): string {
-  return lines.map(({ text }) => `${text}\n`).join('');
 }
 
 /** What is wrong with a line, for whoever has to find it. */

@@ -5,7 +5,7 @@ import { EMPTY_INTERFACE, type WireGuardConfig } from '../config/wireguard-confi
 import type { WireGuardKey } from '../keys.ts';
 import { type ClientProgram, whyNot } from '../obfuscation/clients.ts';
 import { tunnelMtu } from '../obfuscation/mtu.ts';
-import { isPlain, OBFUSCATION_KEYS, type Obfuscation, PARAMETERS } from '../obfuscation/parameters.ts';
+import { isPlain, type Obfuscation } from '../obfuscation/parameters.ts';
 
 /** What of a hub its peers are told. */
 export interface HubFacts {
@@ -76,10 +76,4 @@ export function clientConfig(hub: HubFacts, client: ClientFacts): WireGuardConfi
 function familyOf(endpoint: string): 4 | 6 | 'either' {
   const { host } = parseEndpoint(endpoint, 'endpoint');
   return isIPv4(host) ? 4 : isIPv6(host) ? 6 : 'either';
-}
-
-/** What of the obfuscation both ends must have the same. */
-export function sharedPart(obfuscation: Obfuscation): Obfuscation {
-  const shared = OBFUSCATION_KEYS.filter((key) => PARAMETERS[key].shared && obfuscation[key] !== undefined);
-  return Object.fromEntries(shared.map((key) => [key, obfuscation[key]])) as Obfuscation;
 }
