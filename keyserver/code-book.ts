@@ -1,5 +1,5 @@
 import type { RandomBytes } from '../platform/clock.ts';
-import { type TotpCode, totpCodes, totpStep } from './totp.ts';
+import { type TotpCode, totpCodes, totpStep } from '../platform/totp.ts';
 
 /** Under which name the codes of the secret are kept that a client changes to. */
 export function nextPage(client: string): string {

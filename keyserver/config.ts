@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { databaseSchema } from '../platform/database-choice.ts';
 import { LatchkeyError } from '../platform/errors.ts';
 import { writeFileAtomic } from '../platform/files.ts';
+import { authorityOf, type ListenAddress } from '../platform/listening/listen-address.ts';
+import { isNetwork } from '../platform/listening/networks.ts';
 import { parseInput } from '../platform/schema.ts';
-import { authorityOf, type ListenAddress } from './listening/listen-address.ts';
-import { isNetwork } from './listening/networks.ts';
 import { probeTarget } from './presence/probe.ts';
 
 const hostName =
@@ -33,11 +34,6 @@ export type MetricsAccess = z.infer<typeof metricsSchema>;
 /** Who may ask for the pages: these sources; `null` is the network of the listen address. */
 const adminSchema = z.strictObject({
   from: z.array(z.string().refine(isNetwork, 'must be a network such as 10.8.0.0/24')).max(32).nullable(),
-});
-
-/** PostgreSQL, whose URL is in a file (mode 0600) or, without one, in the environment variable DATABASE_URL. */
-const databaseSchema = z.strictObject({
-  urlFile: z.string().regex(/^\//, 'must be an absolute path').nullable(),
 });
 
 const schema = z.strictObject({

@@ -1,16 +1,16 @@
 import type { Kysely } from 'kysely';
 import type { Clock, RandomBytes } from '../platform/clock.ts';
+import type { DenialLog } from '../platform/denials.ts';
 import type { Log } from '../platform/log.ts';
+import type { RateLimiter } from '../platform/rate.ts';
 import type { Store } from '../platform/store.ts';
+import type { Vault } from '../platform/vault/vault.ts';
 import type { Sessions } from './calls/sessions.ts';
 import type { Authorities } from './certificates/authorities.ts';
 import type { CodeBook } from './code-book.ts';
-import type { DenialLog } from './denials.ts';
 import type { Metrics } from './metrics.ts';
 import type { OwnTime } from './presence/own-time.ts';
-import type { RateLimiter } from './rate.ts';
 import type { Database } from './schema.ts';
-import type { Vault } from './vault/vault.ts';
 
 /**
  * Everything a handler of the wire protocol is given. One object for the life of the process; what a command on the side

@@ -2,19 +2,20 @@ import { statfs } from 'node:fs/promises';
 import type { Kysely } from 'kysely';
 import { channelHealth } from '../platform/alert-report.ts';
 import { verifyAudit } from '../platform/audit-chain.ts';
+import { directoryFault } from '../platform/data-directory.ts';
 import { isLatchkeyError } from '../platform/errors.ts';
+import { isWritable } from '../platform/guarded-store.ts';
+import type { Vault } from '../platform/vault/vault.ts';
 import { placeOf } from '../wireguard/interface-address.ts';
 import { lastBackup } from './backup/backup.ts';
 import { bundleOf, readAuthorities } from './certificates/authorities.ts';
 import { certificateOutlook, type Outlook } from './certificates/outlook.ts';
-import { directoryFault, isKillFilePresent, openFiles } from './data-directory.ts';
-import { isWritable } from './guarded-store.ts';
+import { isKillFilePresent, openFiles } from './data-directory.ts';
 import { killedSince } from './kill-switch.ts';
 import type { Database } from './schema.ts';
 import type { ServerData } from './server-data.ts';
 import { findServerCertificate, loadAuditKey, loadAuthority } from './server-secrets.ts';
 import type { TimeSync } from './time-sync.ts';
-import type { Vault } from './vault/vault.ts';
 
 const day = 86_400_000;
 /** How long a client may take to use new secrets, and days until a backup is old. */

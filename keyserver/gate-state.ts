@@ -1,16 +1,16 @@
 import type { Kysely } from 'kysely';
+import type { RateKind, RatePolicy } from '../platform/rate.ts';
+import { type TotpCode, totpReach } from '../platform/totp.ts';
 import type { CaseFile } from './case-file.ts';
 import { freshness } from './chain.ts';
-import { type RatePolicy, totpItem } from './clients/client.ts';
+import { totpItem } from './clients/client.ts';
 import type { CodesByAge, secretsShown } from './clients/rotation.ts';
 import { nextPage } from './code-book.ts';
 import type { Custody } from './custody.ts';
 import type { CallKind, GateState } from './gate.ts';
 import type { ChainFacts, Hearing } from './heard-call.ts';
 import { type LinkOnFile, spentTime } from './link-store.ts';
-import type { RateKind } from './rate.ts';
 import type { Database } from './schema.ts';
-import { type TotpCode, totpReach } from './totp.ts';
 
 /** What each call pays from its client's bucket. */
 export const rateKinds: Readonly<Record<CallKind, RateKind>> = {

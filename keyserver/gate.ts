@@ -1,11 +1,11 @@
+import type { RateView } from '../platform/rate.ts';
+import type { TotpCode } from '../platform/totp.ts';
 import type { ShownCertificate } from './certificates/shown.ts';
 import type { Freshness, Standing } from './chain.ts';
 import type { Client } from './clients/client.ts';
 import type { Answer } from './policy/policy.ts';
 import type { Gap } from './presence/absence.ts';
 import type { Pulse } from './pulse.ts';
-import type { RateView } from './rate.ts';
-import type { TotpCode } from './totp.ts';
 
 /** Which call is being judged: `key` is the basic profile's GET, `store` the PUT of a key, `certificate` a renewal. */
 export type CallKind = 'open' | 'release' | 'heartbeat' | 'key' | 'store' | 'certificate';

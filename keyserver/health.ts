@@ -1,6 +1,6 @@
 import type { Clock } from '../platform/clock.ts';
+import { isWritable } from '../platform/guarded-store.ts';
 import type { Store } from '../platform/store.ts';
-import { isWritable } from './guarded-store.ts';
 import { killedSince } from './kill-switch.ts';
 import type { Database } from './schema.ts';
 

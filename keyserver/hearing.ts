@@ -1,10 +1,11 @@
 import type { Kysely } from 'kysely';
+import type { RateOutcome, RatePolicy } from '../platform/rate.ts';
 import { tellLockout } from './alerts/lockout.ts';
 import { askPerson } from './approvals/held-request.ts';
 import type { Caller } from './calls/caller.ts';
 import { type CaseFile, readCase } from './case-file.ts';
 import { noteFirstUse } from './certificates/records.ts';
-import { type Client, clientDefaults, type RatePolicy } from './clients/client.ts';
+import { type Client, clientDefaults } from './clients/client.ts';
 import { finishRotation, secretsShown } from './clients/rotation.ts';
 import type { Custody } from './custody.ts';
 import { recordDenial } from './denial-record.ts';
@@ -15,7 +16,6 @@ import type { Hearing, Outcome } from './heard-call.ts';
 import { type Finding, type Judgement, judge } from './judgement.ts';
 import { surroundingsOf } from './policy/known-machine.ts';
 import { absenceNow, joined } from './presence/absence.ts';
-import type { RateOutcome } from './rate.ts';
 import { afterRefusal, afterwards, rateOutcome } from './refused-call.ts';
 import type { Database } from './schema.ts';
 

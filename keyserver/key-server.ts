@@ -1,7 +1,12 @@
 import type { Clock, RandomBytes } from '../platform/clock.ts';
+import { DenialLog } from '../platform/denials.ts';
+import { guardStore } from '../platform/guarded-store.ts';
 import { createHttpApp, type Route } from '../platform/http-app.ts';
+import { listen } from '../platform/listening/listen.ts';
 import type { Log } from '../platform/log.ts';
+import { RateLimiter } from '../platform/rate.ts';
 import type { Store } from '../platform/store.ts';
+import type { Vault } from '../platform/vault/vault.ts';
 import { placeOf } from '../wireguard/interface-address.ts';
 import { adminPages } from './admin/admin-area.ts';
 import { ServerAlerts } from './alerts/server-alerts.ts';
@@ -14,22 +19,17 @@ import { redeemGrant } from './clients/grant.ts';
 import { CodeBook } from './code-book.ts';
 import type { Custody } from './custody.ts';
 import { isKillFilePresent, killFileLook } from './data-directory.ts';
-import { DenialLog } from './denials.ts';
-import { guardStore } from './guarded-store.ts';
 import { Health } from './health.ts';
 import { startHousekeeping } from './housekeeping.ts';
-import { listen } from './listening/listen.ts';
 import { SteadyListener } from './listening/steady-listener.ts';
 import { Metrics } from './metrics.ts';
 import { metricsRoute } from './metrics-route.ts';
 import { loadOwnTime, type OwnTime } from './presence/own-time.ts';
 import { startOwnWatch } from './presence/own-watch.ts';
 import { isConnectedTo } from './presence/probe.ts';
-import { RateLimiter } from './rate.ts';
 import type { Database } from './schema.ts';
 import type { ServerData } from './server-data.ts';
 import { loadAuditKey, serverIdentity } from './server-secrets.ts';
-import type { Vault } from './vault/vault.ts';
 
 export interface KeyServer {
   /** The port it listens on. */

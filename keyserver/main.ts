@@ -1,4 +1,5 @@
 import { systemClock, systemRandom } from '../platform/clock.ts';
+import type { CommandIo } from '../platform/command-io.ts';
 import { runProgram } from '../platform/command-line.ts';
 import { addAdminCommands } from './commands/admin.ts';
 import { addAlertCommands } from './commands/alert.ts';
@@ -7,7 +8,6 @@ import { addAuditCommands } from './commands/audit.ts';
 import { addBackupCommands } from './commands/backup.ts';
 import { addCertCommands } from './commands/cert.ts';
 import { addClientCommands } from './commands/client.ts';
-import type { CommandIo } from './commands/command-io.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addKeyCommands } from './commands/key.ts';

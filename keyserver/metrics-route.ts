@@ -1,8 +1,8 @@
 import { constantTimeEqual, decodeBase64Url, sha256 } from '../platform/encoding.ts';
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Route } from '../platform/http-app.ts';
+import { isWithin } from '../platform/listening/network.ts';
 import type { MetricsAccess } from './config.ts';
-import { isWithin } from './listening/network.ts';
 import type { Metrics } from './metrics.ts';
 
 /** `GET /metrics`: Prometheus text, for allowed sources or with `Authorization: Bearer TOKEN`. */

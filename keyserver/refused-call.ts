@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import type { RateOutcome } from '../platform/rate.ts';
 import type { Alert } from './alerts/alert.ts';
 import type { CaseFile } from './case-file.ts';
 import type { Client } from './clients/client.ts';
@@ -10,7 +11,6 @@ import { ended, expired } from './gates/certificate.ts';
 import { chain } from './gates/chain.ts';
 import type { Hearing, Refusal } from './heard-call.ts';
 import { savePulse } from './pulse.ts';
-import type { RateOutcome } from './rate.ts';
 import type { Database } from './schema.ts';
 
 /** Gates from which on the caller is known to be who it says. */

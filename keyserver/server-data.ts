@@ -2,21 +2,19 @@ import { readFileSync } from 'node:fs';
 import type { Kysely } from 'kysely';
 import { appendAudit, isSignedBy, signAudit } from '../platform/audit-chain.ts';
 import type { Clock, RandomBytes } from '../platform/clock.ts';
+import { assertNewDirectory, createDataDirectory } from '../platform/data-directory.ts';
+import type { Environment } from '../platform/database-choice.ts';
 import { isLatchkeyError, LatchkeyError } from '../platform/errors.ts';
 import { createSecretFile, writeFileAtomic } from '../platform/files.ts';
 import type { Store } from '../platform/store.ts';
+import type { UnsealMethod } from '../platform/vault/unseal.ts';
+import type { Vault } from '../platform/vault/vault.ts';
+import { makeVault, reopenVault, storeVault } from '../platform/vault/vault-file.ts';
 import { bundleOf, readAuthorities } from './certificates/authorities.ts';
 import { isKeyOf } from './certificates/identity.ts';
 import { readListSources, writeRevocationLists } from './certificates/revocations.ts';
 import { type Config, readConfig, writeConfig } from './config.ts';
-import {
-  assertNewDirectory,
-  auditKeyFile,
-  authorityFile,
-  createDataDirectory,
-  databaseFile,
-  openDataDirectory,
-} from './data-directory.ts';
+import { auditKeyFile, authorityFile, databaseFile, openDataDirectory } from './data-directory.ts';
 import type { Database } from './schema.ts';
 import {
   auditPrivateKey,
@@ -25,10 +23,7 @@ import {
   makeServerSecrets,
   storeServerSecrets,
 } from './server-secrets.ts';
-import { type Environment, openServerStore } from './server-store.ts';
-import type { UnsealMethod } from './vault/unseal.ts';
-import type { Vault } from './vault/vault.ts';
-import { makeVault, reopenVault, storeVault } from './vault/vault-file.ts';
+import { openServerStore } from './server-store.ts';
 
 /** An opened data directory. Nothing in it needs the vault. */
 export interface ServerData {

@@ -1,8 +1,8 @@
 import type { Kysely } from 'kysely';
 import { statement } from '../platform/statement.ts';
+import type { Vault } from '../platform/vault/vault.ts';
 import { keyItem } from './clients/client.ts';
 import type { Database } from './schema.ts';
-import type { Vault } from './vault/vault.ts';
 
 /** A key as the store has it: sealed. */
 export interface StoredKey {

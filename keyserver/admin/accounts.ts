@@ -3,9 +3,9 @@ import * as z from 'zod';
 import { appendAudit } from '../../platform/audit-chain.ts';
 import type { RandomBytes } from '../../platform/clock.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { totpSecretText } from '../../platform/totp.ts';
+import type { ItemName, Vault } from '../../platform/vault/vault.ts';
 import type { AdminTable, Database } from '../schema.ts';
-import { totpSecretText } from '../totp.ts';
-import type { ItemName, Vault } from '../vault/vault.ts';
 
 /** RFC 4226, section 4: as many bits as SHA-1 gives. */
 const totpBytes = 20;

@@ -1,10 +1,10 @@
 import type { Area } from '../../platform/http-app.ts';
+import { isWithin } from '../../platform/listening/network.ts';
+import { networksFor } from '../../platform/listening/networks.ts';
 import { SessionBook } from '../../platform/session-book.ts';
 import type { Config } from '../config.ts';
 import type { Custody } from '../custody.ts';
 import type { Health } from '../health.ts';
-import { isWithin } from '../listening/network.ts';
-import { networksFor } from '../listening/networks.ts';
 import { approvalRoutes } from './approval-routes.ts';
 import { custodyRoutes } from './custody-routes.ts';
 import { AdminDoor } from './door.ts';

@@ -1,12 +1,12 @@
 import type { Selectable } from 'kysely';
 import { appendAudit } from '../../platform/audit-chain.ts';
+import { hashPassword, isPassword } from '../../platform/password.ts';
+import { RateLimiter } from '../../platform/rate.ts';
+import { findTotpStep, type TotpCode, totpCodes } from '../../platform/totp.ts';
 import { tellLockout } from '../alerts/lockout.ts';
 import type { Custody } from '../custody.ts';
-import { RateLimiter } from '../rate.ts';
 import type { AdminTable } from '../schema.ts';
-import { findTotpStep, type TotpCode, totpCodes } from '../totp.ts';
 import { adminTotpItem, findAdmin, useTotpStep } from './accounts.ts';
-import { hashPassword, isPassword } from './password.ts';
 
 /** What a person typed. */
 export interface AdminCredentials {

@@ -1,5 +1,5 @@
+import { authorityOf } from '../../platform/listening/listen-address.ts';
 import type { Config } from '../config.ts';
-import { authorityOf } from '../listening/listen-address.ts';
 
 type Headers = Readonly<Record<string, string | undefined>>;
 

@@ -2,17 +2,17 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rm
 import { statfs } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type AuditReport, appendAudit, verifyAudit } from '../../platform/audit-chain.ts';
+import { digestOf, manifestOf, unpackArchive, writeArchive } from '../../platform/backup/archive.ts';
 import type { Clock, RandomBytes } from '../../platform/clock.ts';
 import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
 import { createSecretFile } from '../../platform/files.ts';
 import { checkSqlite, snapshotSqlite } from '../../platform/sqlite-snapshot.ts';
+import type { UnsealMethod } from '../../platform/vault/unseal.ts';
+import { sealMethodOf, vaultFile } from '../../platform/vault/vault-file.ts';
 import { raiseAlert } from '../alerts/raise.ts';
 import { configFile } from '../config.ts';
 import { databaseFile, killFile } from '../data-directory.ts';
 import { openServerData, type ServerData } from '../server-data.ts';
-import type { UnsealMethod } from '../vault/unseal.ts';
-import { sealMethodOf, vaultFile } from '../vault/vault-file.ts';
-import { digestOf, manifestOf, unpackArchive, writeArchive } from './archive.ts';
 
 /** Files of a data directory that everybody may read. */
 export const publicFiles: readonly string[] = ['ca.pem', 'audit.pub', 'crl.pem', 'crl.der'];

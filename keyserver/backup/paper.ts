@@ -3,8 +3,8 @@ import type { RandomBytes } from '../../platform/clock.ts';
 import { sha256 } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { parseInput } from '../../platform/schema.ts';
-import { type KekHeader, kekHeaderSchema, type UnsealMethod } from '../vault/unseal.ts';
-import { openBox, sealBox } from '../vault/vault.ts';
+import { type KekHeader, kekHeaderSchema, type UnsealMethod } from '../../platform/vault/unseal.ts';
+import { openBox, sealBox } from '../../platform/vault/vault.ts';
 import { keyBytesLimit, keyId } from '../wire.ts';
 
 /** A stored key on its way to paper or back. */

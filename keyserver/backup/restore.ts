@@ -2,15 +2,15 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, r
 import { join, resolve } from 'node:path';
 import type { Kysely } from 'kysely';
 import { appendAudit } from '../../platform/audit-chain.ts';
+import { digestOf, unpackArchive } from '../../platform/backup/archive.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { assertNewDirectory, createDataDirectory } from '../../platform/data-directory.ts';
+import type { KekHeader, UnsealMethod } from '../../platform/vault/unseal.ts';
+import { sealMethodOf } from '../../platform/vault/vault-file.ts';
 import { withdrawCodes } from '../clients/enrolment.ts';
 import { withdrawGrants } from '../clients/grant.ts';
-import { assertNewDirectory, createDataDirectory } from '../data-directory.ts';
 import type { Database } from '../schema.ts';
 import { withServerData } from '../server-data.ts';
-import type { KekHeader, UnsealMethod } from '../vault/unseal.ts';
-import { sealMethodOf } from '../vault/vault-file.ts';
-import { digestOf, unpackArchive } from './archive.ts';
 import { checkUnpacked, publicFiles } from './backup.ts';
 
 export interface RestoreReport {

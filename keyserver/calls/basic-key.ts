@@ -1,5 +1,6 @@
 import { appendAudit } from '../../platform/audit-chain.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { findTotpStep } from '../../platform/totp.ts';
 import { useApproval } from '../approvals/held-request.ts';
 import type { CaseFile } from '../case-file.ts';
 import type { Custody } from '../custody.ts';
@@ -9,7 +10,6 @@ import { afterAnyRelease } from '../policy/machine-record.ts';
 import { savePulse } from '../pulse.ts';
 import { notFound, refused } from '../refusal.ts';
 import { findBasicKey, openKey } from '../stored-key.ts';
-import { findTotpStep } from '../totp.ts';
 import type { CallHandler } from './answer.ts';
 import { unsealed } from './release.ts';
 

@@ -1,15 +1,16 @@
 import { TLSSocket } from 'node:tls';
 import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
 import type { AppRequest, AppResponse, Route } from '../../platform/http-app.ts';
+import { isWithin } from '../../platform/listening/network.ts';
+import type { RatePolicy } from '../../platform/rate.ts';
 import { parseInput } from '../../platform/schema.ts';
 import { tellLockout } from '../alerts/lockout.ts';
 import { signFor } from '../certificates/renewal.ts';
-import { clientDefaults, type RatePolicy } from '../clients/client.ts';
+import { clientDefaults } from '../clients/client.ts';
 import { enrol, enrolRequest } from '../clients/enrolment.ts';
 import type { Custody } from '../custody.ts';
 import { recordDenial } from '../denial-record.ts';
 import { killedSince } from '../kill-switch.ts';
-import { isWithin } from '../listening/network.ts';
 import { refusalError } from '../refusal.ts';
 
 /** Holders of codes have no client id yet; per source they share one bucket and one lock-out under this name. */

@@ -1,5 +1,6 @@
 import { appendAudit } from '../../platform/audit-chain.ts';
 import { parseInput } from '../../platform/schema.ts';
+import type { Vault } from '../../platform/vault/vault.ts';
 import { useApproval } from '../approvals/held-request.ts';
 import { promoted } from '../chain.ts';
 import { noteTold, openOffer } from '../clients/rotation.ts';
@@ -11,7 +12,6 @@ import { afterRelease } from '../policy/machine-record.ts';
 import { savePulse } from '../pulse.ts';
 import { notFound, refusalError } from '../refusal.ts';
 import { findKeys, openKey, type StoredKey } from '../stored-key.ts';
-import type { Vault } from '../vault/vault.ts';
 import { releaseBody } from '../wire.ts';
 import type { CallHandler } from './answer.ts';
 import type { Session } from './sessions.ts';

@@ -3,12 +3,6 @@ import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { sha256 } from '../../platform/encoding.ts';
 
-/** A certificate (PEM) and its private key (PKCS#8 DER). */
-export interface Identity {
-  readonly certificate: string;
-  readonly privateKey: Buffer;
-}
-
 /** A certificate with what the server notes of it; times are milliseconds since 1970. */
 export interface IssuedCertificate {
   readonly pem: string;
@@ -60,10 +54,4 @@ export function isIssuedBy(leaf: X509Certificate, issuer: X509Certificate): bool
 export function isKeyOf(certificate: string, privateKey: Buffer): boolean {
   const key = createPrivateKey({ key: privateKey, format: 'der', type: 'pkcs8' });
   return new X509Certificate(certificate).checkPrivateKey(key);
-}
-
-/** The PEM form of a PKCS#8 key, for a TLS server. */
-export function privateKeyPem(privateKey: Buffer): string {
-  const key = createPrivateKey({ key: privateKey, format: 'der', type: 'pkcs8' });
-  return key.export({ format: 'pem', type: 'pkcs8' }).toString();
 }

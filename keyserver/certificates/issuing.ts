@@ -4,7 +4,8 @@ import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
 import type { RandomBytes } from '../../platform/clock.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { certificateEnd, type Identity, type IssuedCertificate, issuedFrom } from './identity.ts';
+import type { Identity } from '../../platform/listening/identity.ts';
+import { certificateEnd, type IssuedCertificate, issuedFrom } from './identity.ts';
 
 const day = 86_400_000;
 const authorityDays = 3650;

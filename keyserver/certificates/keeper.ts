@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { writeFileAtomic } from '../../platform/files.ts';
+import type { Listener } from '../../platform/listening/listen.ts';
 import { raiseAlert } from '../alerts/raise.ts';
 import type { Custody } from '../custody.ts';
 import { authorityFile } from '../data-directory.ts';
-import type { Listener } from '../listening/listen.ts';
 import { serverIdentity } from '../server-secrets.ts';
 import { certificateOutlook, fewestDays } from './outlook.ts';
 import { liveCertificates } from './records.ts';

@@ -1,6 +1,6 @@
 import forge from 'node-forge';
 import type { RandomBytes } from '../../platform/clock.ts';
-import type { Identity } from './identity.ts';
+import type { Identity } from '../../platform/listening/identity.ts';
 
 const { asn1, pki } = forge;
 

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { appendAudit } from '../../platform/audit-chain.ts';
 import { parseInput } from '../../platform/schema.ts';
+import type { Vault } from '../../platform/vault/vault.ts';
 import type { CallHandler } from '../calls/answer.ts';
 import { unsealed } from '../calls/release.ts';
 import type { SignedRequest } from '../clients/enrolment.ts';
@@ -8,7 +9,6 @@ import type { Custody } from '../custody.ts';
 import { hear } from '../hearing.ts';
 import { refusalError } from '../refusal.ts';
 import { loadAuthority } from '../server-secrets.ts';
-import type { Vault } from '../vault/vault.ts';
 import { readAuthorities } from './authorities.ts';
 import { recordClientCertificate } from './records.ts';
 

@@ -1,10 +1,10 @@
 import { statSync, utimesSync } from 'node:fs';
 import type { Kysely } from 'kysely';
 import { writeFileAtomic } from '../../platform/files.ts';
+import type { Vault } from '../../platform/vault/vault.ts';
 import { revocationListFile } from '../data-directory.ts';
 import type { Database } from '../schema.ts';
 import { loadAuthority, type SigningAuthority } from '../server-secrets.ts';
-import type { Vault } from '../vault/vault.ts';
 import { readAuthorities } from './authorities.ts';
 import type { Revocation } from './issuing.ts';
 

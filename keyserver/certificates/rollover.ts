@@ -1,11 +1,11 @@
 import type { Kysely } from 'kysely';
 import { appendAudit } from '../../platform/audit-chain.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import type { Identity } from '../../platform/listening/identity.ts';
+import type { Vault } from '../../platform/vault/vault.ts';
 import type { Database } from '../schema.ts';
 import { destroyAuthorityKey, storeAuthority } from '../server-secrets.ts';
-import type { Vault } from '../vault/vault.ts';
 import { type Authority, readAuthorities } from './authorities.ts';
-import type { Identity } from './identity.ts';
 import { liveCertificates } from './records.ts';
 
 /**

@@ -1,9 +1,10 @@
 import type { Selectable } from 'kysely';
 import * as z from 'zod';
 import type { RandomBytes } from '../../platform/clock.ts';
+import type { RatePolicy } from '../../platform/rate.ts';
+import type { ItemName } from '../../platform/vault/vault.ts';
 import { type GatePolicy, gatePolicyOf } from '../policy/policy.ts';
 import type { ClientTable } from '../schema.ts';
-import type { ItemName } from '../vault/vault.ts';
 
 /** `lk-` and 24 hex digits: 96 random bits, so that ids cannot be guessed and a refusal tells nobody which exist. */
 export const clientId = z.string().regex(/^lk-[0-9a-f]{24}$/, 'must be a client id: lk- and 24 hex digits');
@@ -52,13 +53,6 @@ export interface Rotation {
   readonly since: number;
   /** When it was told first; `null` before. */
   readonly toldAt: number | null;
-}
-
-export interface RatePolicy {
-  readonly perHour: number;
-  readonly burst: number;
-  /** Whether failures lock a (client, source) pair out for a growing time. */
-  readonly lockout: boolean;
 }
 
 /** What a client starts with when its owner said nothing else. */

@@ -5,14 +5,14 @@ import type { Clock, RandomBytes } from '../../platform/clock.ts';
 import { encodeBase64Url, sha256 } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import type { Store } from '../../platform/store.ts';
+import { totpSecretText } from '../../platform/totp.ts';
+import type { Vault } from '../../platform/vault/vault.ts';
 import { raiseAlert } from '../alerts/raise.ts';
 import type { IssuedCertificate } from '../certificates/identity.ts';
 import { recordClientCertificate } from '../certificates/records.ts';
 import { linkText, newLink } from '../link.ts';
 import { startChain } from '../link-store.ts';
 import type { Database } from '../schema.ts';
-import { totpSecretText } from '../totp.ts';
-import type { Vault } from '../vault/vault.ts';
 import { totpItem } from './client.ts';
 
 /** How long an enrolment code waits for its use. */

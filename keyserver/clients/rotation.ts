@@ -4,9 +4,9 @@ import { type AuditPlace, appendAudit } from '../../platform/audit-chain.ts';
 import type { RandomBytes } from '../../platform/clock.ts';
 import { constantTimeEqual, encodeBase64Url, sha256 } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { findTotpStep, type TotpCode, totpSecretText } from '../../platform/totp.ts';
+import type { ItemName, Vault } from '../../platform/vault/vault.ts';
 import type { ClientTable, Database } from '../schema.ts';
-import { findTotpStep, type TotpCode, totpSecretText } from '../totp.ts';
-import type { ItemName, Vault } from '../vault/vault.ts';
 import { type Client, type Rotation, totpItem } from './client.ts';
 import { totpSecretLength } from './enrolment.ts';
 

@@ -1,16 +1,16 @@
 import type { Command } from 'commander';
+import { type CommandIo, dataCommand, showTime } from '../../platform/command-io.ts';
 import { askSecret, printJson, printTable } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { readSecretFile } from '../../platform/files.ts';
+import { assertPassword, hashPassword } from '../../platform/password.ts';
 import { parseInput } from '../../platform/schema.ts';
+import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
+import type { Vault } from '../../platform/vault/vault.ts';
+import { sealMethodOf, unsealVault } from '../../platform/vault/vault-file.ts';
 import { addAdmin, adminName, findAdmin, listAdmins, removeAdmin, renewTotp, setPassword } from '../admin/accounts.ts';
-import { assertPassword, hashPassword } from '../admin/password.ts';
 import type { ServerData } from '../server-data.ts';
 import { withServerData } from '../server-data.ts';
-import type { Vault } from '../vault/vault.ts';
-import { sealMethodOf, unsealVault } from '../vault/vault-file.ts';
-import { type CommandIo, dataCommand, showTime } from './command-io.ts';
-import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from './unseal-options.ts';
 
 interface AdminOptions extends UnsealOptions {
   readonly data: string;

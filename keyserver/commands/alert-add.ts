@@ -1,10 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Argument, type Command, Option } from 'commander';
+import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { askSecret, printJson } from '../../platform/command-line.ts';
 import { parseInteger } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { readSecretFile } from '../../platform/files.ts';
+import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
+import type { Vault } from '../../platform/vault/vault.ts';
+import { sealMethodOf, unsealVault } from '../../platform/vault/vault-file.ts';
 import { type Severity, severities } from '../alerts/alert-schema.ts';
 import { secretFromFile } from '../alerts/channel.ts';
 import { addChannel, newChannel } from '../alerts/channel-book.ts';
@@ -18,10 +22,6 @@ import {
 } from '../alerts/channel-config.ts';
 import { clientName } from '../clients/client.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
-import type { Vault } from '../vault/vault.ts';
-import { sealMethodOf, unsealVault } from '../vault/vault-file.ts';
-import { type CommandIo, dataCommand } from './command-io.ts';
-import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from './unseal-options.ts';
 
 interface AddOptions extends UnsealOptions {
   readonly data: string;

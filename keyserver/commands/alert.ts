@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { type ChannelHealth, channelHealth, type LoggedMessage, readOutbox } from '../../platform/alert-report.ts';
+import { type CommandIo, dataCommand, showTime } from '../../platform/command-io.ts';
 import { printJson, printTable } from '../../platform/command-line.ts';
 import { parseInteger } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { type UnsealOptions, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
 import {
   channelUnknown,
   listChannels,
@@ -14,8 +16,6 @@ import { showAlert } from '../alerts/notice.ts';
 import { tryChannels } from '../alerts/try-channels.ts';
 import { withServerData } from '../server-data.ts';
 import { addAddCommand, openVault } from './alert-add.ts';
-import { type CommandIo, dataCommand, showTime } from './command-io.ts';
-import { type UnsealOptions, withUnsealOptions } from './unseal-options.ts';
 
 interface DataOptions {
   readonly data: string;

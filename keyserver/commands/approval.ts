@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { type CommandIo, dataCommand, showTime } from '../../platform/command-io.ts';
 import { printJson, printTable } from '../../platform/command-line.ts';
 import { type Approval, decideApproval, findApproval, listApprovals } from '../approvals/approvals.ts';
 import { comparisonsOf, lengthText } from '../approvals/facts.ts';
@@ -6,7 +7,6 @@ import { gateNames } from '../approvals/record.ts';
 import { findClient } from '../clients/client-admin.ts';
 import { killClient } from '../kill-switch.ts';
 import { withServerData } from '../server-data.ts';
-import { type CommandIo, dataCommand, showTime } from './command-io.ts';
 
 interface DataOptions {
   readonly data: string;

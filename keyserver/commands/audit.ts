@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { auditHead, readAudit, verifyAudit } from '../../platform/audit-chain.ts';
+import { type CommandIo, dataCommand, showTime } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
 import { parseInteger } from '../../platform/encoding.ts';
 import { isLatchkeyError } from '../../platform/errors.ts';
 import { raiseAuditBroken } from '../alerts/audit-watch.ts';
 import { withServerData } from '../server-data.ts';
-import { type CommandIo, dataCommand, showTime } from './command-io.ts';
 
 interface AuditOptions {
   readonly data: string;

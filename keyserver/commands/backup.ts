@@ -1,19 +1,19 @@
 import { lstatSync } from 'node:fs';
 import type { Command } from 'commander';
+import { type CommandIo, dataCommand, showTime } from '../../platform/command-io.ts';
 import { askSecret, printJson } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { makeBackup } from '../backup/backup.ts';
-import { restoreBackup } from '../backup/restore.ts';
-import { withServerData } from '../server-data.ts';
+import { newPassphrase } from '../../platform/vault/new-secret.ts';
 import {
   keyfileMethod,
   passphraseFileMethod,
   passphraseMethod,
   type UnsealMethod,
   unsealOption,
-} from '../vault/unseal.ts';
-import { type CommandIo, dataCommand, showTime } from './command-io.ts';
-import { newPassphrase } from './new-secret.ts';
+} from '../../platform/vault/unseal.ts';
+import { makeBackup } from '../backup/backup.ts';
+import { restoreBackup } from '../backup/restore.ts';
+import { withServerData } from '../server-data.ts';
 
 interface BackupSecret {
   readonly backupKeyfile?: string;

@@ -1,8 +1,12 @@
 import { rmSync } from 'node:fs';
 import type { Command } from 'commander';
+import { type CommandIo, dataCommand, showTime } from '../../platform/command-io.ts';
 import { printJson, printTable } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { createSecretFile, readSecretFile, writeFileAtomic } from '../../platform/files.ts';
+import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
+import type { Vault } from '../../platform/vault/vault.ts';
+import { sealMethodOf, unsealVault } from '../../platform/vault/vault-file.ts';
 import { recordAdminCertificate } from '../certificates/admin.ts';
 import { bundleOf, readAuthorities } from '../certificates/authorities.ts';
 import { issuedFrom } from '../certificates/identity.ts';
@@ -19,11 +23,7 @@ import { findClient } from '../clients/client-admin.ts';
 import { authorityFile, revocationListFile } from '../data-directory.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
 import { hostsToName, loadAuthority, renewServerIdentity } from '../server-secrets.ts';
-import type { Vault } from '../vault/vault.ts';
-import { sealMethodOf, unsealVault } from '../vault/vault-file.ts';
 import { nameFrom } from './client.ts';
-import { type CommandIo, dataCommand, showTime } from './command-io.ts';
-import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from './unseal-options.ts';
 
 interface DataOptions {
   readonly data: string;

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
+import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
+import { sealMethodOf, unsealVault } from '../../platform/vault/vault-file.ts';
 import { findClient } from '../clients/client-admin.ts';
 import { beginRotation, cancelRotation } from '../clients/rotation.ts';
 import { withServerData } from '../server-data.ts';
-import { sealMethodOf, unsealVault } from '../vault/vault-file.ts';
-import { type CommandIo, dataCommand } from './command-io.ts';
-import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from './unseal-options.ts';
 
 interface RotateOptions extends UnsealOptions {
   readonly data: string;

@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
+import { type CommandIo, dataCommand, showTime } from '../../platform/command-io.ts';
 import { printJson, printTable } from '../../platform/command-line.ts';
 import { parseInteger } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { networksFor, parseNetworks } from '../../platform/listening/networks.ts';
 import { parseInput } from '../../platform/schema.ts';
 import { lengthText } from '../approvals/facts.ts';
 import { clientName } from '../clients/client.ts';
@@ -14,11 +16,9 @@ import {
   resetClient,
   revokeClient,
 } from '../clients/client-admin.ts';
-import { networksFor, parseNetworks } from '../listening/networks.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
 import { type ClientReport, describeClient, listClients } from './client-report.ts';
 import { addRotateCommand } from './client-rotate.ts';
-import { type CommandIo, dataCommand, showTime } from './command-io.ts';
 import { type GateOptions, gateChangeFrom, gatesReport, gatesText, withGateOptions } from './gate-options.ts';
 
 interface DataOptions {

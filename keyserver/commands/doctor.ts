@@ -1,12 +1,17 @@
 import type { Command } from 'commander';
+import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { printJson, printTable } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import {
+  type UnsealOptions,
+  unsealMethodFor,
+  unsealMethodFrom,
+  withUnsealOptions,
+} from '../../platform/vault/unseal-options.ts';
+import { sealMethodOf, unsealVault } from '../../platform/vault/vault-file.ts';
 import { examine, timeSyncFinding } from '../doctor.ts';
 import { withServerData } from '../server-data.ts';
 import { readTimeSync } from '../time-sync.ts';
-import { sealMethodOf, unsealVault } from '../vault/vault-file.ts';
-import { type CommandIo, dataCommand } from './command-io.ts';
-import { type UnsealOptions, unsealMethodFor, unsealMethodFrom, withUnsealOptions } from './unseal-options.ts';
 
 interface DoctorOptions extends UnsealOptions {
   readonly data: string;

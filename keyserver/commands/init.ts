@@ -1,21 +1,26 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { CommandIo } from '../../platform/command-io.ts';
+import { dataCommand } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
+import { assertNewDirectory } from '../../platform/data-directory.ts';
 import { encodeBase64Url, sha256 } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { readSecretFile } from '../../platform/files.ts';
+import { parseListenAddress } from '../../platform/listening/listen-address.ts';
+import { parseNetworks } from '../../platform/listening/networks.ts';
+import { makeKeychainItem, makeKeyfile, newPassphrase } from '../../platform/vault/new-secret.ts';
+import { methodWords, type UnsealMethod } from '../../platform/vault/unseal.ts';
+import {
+  type UnsealOptions,
+  unsealMethodFor,
+  unsealMethodFrom,
+  withUnsealOptions,
+} from '../../platform/vault/unseal-options.ts';
+import { sealMethodIn } from '../../platform/vault/vault-file.ts';
 import { listenRefused, placeOf } from '../../wireguard/interface-address.ts';
 import { type Config, newConfig } from '../config.ts';
-import { assertNewDirectory } from '../data-directory.ts';
-import { parseListenAddress } from '../listening/listen-address.ts';
-import { parseNetworks } from '../listening/networks.ts';
 import { createServerData, joinServerData } from '../server-data.ts';
-import { methodWords, type UnsealMethod } from '../vault/unseal.ts';
-import { sealMethodIn } from '../vault/vault-file.ts';
-import type { CommandIo } from './command-io.ts';
-import { dataCommand } from './command-io.ts';
-import { makeKeychainItem, makeKeyfile, newPassphrase } from './new-secret.ts';
-import { type UnsealOptions, unsealMethodFor, unsealMethodFrom, withUnsealOptions } from './unseal-options.ts';
 
 interface InitOptions extends UnsealOptions {
   readonly data: string;

@@ -2,21 +2,21 @@ import { readFileSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Kysely } from 'kysely';
 import { appendAudit } from '../../platform/audit-chain.ts';
+import { type CommandIo, dataCommand, showTime } from '../../platform/command-io.ts';
 import { printJson, printTable } from '../../platform/command-line.ts';
 import { sha256 } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { createSecretFile } from '../../platform/files.ts';
 import { parseInput } from '../../platform/schema.ts';
+import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
+import type { Vault } from '../../platform/vault/vault.ts';
+import { sealMethodOf, unsealVault } from '../../platform/vault/vault-file.ts';
 import { keyItem } from '../clients/client.ts';
 import { findClient } from '../clients/client-admin.ts';
 import type { Database } from '../schema.ts';
 import { withServerData } from '../server-data.ts';
-import type { Vault } from '../vault/vault.ts';
-import { sealMethodOf, unsealVault } from '../vault/vault-file.ts';
 import { keyBytesLimit, keyId as keyIdSchema } from '../wire.ts';
-import { type CommandIo, dataCommand, showTime } from './command-io.ts';
 import { addPaperCommand, keyFromPaper } from './paper.ts';
-import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from './unseal-options.ts';
 
 interface DataOptions extends UnsealOptions {
   readonly data: string;

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
+import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
 import { findClient } from '../clients/client-admin.ts';
 import { isKillFilePresent } from '../data-directory.ts';
 import { killAll, killClient, reviveAll, reviveClient } from '../kill-switch.ts';
 import { withServerData } from '../server-data.ts';
-import { type CommandIo, dataCommand } from './command-io.ts';
 
 interface KillOptions {
   readonly data: string;

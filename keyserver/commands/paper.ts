@@ -1,18 +1,18 @@
 import type { Command } from 'commander';
 import { appendAudit } from '../../platform/audit-chain.ts';
+import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { askSecret, printJson } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { createSecretFile, readSecretFile } from '../../platform/files.ts';
+import { newPassphrase } from '../../platform/vault/new-secret.ts';
+import { passphraseFileMethod, passphraseMethod, type UnsealMethod } from '../../platform/vault/unseal.ts';
+import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
+import type { Vault } from '../../platform/vault/vault.ts';
+import { sealMethodOf, unsealVault } from '../../platform/vault/vault-file.ts';
 import { newPaperSeal, type PaperKey, paperCodes, scannedKeys } from '../backup/paper.ts';
 import { keyItem } from '../clients/client.ts';
 import { findClient } from '../clients/client-admin.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
-import { passphraseFileMethod, passphraseMethod, type UnsealMethod } from '../vault/unseal.ts';
-import type { Vault } from '../vault/vault.ts';
-import { sealMethodOf, unsealVault } from '../vault/vault-file.ts';
-import { type CommandIo, dataCommand } from './command-io.ts';
-import { newPassphrase } from './new-secret.ts';
-import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from './unseal-options.ts';
 
 interface PaperOptions extends UnsealOptions {
   readonly data: string;

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import type { CommandIo } from '../../platform/command-io.ts';
+import { dataCommand } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { type UnsealOptions, unsealMethodFrom, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
 import { type ServiceFacts, type ServicePlatform, servicePlatforms, serviceText } from '../service.ts';
-import type { CommandIo } from './command-io.ts';
-import { dataCommand } from './command-io.ts';
-import { type UnsealOptions, unsealMethodFrom, withUnsealOptions } from './unseal-options.ts';
 
 interface ServiceOptions extends UnsealOptions {
   readonly data: string;

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
+import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { createLog } from '../../platform/log.ts';
+import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
+import type { Vault } from '../../platform/vault/vault.ts';
+import { sealMethodOf, unsealVault } from '../../platform/vault/vault-file.ts';
 import { waitForPrivateAddress } from '../../wireguard/interface-address.ts';
 import type { Config } from '../config.ts';
 import { openServerData, type ServerData } from '../server-data.ts';
-import type { Vault } from '../vault/vault.ts';
-import { sealMethodOf, unsealVault } from '../vault/vault-file.ts';
-import { type CommandIo, dataCommand } from './command-io.ts';
-import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from './unseal-options.ts';
 
 interface StartOptions extends UnsealOptions {
   readonly data: string;

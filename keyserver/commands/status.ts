@@ -4,18 +4,18 @@ import type { Command } from 'commander';
 import type { Kysely } from 'kysely';
 import { channelHealth } from '../../platform/alert-report.ts';
 import { auditHead } from '../../platform/audit-chain.ts';
+import { type CommandIo, dataCommand, showTime } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
+import { authorityOf } from '../../platform/listening/listen-address.ts';
+import { methodWords } from '../../platform/vault/unseal.ts';
+import { sealMethodOf } from '../../platform/vault/vault-file.ts';
 import { listApprovals } from '../approvals/approvals.ts';
 import { certificateOutlook, fewestDays } from '../certificates/outlook.ts';
 import { isKillFilePresent } from '../data-directory.ts';
 import { killedSince } from '../kill-switch.ts';
-import { authorityOf } from '../listening/listen-address.ts';
 import type { Database } from '../schema.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
 import { showStatePlace } from '../server-store.ts';
-import { methodWords } from '../vault/unseal.ts';
-import { sealMethodOf } from '../vault/vault-file.ts';
-import { type CommandIo, dataCommand, showTime } from './command-io.ts';
 
 interface StatusOptions {
   readonly data: string;

@@ -2,13 +2,14 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { appendAudit } from '../../platform/audit-chain.ts';
+import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { askLine, printJson } from '../../platform/command-line.ts';
 import { parseInteger } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { createSecretFile } from '../../platform/files.ts';
-import { type ServerData, withServerData } from '../server-data.ts';
-import { keychainMethod } from '../vault/keychain.ts';
-import { readShare, type Share, shareDocument } from '../vault/share-text.ts';
+import { keychainMethod } from '../../platform/vault/keychain.ts';
+import { makeKeychainItem, makeKeyfile, newPassphrase } from '../../platform/vault/new-secret.ts';
+import { readShare, type Share, shareDocument } from '../../platform/vault/share-text.ts';
 import {
   credentialMethod,
   keyfileMethod,
@@ -16,12 +17,16 @@ import {
   mostShares,
   passphraseFileMethod,
   type UnsealMethod,
-} from '../vault/unseal.ts';
-import type { Vault } from '../vault/vault.ts';
-import { type Rekeying, rekeyVault, sealMethodOf, unsealVault } from '../vault/vault-file.ts';
-import { type CommandIo, dataCommand } from './command-io.ts';
-import { makeKeychainItem, makeKeyfile, newPassphrase } from './new-secret.ts';
-import { readShareFiles, type UnsealOptions, unsealMethodFor, withUnsealOptions } from './unseal-options.ts';
+} from '../../platform/vault/unseal.ts';
+import {
+  readShareFiles,
+  type UnsealOptions,
+  unsealMethodFor,
+  withUnsealOptions,
+} from '../../platform/vault/unseal-options.ts';
+import type { Vault } from '../../platform/vault/vault.ts';
+import { type Rekeying, rekeyVault, sealMethodOf, unsealVault } from '../../platform/vault/vault-file.ts';
+import { type ServerData, withServerData } from '../server-data.ts';
 
 interface VaultOptions extends UnsealOptions {
   readonly data: string;
@@ -92,7 +97,7 @@ function splitVault(options: SplitOptions, io: CommandIo): Promise<void> {
   const count = parseInteger(options.shares, '--shares', { min: 2, max: mostShares });
   const threshold = parseInteger(options.threshold, '--threshold', { min: 2, max: count });
   return withOpenVault(options, io, async (data, vault) => {
-    const { newShareSet, sharesMethod } = await import('../vault/shares.ts');
+    const { newShareSet, sharesMethod } = await import('../../platform/vault/shares.ts');
     const { shares, method } = await newShareSet(count, threshold, io.random);
     const kept = options.out === undefined ? await printShares(shares, options, io) : writeShares(shares, options.out);
     // opened with the last ones, from what was written down: the shares that are told are the shares that open

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { Clock } from '../../platform/clock.ts';
 import { sha256 } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { totpCode, totpSecretBytes, totpStep } from '../totp.ts';
+import { totpCode, totpSecretBytes, totpStep } from '../../platform/totp.ts';
 import { type Answer, Line } from './call.ts';
 import { type LinkState, readLinkState, writeLinkState } from './link-state.ts';
 

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import type { Clock, RandomBytes } from '../../platform/clock.ts';
 import { createSecretFile } from '../../platform/files.ts';
 import { createLog } from '../../platform/log.ts';
+import { keyfileBytes, keyfileMethod } from '../../platform/vault/unseal.ts';
+import { unsealVault } from '../../platform/vault/vault-file.ts';
 import { newConfig } from '../config.ts';
 import { type KeyServer, startKeyServer } from '../key-server.ts';
 import { createServerData, openServerData, type ServerData } from '../server-data.ts';
-import { keyfileBytes, keyfileMethod } from '../vault/unseal.ts';
-import { unsealVault } from '../vault/vault-file.ts';
 
 /** A real key server on loopback whose folder goes when it goes. */
 export interface ThrowAwayServer {

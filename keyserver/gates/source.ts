@@ -1,5 +1,5 @@
+import { isWithin } from '../../platform/listening/network.ts';
 import { deny, type Gate, pass } from '../gate.ts';
-import { isWithin } from '../listening/network.ts';
 
 /** The peer must be in one of the client's networks. Nobody's networks are known for an unknown client: token refuses it. */
 export const source: Gate = {

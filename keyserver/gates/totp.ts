@@ -1,5 +1,5 @@
+import { findTotpStep } from '../../platform/totp.ts';
 import { deny, type Gate, pass } from '../gate.ts';
-import { findTotpStep } from '../totp.ts';
 
 /**
  * The code of a client that has a secret, asked on `open`, `GET /key` and for a new certificate. The basic profile takes each code once, the

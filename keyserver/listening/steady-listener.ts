@@ -1,7 +1,7 @@
+import type { Identity } from '../../platform/listening/identity.ts';
+import type { Listener } from '../../platform/listening/listen.ts';
 import type { Log } from '../../platform/log.ts';
 import type { AddressPlace } from '../../wireguard/interface-address.ts';
-import type { Identity } from '../certificates/identity.ts';
-import type { Listener } from './listen.ts';
 
 export interface SteadyDeps {
   /** Listens at the address; throws when that cannot be. */

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { addApprovalCommands } from '../../keyserver/commands/approval.ts';
-import type { CommandIo } from '../../keyserver/commands/command-io.ts';
 import { addStartCommand } from '../../keyserver/commands/start.ts';
 import { systemRandom } from '../../platform/clock.ts';
+import type { CommandIo } from '../../platform/command-io.ts';
 import { runProgram } from '../../platform/command-line.ts';
 
 /**

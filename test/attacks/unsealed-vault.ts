@@ -1,9 +1,9 @@
 import { databaseFile } from '../../keyserver/data-directory.ts';
 import { type Database, migrations } from '../../keyserver/schema.ts';
-import { keyfileMethod } from '../../keyserver/vault/unseal.ts';
-import { unsealVault } from '../../keyserver/vault/vault-file.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { openSqlite } from '../../platform/sqlite.ts';
+import { keyfileMethod } from '../../platform/vault/unseal.ts';
+import { unsealVault } from '../../platform/vault/vault-file.ts';
 
 /** What a key server keeps sealed, as whoever has the disk and the key file together reads it; each by its id. */
 export interface UnsealedVault {

@@ -5,8 +5,8 @@ import { gates } from '../../keyserver/judgement.ts';
 import { presets } from '../../keyserver/policy/policy.ts';
 import { parseSchedule } from '../../keyserver/policy/schedule.ts';
 import { stillPulse } from '../../keyserver/pulse.ts';
-import { totpCodes } from '../../keyserver/totp.ts';
 import { sha256 } from '../../platform/encoding.ts';
+import { totpCodes } from '../../platform/totp.ts';
 
 const rounds = 200_000;
 const now = Date.parse('2026-06-03T10:00:00Z');

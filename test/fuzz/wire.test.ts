@@ -3,9 +3,9 @@ import { describe, expect, test } from 'vitest';
 import type * as z from 'zod';
 import { readCaller } from '../../keyserver/calls/caller.ts';
 import { linkText } from '../../keyserver/link.ts';
-import { isWithin } from '../../keyserver/listening/network.ts';
 import { heartbeatBody, keyBytesLimit, keyId, openBody, releaseBody, storeBody } from '../../keyserver/wire.ts';
 import { isLatchkeyError } from '../../platform/errors.ts';
+import { isWithin } from '../../platform/listening/network.ts';
 import { parseInput } from '../../platform/schema.ts';
 
 const runs = { numRuns: 2000 };

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { addAdmin } from '../../keyserver/admin/accounts.ts';
 import { AdminDoor } from '../../keyserver/admin/door.ts';
 import { OwnOrigin } from '../../keyserver/admin/own-origin.ts';
-import { hashPassword } from '../../keyserver/admin/password.ts';
 import type { Custody } from '../../keyserver/custody.ts';
-import { DenialLog } from '../../keyserver/denials.ts';
-import type { Vault } from '../../keyserver/vault/vault.ts';
 import { systemRandom } from '../../platform/clock.ts';
+import { DenialLog } from '../../platform/denials.ts';
 import { createLog } from '../../platform/log.ts';
+import { hashPassword } from '../../platform/password.ts';
+import type { Vault } from '../../platform/vault/vault.ts';
 import { totpNow } from './honest-client.ts';
 import { makeTestData, type TestData } from './test-data.ts';
 

@@ -1,11 +1,11 @@
 import { renameSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { removeAdmin, setPassword } from '../../keyserver/admin/accounts.ts';
-import { hashPassword, isPassword } from '../../keyserver/admin/password.ts';
 import { findApproval } from '../../keyserver/approvals/approvals.ts';
 import { readConfig, writeConfig } from '../../keyserver/config.ts';
 import { databaseFile } from '../../keyserver/data-directory.ts';
 import { systemRandom } from '../../platform/clock.ts';
+import { hashPassword, isPassword } from '../../platform/password.ts';
 import { type AdminVisitor, addVisitor, csrfOf } from './admin-visitor.ts';
 import { heldRequest } from './page-scenes.ts';
 import { RunningServer } from './running-server.ts';

@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
 import { addAdmin } from '../../keyserver/admin/accounts.ts';
-import { hashPassword } from '../../keyserver/admin/password.ts';
-import { keyfileMethod } from '../../keyserver/vault/unseal.ts';
-import { unsealVault } from '../../keyserver/vault/vault-file.ts';
 import { systemRandom } from '../../platform/clock.ts';
+import { hashPassword } from '../../platform/password.ts';
+import { keyfileMethod } from '../../platform/vault/unseal.ts';
+import { unsealVault } from '../../platform/vault/vault-file.ts';
 import { totpNow } from './honest-client.ts';
 import type { RunningServer } from './running-server.ts';
 

@@ -14,9 +14,9 @@ import {
   parseSecret,
 } from '../../keyserver/alerts/channel-config.ts';
 import { tryChannels } from '../../keyserver/alerts/try-channels.ts';
-import { privateKeyPem } from '../../keyserver/certificates/identity.ts';
 import { createAuthority, issueServerIdentity } from '../../keyserver/certificates/issuing.ts';
 import { systemRandom } from '../../platform/clock.ts';
+import { privateKeyPem } from '../../platform/listening/identity.ts';
 import { freePort } from '../harness/free-port.ts';
 import { AlertReceiver } from './alert-receiver.ts';
 import { someMoment } from './test-data.ts';

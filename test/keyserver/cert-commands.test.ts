@@ -15,11 +15,11 @@ import { addDoctorCommand } from '../../keyserver/commands/doctor.ts';
 import { addInitCommand } from '../../keyserver/commands/init.ts';
 import { openServerData } from '../../keyserver/server-data.ts';
 import { loadAuthority } from '../../keyserver/server-secrets.ts';
-import { keyfileMethod } from '../../keyserver/vault/unseal.ts';
-import { unsealVault } from '../../keyserver/vault/vault-file.ts';
 import { systemClock, systemRandom } from '../../platform/clock.ts';
 import { runProgram } from '../../platform/command-line.ts';
 import { run } from '../../platform/run.ts';
+import { keyfileMethod } from '../../platform/vault/unseal.ts';
+import { unsealVault } from '../../platform/vault/vault-file.ts';
 import { newRequest } from './certificate-request.ts';
 
 const password = 'correct horse battery';

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import type { Command } from 'commander';
-import type { CommandIo } from '../../keyserver/commands/command-io.ts';
 import { type Clock, systemClock, systemRandom } from '../../platform/clock.ts';
+import type { CommandIo } from '../../platform/command-io.ts';
 import { runProgram } from '../../platform/command-line.ts';
 
 export interface Said {

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Config, newConfig, readConfig, writeConfig } from '../../keyserver/config.ts';
-import { createDataDirectory, openDataDirectory } from '../../keyserver/data-directory.ts';
+import { openDataDirectory } from '../../keyserver/data-directory.ts';
+import { createDataDirectory } from '../../platform/data-directory.ts';
 
 let folder: string;
 beforeEach(() => {

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { databaseFile, killFile } from '../../keyserver/data-directory.ts';
 import { examine, timeSyncFinding } from '../../keyserver/doctor.ts';
-import { guardStore } from '../../keyserver/guarded-store.ts';
 import { loadAuditKey, serverIdentity } from '../../keyserver/server-secrets.ts';
 import { readTimeSync } from '../../keyserver/time-sync.ts';
-import { Vault } from '../../keyserver/vault/vault.ts';
 import { signAudit } from '../../platform/audit-chain.ts';
 import { systemRandom } from '../../platform/clock.ts';
+import { guardStore } from '../../platform/guarded-store.ts';
+import { Vault } from '../../platform/vault/vault.ts';
 import { makeTestData, someMoment, type TestData } from './test-data.ts';
 
 const day = 86_400_000;

@@ -2,12 +2,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { totpItem } from '../../keyserver/clients/client.ts';
 import { findClient, resetClient, revokeClient } from '../../keyserver/clients/client-admin.ts';
 import { codeLifetimeMs, enrol, enrolRequest } from '../../keyserver/clients/enrolment.ts';
-import { isWithin } from '../../keyserver/listening/network.ts';
-import { totpSecretBytes } from '../../keyserver/totp.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { sha256 } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { isWithin } from '../../platform/listening/network.ts';
 import { parseInput } from '../../platform/schema.ts';
+import { totpSecretBytes } from '../../platform/totp.ts';
 import { makeTestData, someMoment, type TestData } from './test-data.ts';
 
 let test: TestData;

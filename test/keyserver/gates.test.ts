@@ -4,8 +4,8 @@ import type { CallKind, Gate, GateRequest, GateState } from '../../keyserver/gat
 import { gates, judge } from '../../keyserver/judgement.ts';
 import { gatePolicyOf, type Overrides, presets } from '../../keyserver/policy/policy.ts';
 import { type Pulse, stillPulse } from '../../keyserver/pulse.ts';
-import { totpCodes } from '../../keyserver/totp.ts';
 import { sha256 } from '../../platform/encoding.ts';
+import { totpCodes } from '../../platform/totp.ts';
 
 const tokenHash = sha256('the token');
 const now = 59_000;

@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hostsIn } from '../../keyserver/certificates/identity.ts';
 import { openServerData } from '../../keyserver/server-data.ts';
 import { serverIdentity } from '../../keyserver/server-secrets.ts';
-import { keyfileMethod } from '../../keyserver/vault/unseal.ts';
-import { unsealVault } from '../../keyserver/vault/vault-file.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { run } from '../../platform/run.ts';
+import { keyfileMethod } from '../../platform/vault/unseal.ts';
+import { unsealVault } from '../../platform/vault/vault-file.ts';
 import { postgresMissing, TestPostgres } from '../harness/postgres.ts';
 
 const root = resolve(import.meta.dirname, '../..');

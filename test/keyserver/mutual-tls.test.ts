@@ -3,7 +3,7 @@ import { request } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { recordAdminCertificate } from '../../keyserver/certificates/admin.ts';
-import { type Identity, issuedFrom, privateKeyPem } from '../../keyserver/certificates/identity.ts';
+import { issuedFrom } from '../../keyserver/certificates/identity.ts';
 import {
   createAuthority,
   issueAdminIdentity,
@@ -13,6 +13,7 @@ import {
 import { findCertificate, revokeCertificate } from '../../keyserver/certificates/records.ts';
 import { changePolicy, findClient, resetClient, revokeClient } from '../../keyserver/clients/client-admin.ts';
 import { systemRandom } from '../../platform/clock.ts';
+import { type Identity, privateKeyPem } from '../../platform/listening/identity.ts';
 import { CertificateHolder } from './certificate-holder.ts';
 import { type KeyPair, newRequest } from './certificate-request.ts';
 import { type Answer, call, totpNow } from './honest-client.ts';

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { heartbeatProof } from '../../keyserver/calls/heartbeat.ts';
 import { protocolRoutes } from '../../keyserver/calls/routes.ts';
 import { linkFromBytes } from '../../keyserver/link.ts';
-import { totpCode } from '../../keyserver/totp.ts';
 import { genesisHash, nextRecord } from '../../platform/audit-chain.ts';
+import { totpCode } from '../../platform/totp.ts';
 import { decodeBase32 } from './honest-client.ts';
 
 const page = readFileSync(new URL('../../keyserver/PROTOCOL.md', import.meta.url), 'utf8');

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { secretsShown } from '../../keyserver/clients/rotation.ts';
 import { addClientCommands } from '../../keyserver/commands/client.ts';
-import { totpCodes } from '../../keyserver/totp.ts';
 import { sha256 } from '../../platform/encoding.ts';
+import { totpCodes } from '../../platform/totp.ts';
 import { runCommand } from './command-runner.ts';
 import { type Answer, call, HonestClient } from './honest-client.ts';
 import { masterKeyId } from './made-server.ts';

@@ -4,9 +4,9 @@ import { Agent } from 'node:https';
 import { dirname, join, resolve } from 'node:path';
 import { newConfig } from '../../keyserver/config.ts';
 import { joinServerData, openServerData, type ServerData } from '../../keyserver/server-data.ts';
-import { keyfileMethod } from '../../keyserver/vault/unseal.ts';
-import { vaultFile } from '../../keyserver/vault/vault-file.ts';
 import { systemClock, systemRandom } from '../../platform/clock.ts';
+import { keyfileMethod } from '../../platform/vault/unseal.ts';
+import { vaultFile } from '../../platform/vault/vault-file.ts';
 import { freePort } from '../harness/free-port.ts';
 import { type MadeServer, makeServer, type WantedServer } from './made-server.ts';
 

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { addClient, type Invitation, type NewClient } from '../../keyserver/clients/client-admin.ts';
 import { newConfig } from '../../keyserver/config.ts';
 import { createServerData, openServerData, type ServerData } from '../../keyserver/server-data.ts';
-import { keyfileBytes, keyfileMethod } from '../../keyserver/vault/unseal.ts';
-import type { Vault } from '../../keyserver/vault/vault.ts';
-import { unsealVault } from '../../keyserver/vault/vault-file.ts';
 import { type Clock, systemRandom } from '../../platform/clock.ts';
 import { createSecretFile } from '../../platform/files.ts';
+import { keyfileBytes, keyfileMethod } from '../../platform/vault/unseal.ts';
+import type { Vault } from '../../platform/vault/vault.ts';
+import { unsealVault } from '../../platform/vault/vault-file.ts';
 import { newTestDatabase } from './test-store.ts';
 
 /** A clock that stands still until a test moves it. */
