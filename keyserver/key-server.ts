@@ -1,6 +1,7 @@
 import type { Clock, RandomBytes } from '../platform/clock.ts';
 import { DenialLog } from '../platform/denials.ts';
 import { guardStore } from '../platform/guarded-store.ts';
+import { startHousekeeping } from '../platform/housekeeping.ts';
 import { createHttpApp, type Route } from '../platform/http-app.ts';
 import { listen } from '../platform/listening/listen.ts';
 import type { Log } from '../platform/log.ts';
@@ -20,7 +21,6 @@ import { CodeBook } from './code-book.ts';
 import type { Custody } from './custody.ts';
 import { isKillFilePresent, killFileLook } from './data-directory.ts';
 import { Health } from './health.ts';
-import { startHousekeeping } from './housekeeping.ts';
 import { SteadyListener } from './listening/steady-listener.ts';
 import { Metrics } from './metrics.ts';
 import { metricsRoute } from './metrics-route.ts';

@@ -1,6 +1,7 @@
 import { systemClock, systemRandom } from '../platform/clock.ts';
 import type { CommandIo } from '../platform/command-io.ts';
 import { runProgram } from '../platform/command-line.ts';
+import { stopSignalOf } from '../platform/stop-signal.ts';
 import { addAdminCommands } from './commands/admin.ts';
 import { addAlertCommands } from './commands/alert.ts';
 import { addApprovalCommands } from './commands/approval.ts';
@@ -18,19 +19,8 @@ import { addStatusCommand } from './commands/status.ts';
 import { addVaultCommands } from './commands/vault.ts';
 
 process.umask(0o077);
-let stop: AbortController | null = null;
-
-function stopSignal(): AbortSignal {
-  if (stop !== null) return stop.signal;
-  const controller = new AbortController();
-  stop = controller;
-  // not once: Ctrl-C reaches this process by its terminal and again through the launcher, and must not cut the stop short
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => controller.abort());
-  return controller.signal;
-}
-
 const terminal = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env };
-const io: CommandIo = { terminal, clock: systemClock, random: systemRandom, stopSignal };
+const io: CommandIo = { terminal, clock: systemClock, random: systemRandom, stopSignal: stopSignalOf(process) };
 
 process.exitCode = await runProgram(
   'keyserver',

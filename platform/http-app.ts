@@ -12,8 +12,16 @@ export interface AppRequest {
   readonly params: Readonly<Record<string, string>>;
   /** Lower-case names. A header that came more than once is not here: such a request was refused. */
   readonly headers: Readonly<Record<string, string | undefined>>;
+  /** Upper case. */
+  readonly method: string;
+  /** The path with its query, as on the request line. */
+  readonly target: string;
+  /** Parameters of the query that the route knows, percent-decoded; one that came twice was refused. */
+  readonly query: Readonly<Record<string, string | undefined>>;
   /** The parsed JSON body, or a form's fields by name; `undefined` for methods without one. */
   readonly body: unknown;
+  /** The body as it came, for what is signed; empty without one. */
+  readonly bytes: Uint8Array;
   /** The address of the peer of this connection; what proxies claim is never looked at. */
   readonly source: string;
   /** The connection's socket, for what TLS knows of the peer. */
@@ -38,6 +46,8 @@ export interface Route {
   readonly path: string;
   /** Bytes of body at the most; 0 refuses a body. */
   readonly bodyLimit: number;
+  /** Parameters that a query may have; none unless told. */
+  readonly query?: readonly string[];
   /** What the body is, `json` unless told. */
   readonly bodyType?: 'json' | 'form';
   readonly handler: (request: AppRequest) => Promise<AppResponse>;
@@ -58,6 +68,10 @@ export interface AppOptions {
   readonly log: Log;
   /** How errors are numbered in the log. */
   readonly requestId: () => string;
+  /** Told of each answer: the route's path (or `null` where there is none), the status and how long it took. */
+  readonly onAnswer?: (answer: { method: string; route: string | null; status: number; millis: number }) => void;
+  /** More members for each problem document, for callers that look for an error elsewhere than RFC 9457 has it. */
+  readonly problemMembers?: (error: LatchkeyError) => Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -82,7 +96,10 @@ export function createHttpApp(options: AppOptions): RequestListener {
     });
     addRoutes(app, area.routes, options);
   }
-  app.use((_request, response) => refuse(response, notFound(), options));
+  app.use((request, response) => {
+    if (options.onAnswer !== undefined) timed(request, response, null, options.onAnswer);
+    refuse(response, notFound(), options);
+  });
   // Express hands errors of its own here: a path that cannot be decoded
   app.use((error: unknown, _request: IncomingMessage, response: ServerResponse, _next: express.NextFunction) => {
     const status = (error as { status?: unknown }).status;
@@ -141,19 +158,24 @@ async function serve(
   routes: readonly Route[],
   options: AppOptions,
 ): Promise<void> {
+  if (options.onAnswer !== undefined) timed(request, response, routes[0]?.path ?? null, options.onAnswer);
   try {
     const route = routes.find((candidate) => candidate.method === request.method);
     if (route === undefined) {
       response.setHeader('Allow', routes.map((candidate) => candidate.method).join(', '));
       throw new LatchkeyError('method_not_allowed', 'this method is not known here', { status: 405 });
     }
-    if (request.url?.includes('?')) throw malformed('query', 'must be empty');
+    const query = readQuery(request.url ?? '', route.query ?? []);
     refuseRepeatedHeaders(request);
-    const body = await readBody(request, route);
+    const { body, bytes } = await readBody(request, route);
     const result = await route.handler({
       params,
       headers: request.headers as Record<string, string | undefined>,
+      method: route.method,
+      target: request.url ?? '',
+      query,
       body,
+      bytes,
       source: request.socket.remoteAddress ?? '',
       socket: request.socket,
     });
@@ -161,6 +183,18 @@ async function serve(
   } catch (error) {
     refuse(response, error, options);
   }
+}
+
+function timed(
+  { method = '' }: IncomingMessage,
+  response: ServerResponse,
+  route: string | null,
+  tell: NonNullable<AppOptions['onAnswer']>,
+): void {
+  const start = performance.now();
+  response.once('finish', () =>
+    tell({ method, route, status: response.statusCode, millis: performance.now() - start }),
+  );
 }
 
 /** Two headers of one name may be read differently by two readers (RFC 9110, section 5.3); nothing here needs them. */
@@ -177,12 +211,34 @@ function refuseRepeatedHeaders(request: IncomingMessage): void {
 const jsonType = /^application\/json(; ?charset=utf-8)?$/i;
 const formType = /^application\/x-www-form-urlencoded(; ?charset=utf-8)?$/i;
 
-async function readBody(request: IncomingMessage, route: Route): Promise<unknown> {
+const noQuery: Readonly<Record<string, string>> = {};
+
+function readQuery(target: string, known: readonly string[]): Readonly<Record<string, string>> {
+  const start = target.indexOf('?');
+  if (start === -1) return noQuery;
+  if (known.length === 0) throw malformed('query', 'must be empty');
+  const query: Record<string, string> = {};
+  for (const [name, value] of new URLSearchParams(target.slice(start + 1))) {
+    if (!known.includes(name)) throw malformed('query', `may only have ${known.join(', ')}`);
+    if (query[name] !== undefined) throw malformed(name, 'must not come twice');
+    query[name] = value;
+  }
+  return query;
+}
+
+interface Body {
+  readonly body: unknown;
+  readonly bytes: Uint8Array;
+}
+
+const noBody: Body = { body: undefined, bytes: new Uint8Array(0) };
+
+async function readBody(request: IncomingMessage, route: Route): Promise<Body> {
   const announced = request.headers['content-length'];
   const hasBody = request.headers['transfer-encoding'] !== undefined || (announced !== undefined && announced !== '0');
   if (route.bodyLimit === 0) {
     if (hasBody) throw malformed('body', 'must be empty');
-    return undefined;
+    return noBody;
   }
   if (announced !== undefined && Number(announced) > route.bodyLimit) throw tooLarge(route.bodyLimit);
   const type = request.headers['content-type'] ?? '';
@@ -194,10 +250,11 @@ async function readBody(request: IncomingMessage, route: Route): Promise<unknown
   if (request.headers['content-encoding'] !== undefined) {
     throw new LatchkeyError('unsupported_media_type', 'the body must not be compressed', { status: 415 });
   }
-  const text = decodeUtf8(await collect(request, route.bodyLimit));
-  if (isForm) return parseForm(text);
+  const bytes = await collect(request, route.bodyLimit);
+  const text = decodeUtf8(bytes);
+  if (isForm) return { body: parseForm(text), bytes };
   try {
-    return JSON.parse(text);
+    return { body: JSON.parse(text), bytes };
   } catch {
     throw malformed('body', 'must be JSON'); // the parser's own words quote the input
   }
@@ -263,7 +320,7 @@ function send(response: ServerResponse, result: AppResponse, type?: string): voi
 }
 
 /** What the caller may know of an error; an error that is not ours is told as `internal_error` and nothing more. */
-export function problemOf(error: unknown): AppResponse {
+export function problemOf(error: unknown, members: AppOptions['problemMembers'] = () => ({})): AppResponse {
   const known = isLatchkeyError(error)
     ? error
     : new LatchkeyError('internal_error', 'the request could not be answered', { status: 500 });
@@ -277,13 +334,14 @@ export function problemOf(error: unknown): AppResponse {
       code: known.code,
       detail: known.message,
       ...(known.field === undefined ? {} : { field: known.field }),
+      ...members(known),
     },
     ...(known.retryAfter === undefined ? {} : { headers: { 'Retry-After': String(known.retryAfter) } }),
   };
 }
 
 function refuse(response: ServerResponse, error: unknown, options: AppOptions): void {
-  const problem = problemOf(error);
+  const problem = problemOf(error, options.problemMembers);
   if (problem.status >= 500) {
     const cause = isLatchkeyError(error) ? (error.cause ?? error) : error;
     const { name, code, stack } = cause as { name?: string; code?: string; stack?: string };

@@ -1,15 +1,22 @@
-import { systemRandom } from '../platform/clock.ts';
+import { systemClock, systemRandom } from '../platform/clock.ts';
+import type { CommandIo } from '../platform/command-io.ts';
 import { runProgram } from '../platform/command-line.ts';
+import { stopSignalOf } from '../platform/stop-signal.ts';
 import { addGenerateCommand } from './commands/generate.ts';
+import { addInitCommand } from './commands/init.ts';
+import { addStartCommand } from './commands/start.ts';
 
 process.umask(0o077);
 const terminal = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env };
+const io: CommandIo = { terminal, clock: systemClock, random: systemRandom, stopSignal: stopSignalOf(process) };
 
 process.exitCode = await runProgram(
   'wghub',
   (program) => {
     program.description('keeps the private network that keys travel on');
-    addGenerateCommand(program, { terminal, random: systemRandom });
+    addInitCommand(program, io);
+    addStartCommand(program, io);
+    addGenerateCommand(program, io);
   },
   process.argv.slice(2),
   terminal,

@@ -1,5 +1,5 @@
-import { toString as qrCode } from 'qrcode';
 import { sha256 } from '../../platform/encoding.ts';
+import { qrSvg } from '../../platform/qr-code.ts';
 import type { PaperKey } from './paper.ts';
 
 /** One key with the texts of its codes. */
@@ -86,11 +86,7 @@ function rowHtml({ key, codes }: PaperSection, index: number): string {
 async function sectionHtml({ key, codes }: PaperSection, number: number): Promise<string> {
   const figures: string[] = [];
   for (const [index, code] of codes.entries()) {
-    const svg = await qrCode([{ data: code, mode: 'alphanumeric' }], {
-      type: 'svg',
-      errorCorrectionLevel: 'M',
-      margin: 4,
-    });
+    const svg = await qrSvg(code);
     figures.push(
       `<figure>${svg.trim()}<figcaption>${number}: code ${index + 1} of ${codes.length}</figcaption></figure>`,
     );

@@ -4,6 +4,7 @@ import { askSecret, printJson, printTable } from '../../platform/command-line.ts
 import { LatchkeyError } from '../../platform/errors.ts';
 import { readSecretFile } from '../../platform/files.ts';
 import { assertPassword, hashPassword } from '../../platform/password.ts';
+import { qrText } from '../../platform/qr-code.ts';
 import { parseInput } from '../../platform/schema.ts';
 import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
 import type { Vault } from '../../platform/vault/vault.ts';
@@ -110,16 +111,8 @@ async function printSecret(
   const uri = `otpauth://totp/${label}?secret=${secret}&issuer=Latchkey&algorithm=SHA1&digits=6&period=30`;
   const url = `${config.url}/admin`;
   if (options.json === true) return printJson(io.terminal, { name, totpSecret: secret, totpUri: uri, url });
-  const picture = await qrPicture(uri, io.terminal.stdout.isTTY === true);
+  const picture = await qrText(uri, io.terminal.stdout.isTTY === true);
   io.terminal.stdout.write(`${headline}\n\n${picture}\nsecret  ${secret}\nuri     ${uri}\npages   ${url}\n`);
-}
-
-/** Dark on light, as scanners want it; a terminal is told so, for it may write light on dark. */
-async function qrPicture(text: string, isTerminal: boolean): Promise<string> {
-  const { default: qrcode } = await import('qrcode');
-  const picture = await qrcode.toString(text, { type: 'utf8', errorCorrectionLevel: 'L' });
-  const black = (line: string): string => (line === '' ? line : `\u001b[30;107m${line}\u001b[0m`);
-  return isTerminal ? picture.split('\n').map(black).join('\n') : picture;
 }
 
 async function openVault({ directory }: ServerData, options: AdminOptions, io: CommandIo): Promise<Vault> {

@@ -22,7 +22,7 @@ const wrappers: Record<string, readonly string[]> = {
     'patcher/transports/known-hosts.ts',
   ],
   '@peculiar/x509': ['keyserver/certificates/issuing.ts'],
-  otplib: ['keyserver/totp.ts'],
+  otplib: ['platform/totp.ts'],
   'node-forge': [
     'patcher/vendor/vendor-signature.ts',
     'patcher/vendor/vendor-revocations.ts',
@@ -30,11 +30,12 @@ const wrappers: Record<string, readonly string[]> = {
   ],
   pg: ['platform/postgres-connection.ts'],
   'node:sqlite': ['platform/sqlite.ts', 'platform/sqlite-dialect.ts', 'platform/sqlite-snapshot.ts'],
-  'shamir-secret-sharing': ['keyserver/vault/shares.ts'],
+  'shamir-secret-sharing': ['platform/vault/shares.ts'],
   'node:child_process': ['platform/run.ts', 'platform/launch.mjs'],
   express: ['platform/http-app.ts'],
   nodemailer: ['keyserver/alerts/email.ts'],
   pino: ['platform/log.ts'],
+  qrcode: ['platform/qr-code.ts'],
 };
 
 /** Every import of a source text: static, `export … from`, and dynamic. */

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,11 +6,12 @@ import { openPostgres } from '../../platform/postgres.ts';
 import { parsePostgresUrl } from '../../platform/postgres-url.ts';
 import { openSqlite } from '../../platform/sqlite.ts';
 import type { Store } from '../../platform/store.ts';
+import { Vault } from '../../platform/vault/vault.ts';
 import { generateKeyPair } from '../../wireguard/keys.ts';
 import type { HubInterface } from '../../wireguard/store/hub-interface.ts';
 import type { NewPeer } from '../../wireguard/store/peers.ts';
 import { type HubDatabase, migrations } from '../../wireguard/store/schema.ts';
-import type { Seal, SecretName } from '../../wireguard/store/seal.ts';
+import type { Seal } from '../../wireguard/store/seal.ts';
 import { TestPostgres } from '../harness/postgres.ts';
 
 /** A database of a hub's own, new each time. */
@@ -54,20 +55,7 @@ export async function postgresPlace(): Promise<HubStorePlace> {
 
 /** A seal with a key of its own. */
 export function testSeal(): Seal {
-  const key = randomBytes(32);
-  const label = (name: SecretName): Buffer => Buffer.from(JSON.stringify(name));
-  return {
-    seal: (name, plaintext) => {
-      const nonce = randomBytes(12);
-      const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(label(name));
-      return Buffer.concat([nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
-    },
-    open: (name, box) => {
-      const decipher = createDecipheriv('aes-256-gcm', key, box.subarray(0, 12)).setAAD(label(name));
-      decipher.setAuthTag(box.subarray(box.length - 16));
-      return Buffer.concat([decipher.update(box.subarray(12, box.length - 16)), decipher.final()]);
-    },
-  };
+  return Vault.create(randomBytes);
 }
 
 export function testInterface(change: Partial<HubInterface> = {}): HubInterface {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Store } from '../../platform/store.ts';
 import { MemoryDriver } from '../../wireguard/drivers/memory.ts';
+import { COMMAND } from '../../wireguard/hub/actor.ts';
 import { trackHandshakes } from '../../wireguard/hub/handshake-tracker.ts';
 import { Hub } from '../../wireguard/hub/hub.ts';
 import { generateKeyPair, publicKeyOf } from '../../wireguard/keys.ts';
@@ -42,7 +43,7 @@ const live = async () => [...(await driver.read()).peers.values()];
 const order = { name: 'phone', kind: 'device' } as const;
 
 test('a peer is on the interface before its maker hears of it, with the keys that only the maker is told', async () => {
-  const made = await hub.create({ ...order, presharedKey: true });
+  const made = await hub.peers.create({ ...order, presharedKey: true }, COMMAND);
   expect(made.live).toBe(true);
   expect(publicKeyOf(made.privateKey ?? '')).toBe(made.peer.publicKey);
   expect(await live()).toMatchObject([
@@ -55,7 +56,10 @@ test('a peer is on the interface before its maker hears of it, with the keys tha
 
 test('a key of the peer’s own is taken, and no private one is made', async () => {
   const { publicKey } = generateKeyPair();
-  expect(await hub.create({ ...order, publicKey })).toMatchObject({ privateKey: null, peer: { publicKey } });
+  expect(await hub.peers.create({ ...order, publicKey }, COMMAND)).toMatchObject({
+    privateKey: null,
+    peer: { publicKey },
+  });
 });
 
 test.each([
@@ -63,25 +67,25 @@ test.each([
   ['a point of low order', Buffer.alloc(32).toString('base64'), 'invalid_key'],
   ['the hub’s own', facts.publicKey, 'invalid_key'],
 ])('refuses %s as a public key, and changes nothing', async (_, publicKey, code) => {
-  await expect(hub.create({ ...order, publicKey })).rejects.toMatchObject({ code });
+  await expect(hub.peers.create({ ...order, publicKey }, COMMAND)).rejects.toMatchObject({ code });
   expect(await live()).toEqual([]);
-  expect(await hub.list({}, null, 10)).toEqual([]);
+  expect(await hub.peers.list({}, null, 10)).toEqual([]);
 });
 
 test('what is removed or switched off leaves the interface, and switched on it is back', async () => {
-  const [one, two] = [(await hub.create(order)).peer, (await hub.create(order)).peer];
-  await hub.switch(one.id, false);
+  const [one, two] = [(await hub.peers.create(order, COMMAND)).peer, (await hub.peers.create(order, COMMAND)).peer];
+  await hub.peers.switch(one.id, false, COMMAND);
   expect((await live()).map(({ publicKey }) => publicKey)).toEqual([two.publicKey]);
-  await hub.switch(one.id, true);
+  await hub.peers.switch(one.id, true, COMMAND);
   expect(await live()).toHaveLength(2);
-  await hub.remove(two.id);
+  await hub.peers.remove(two.id, COMMAND);
   expect((await live()).map(({ publicKey }) => publicKey)).toEqual([one.publicKey]);
-  expect(await hub.find(two.publicKey)).toBeNull();
+  expect(await hub.peers.find(two.publicKey)).toBeNull();
 });
 
 test('while the interface is down peers are made all the same, and are on it after the next comparison', async () => {
   driver.destroy();
-  const made = await hub.create(order);
+  const made = await hub.peers.create(order, COMMAND);
   expect(made.live).toBe(false);
   expect(troubles).toHaveLength(1);
   driver.create();
@@ -90,7 +94,7 @@ test('while the interface is down peers are made all the same, and are on it aft
 });
 
 test('a hub that dies between commit and interface is healed by the next one', async () => {
-  const made = await hub.create(order);
+  const made = await hub.peers.create(order, COMMAND);
   await driver.apply({ set: [], remove: [made.peer.publicKey] }); // as if it had never been told
   const next = new Hub(facts, driver, () => Promise.resolve(), {
     store,
@@ -105,9 +109,9 @@ test('a hub that dies between commit and interface is healed by the next one', a
 });
 
 test('handshakes make a peer active, and silence inactive; totals outlive the interface', async () => {
-  const { peer } = await hub.create(order);
+  const { peer } = await hub.peers.create(order, COMMAND);
   const look = async () => trackHandshakes(store, 'wg0', await driver.read(), now);
-  const shown = async () => (await hub.list({}, null, 1))[0];
+  const shown = async () => (await hub.peers.list({}, null, 1))[0];
   expect(await look()).toEqual({ changed: 0, became: [] });
   driver.heard(peer.publicKey, { endpoint: '192.0.2.7:4242', lastHandshake: START, rx: 1000, tx: 500 });
   now = START + 60_000;

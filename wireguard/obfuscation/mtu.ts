@@ -2,6 +2,8 @@ import type { Obfuscation } from './parameters.ts';
 
 /** What WireGuard adds to a packet: an outer header of IPv4 (20) or IPv6 (40) with UDP (8), and 32 of its own. */
 const OVERHEAD = { 4: 60, 6: 80 } as const;
+/** Nothing in between is known of a link on the Internet. */
+export const LINK_MTU = 1500;
 /** The least a link of IPv6 carries (RFC 8200, section 5). */
 const LEAST = 1280;
 

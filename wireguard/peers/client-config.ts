@@ -4,7 +4,7 @@ import { parseEndpoint } from '../config/endpoint.ts';
 import { EMPTY_INTERFACE, type WireGuardConfig } from '../config/wireguard-config.ts';
 import type { WireGuardKey } from '../keys.ts';
 import { type ClientProgram, whyNot } from '../obfuscation/clients.ts';
-import { tunnelMtu } from '../obfuscation/mtu.ts';
+import { LINK_MTU, tunnelMtu } from '../obfuscation/mtu.ts';
 import { isPlain, type Obfuscation } from '../obfuscation/parameters.ts';
 
 /** What of a hub its peers are told. */
@@ -28,9 +28,6 @@ export interface ClientFacts {
   readonly route: 'network' | 'all';
   readonly program: ClientProgram;
 }
-
-/** Nothing in between is known of a link on the Internet. */
-const LINK_MTU = 1500;
 
 /**
  * Pure: the configuration of one peer. Throws `client_unfit` (409) when its program does not know the hub's obfuscation: such a

@@ -77,7 +77,7 @@ export class Reconciler {
     this.#touched = new Set();
     this.#next = null;
     const wanted = await this.#parts.desired.some(keys);
-    const set = [...wanted.values()];
+    const set = [...wanted.values()].map(roaming);
     const remove = keys.filter((key) => !wanted.has(key));
     await this.#parts.driver.apply({ set, remove });
   }
@@ -90,7 +90,7 @@ export class Reconciler {
     const { change, foreign } = difference;
     if (difference.device) return this.#replaceAll(foreign);
     if (isSettled(difference)) return { outcome: 'settled', changed: 0, foreign };
-    await driver.apply(change);
+    await driver.apply({ set: change.set.map(roaming), remove: change.remove });
     return { outcome: 'changed', changed: change.set.length + change.remove.length, foreign };
   }
 
@@ -98,10 +98,27 @@ export class Reconciler {
     const { desired, driver } = this.#parts;
     const peers = [...(await desired.peers()).values()];
     refuseSharedNetworks(peers);
-    await driver.replace(await desired.device(), peers);
+    await driver.replace(await desired.device(), peers.map(calling));
+    const called = peers.filter(({ endpoint, keepalive }) => endpoint !== null && keepalive === 0);
+    if (called.length > 0) await driver.apply({ set: called.map(roaming), remove: [] });
     return { outcome: 'rebuilt', changed: peers.length, foreign };
   }
 }
+
+/** A peer may be elsewhere by now: where it is, is left to the interface. */
+function roaming(peer: WantedPeer): WantedPeer {
+  return { ...peer, endpoint: null };
+}
+
+/**
+ * An interface that was made anew has lost its sessions, and peers that wait for data would wait for minutes. One that keeps
+ * itself alive begins a handshake at once, so each peer whose place is known is told so for a moment.
+ */
+function calling(peer: WantedPeer): WantedPeer {
+  return peer.endpoint === null || peer.keepalive > 0 ? peer : { ...peer, keepalive: CALL_SECONDS };
+}
+
+const CALL_SECONDS = 25;
 
 /** WireGuard would give a network that two peers have to the last of them, without a word. */
 function refuseSharedNetworks(peers: readonly WantedPeer[]): void {

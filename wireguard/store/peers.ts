@@ -138,6 +138,30 @@ export async function findByKey(db: Tx, name: string, publicKey: WireGuardKey): 
   return row === undefined ? null : peerOf(row);
 }
 
+/** The living peer with this id; `null` when there is none. */
+export async function findById(db: Tx, name: string, id: string): Promise<Peer | null> {
+  const row = await db
+    .selectFrom('peer')
+    .selectAll()
+    .where('id', '=', id)
+    .where('interface', '=', name)
+    .where('status', '<>', 'deleted')
+    .executeTakeFirst();
+  return row === undefined ? null : peerOf(row);
+}
+
+/** Ids of living peers whose time is over. */
+export async function expiredPeers(db: Tx, name: string, now: number): Promise<string[]> {
+  const rows = await db
+    .selectFrom('peer')
+    .select('id')
+    .where('interface', '=', name)
+    .where('status', '<>', 'deleted')
+    .where('expires_at', '<=', now)
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
 /** Where a page begins: after this peer. */
 export interface PageMark {
   readonly createdAt: number;
@@ -173,7 +197,7 @@ export async function listPeers(
   return rows.map(peerOf);
 }
 
-/** Everything the interface is to have, by public key. */
+/** Everything the interface is to have, by public key; endpoints are where each peer was seen last. */
 export async function wantedPeers(db: Tx, name: string, seal: Seal): Promise<Map<WireGuardKey, WantedPeer>> {
   const rows = await db
     .selectFrom('peer')
@@ -205,7 +229,7 @@ function wantedPeer(row: PeerTable, seal: Seal): WantedPeer {
     presharedKey:
       row.preshared_key_sealed === null ? null : openText(seal, 'preshared-key', row.id, row.preshared_key_sealed),
     allowedIPs: [...(JSON.parse(row.addresses) as string[]), ...(JSON.parse(row.extra_networks) as string[])],
-    endpoint: null,
+    endpoint: row.endpoint,
     keepalive: 0, // the hub answers; who is behind a NAT keeps the way open
   };
 }

@@ -1,15 +1,22 @@
 import type { Migration } from 'kysely';
+import type { AuditTables } from '../../platform/audit-chain.ts';
 import type { PeerStatus } from '../peers/peer-status.ts';
 import { peerTables } from './migrations/001-peers.ts';
+import { hubTables } from './migrations/002-hub.ts';
 
 /**
  * The hub's tables. Times are milliseconds since 1970, lists and objects are JSON, a column named `…_sealed` holds what the
  * hub's seal made of a secret.
  */
-export interface HubDatabase {
+export interface HubDatabase extends AuditTables {
   interface: InterfaceTable;
   peer: PeerTable;
   free_range: FreeRangeTable;
+  account: AccountTable;
+  api_token: ApiTokenTable;
+  jwt_key: JwtKeyTable;
+  gateway: GatewayTable;
+  server_secret: { name: string; sealed: Uint8Array; created_at: number };
 }
 
 export interface InterfaceTable {
@@ -68,6 +75,63 @@ export interface FreeRangeTable {
   last: number;
 }
 
+/** Somebody who logs in. */
+export interface AccountTable {
+  name: string;
+  role: Role;
+  /** PHC string format. */
+  password_hash: string;
+  /** Sealed as `{kind: 'account-totp', client: '', id: name, version: 1}`, the raw secret. */
+  totp_sealed: Uint8Array;
+  /** The latest step whose code was used. */
+  totp_step: number;
+  created_at: number;
+  /** When password, TOTP secret or role were last set; sessions of before end. */
+  changed_at: number;
+  used_at: number | null;
+}
+
+export type Role = 'admin' | 'operator' | 'viewer';
+
+/** A program that asks with a token of its own. */
+export interface ApiTokenTable {
+  id: string;
+  name: string;
+  /** SHA-256 of the token's 32 bytes. */
+  token_hash: Uint8Array;
+  /** JSON list. */
+  scopes: string;
+  created_at: number;
+  expires_at: number | null;
+  used_at: number | null;
+}
+
+/** A key whose JWTs are believed. */
+export interface JwtKeyTable {
+  /** The `kid` of its tokens. */
+  name: string;
+  algorithm: 'EdDSA' | 'HS256';
+  /** Sealed as `{kind: 'jwt-key', client: '', id: name, version: 1}`: the public key (SPKI, DER) or the shared secret. */
+  key_sealed: Uint8Array;
+  created_at: number;
+}
+
+/** A gateway that signs its requests. */
+export interface GatewayTable {
+  name: string;
+  /** The interface its peers go to. */
+  interface: string;
+  /** Sealed as `{kind: 'gateway', client: '', id: name, version: 1}`, 32 bytes. */
+  secret_sealed: Uint8Array;
+  /** Whether its payloads have to be sealed, may be, or are not. */
+  payloads: 'plain' | 'either' | 'sealed';
+  created_at: number;
+  used_at: number | null;
+}
+
 export type PeerKind = 'spoke' | 'device' | 'gateway';
 
-export const migrations: Readonly<Record<string, Migration>> = { '001-peers': peerTables };
+export const migrations: Readonly<Record<string, Migration>> = {
+  '001-peers': peerTables,
+  '002-hub': hubTables,
+};

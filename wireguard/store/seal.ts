@@ -1,28 +1,27 @@
+import type { ItemName, Vault } from '../../platform/vault/vault.ts';
+
 /** What closes the hub's secrets before they go into the database. A name is bound to each, so that none opens in another's place. */
-export interface Seal {
-  seal(name: SecretName, plaintext: Uint8Array): Buffer;
-  /** Throws when the box was altered, or sealed under another key or name. */
-  open(name: SecretName, box: Uint8Array): Buffer;
-}
+export type Seal = Pick<Vault, 'seal' | 'open'>;
 
-export interface SecretName {
-  readonly kind: string;
-  readonly client: string;
-  readonly id: string;
-  readonly version: number;
-}
+/** What is sealed; `account-totp`, `jwt-key` and `gateway` are by their row's name. */
+export type SecretKind =
+  | 'interface-key'
+  | 'obfuscation'
+  | 'preshared-key'
+  | 'account-totp'
+  | 'jwt-key'
+  | 'gateway'
+  | 'audit-key';
 
-type Kind = 'interface-key' | 'obfuscation' | 'preshared-key';
-
-/** `id` is the interface's name or the peer's id. */
-function nameOf(kind: Kind, id: string): SecretName {
+/** `id` is the interface's name, the peer's id or the row's name. */
+export function secretName(kind: SecretKind, id: string): ItemName {
   return { kind, client: '', id, version: 1 };
 }
 
-export function sealText(seal: Seal, kind: Kind, id: string, text: string): Buffer {
-  return seal.seal(nameOf(kind, id), Buffer.from(text));
+export function sealText(seal: Seal, kind: SecretKind, id: string, text: string): Buffer {
+  return seal.seal(secretName(kind, id), Buffer.from(text));
 }
 
-export function openText(seal: Seal, kind: Kind, id: string, box: Uint8Array): string {
-  return seal.open(nameOf(kind, id), box).toString('utf8');
+export function openText(seal: Seal, kind: SecretKind, id: string, box: Uint8Array): string {
+  return seal.open(secretName(kind, id), box).toString('utf8');
 }

@@ -1,0 +1,22 @@
+/** A QR code for a terminal: dark on light, as scanners want it; a terminal is told so, for it may write light on dark. */
+export async function qrText(text: string, isTerminal: boolean): Promise<string> {
+  const picture = await (await library()).toString(text, { type: 'utf8', errorCorrectionLevel: 'L' });
+  const black = (line: string): string => (line === '' ? line : `\u001b[30;107m${line}\u001b[0m`);
+  return isTerminal ? picture.split('\n').map(black).join('\n') : picture;
+}
+
+/** A QR code as `data:image/png;base64,…`. Throws for more than a code can hold (2,953 bytes). */
+export async function qrDataUrl(text: string): Promise<string> {
+  return (await library()).toDataURL(text, { type: 'image/png', errorCorrectionLevel: 'L', margin: 4, scale: 6 });
+}
+
+/** A QR code of digits, capitals and ` $%*+-./:` as SVG, to be printed. */
+export async function qrSvg(alphanumeric: string): Promise<string> {
+  const code = [{ data: alphanumeric, mode: 'alphanumeric' }] as const;
+  return (await library()).toString([...code], { type: 'svg', errorCorrectionLevel: 'M', margin: 4 });
+}
+
+/** Loaded where a code is drawn: most commands never do. */
+async function library() {
+  return (await import('qrcode')).default;
+}

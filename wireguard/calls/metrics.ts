@@ -1,0 +1,72 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Comparison } from '../reconcile/reconciler.ts';
+
+/** What monitoring may know of a hub. Labels are bounded: routes, not paths; interfaces, not peers. */
+export class HubMetrics {
+  readonly registry: Registry = new Registry();
+  readonly #requests: Histogram<'method' | 'route' | 'status'>;
+  readonly #comparisons: Histogram<'interface' | 'outcome'>;
+  readonly #foreign: Gauge<'interface'>;
+  readonly #created: Counter<'kind'>;
+
+  constructor() {
+    const registers = [this.registry];
+    this.#requests = new Histogram({
+      name: 'wireguard_api_request_duration_seconds',
+      help: 'Time from a request to its answer, by method, route and status.',
+      labelNames: ['method', 'route', 'status'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2],
+      registers,
+    });
+    this.#comparisons = new Histogram({
+      name: 'wireguard_reconcile_duration_seconds',
+      help: 'Time of a whole comparison of interface and store, by how it ended.',
+      labelNames: ['interface', 'outcome'],
+      buckets: [0.001, 0.01, 0.1, 0.5, 1, 3, 10],
+      registers,
+    });
+    this.#foreign = new Gauge({
+      name: 'wireguard_foreign_peers',
+      help: 'Peers on the interface that nobody asked for, at the last comparison.',
+      labelNames: ['interface'],
+      registers,
+    });
+    this.#created = new Counter({
+      name: 'wireguard_peers_created_total',
+      help: 'Peers made since the start, by kind.',
+      labelNames: ['kind'],
+      registers,
+    });
+  }
+
+  answered({
+    method,
+    route,
+    status,
+    millis,
+  }: {
+    method: string;
+    route: string | null;
+    status: number;
+    millis: number;
+  }): void {
+    this.#requests.observe(
+      { method: route === null ? 'other' : method, route: route ?? 'none', status: String(status) },
+      millis / 1000,
+    );
+  }
+
+  compared(name: string, { outcome, foreign }: Comparison, millis: number): void {
+    this.#comparisons.observe({ interface: name, outcome }, millis / 1000);
+    this.#foreign.set({ interface: name }, foreign.length);
+  }
+
+  created(kind: string): void {
+    this.#created.inc({ kind });
+  }
+
+  /** The Prometheus text. */
+  text(): Promise<string> {
+    return this.registry.metrics();
+  }
+}

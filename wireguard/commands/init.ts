@@ -1,0 +1,99 @@
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
+import { printJson } from '../../platform/command-line.ts';
+import { assertNewDirectory } from '../../platform/data-directory.ts';
+import type { DatabaseChoice } from '../../platform/database-choice.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { parseListenAddress } from '../../platform/listening/listen-address.ts';
+import { makeKeychainItem, makeKeyfile, newPassphrase } from '../../platform/vault/new-secret.ts';
+import { methodWords } from '../../platform/vault/unseal.ts';
+import { type UnsealOptions, unsealMethodFrom, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
+import { hubConfig } from '../data/hub-config.ts';
+import { createHubData } from '../data/hub-data.ts';
+import { newInterface } from '../store/new-interface.ts';
+import { type InterfaceOptions, orderFrom, withInterfaceOptions } from './interface-options.ts';
+
+interface InitOptions extends UnsealOptions, InterfaceOptions {
+  readonly data: string;
+  readonly listen: string;
+  readonly name: string;
+  readonly audience?: string;
+  readonly metricsFrom?: readonly string[];
+  readonly foreign: 'strict' | 'adopt';
+  readonly driver: 'auto' | 'memory';
+  readonly databaseUrlFile?: string;
+  readonly databaseFromEnvironment?: boolean;
+  readonly json?: boolean;
+}
+
+/** `init`: makes the data directory of a hub with its first interface. */
+export function addInitCommand(program: Command, io: CommandIo): void {
+  const command = dataCommand(program, 'init', 'make a new hub');
+  withInterfaceOptions(command)
+    .option('--listen <ip:port>', 'where the API listens', '127.0.0.1:8090')
+    .option('--name <name>', 'what the hub calls itself', hostname())
+    .option('--audience <text>', 'what JWTs must be made out to; without it none is taken')
+    .option('--metrics-from <cidr...>', 'networks that may read /api/metrics without a token')
+    .addOption(
+      new Option('--foreign <policy>', 'what becomes of peers that somebody else put on the interface')
+        .choices(['strict', 'adopt'])
+        .default('strict'),
+    )
+    .addOption(
+      new Option('--driver <driver>', 'memory makes no interface at all: for trying things out')
+        .choices(['auto', 'memory'])
+        .default('auto'),
+    )
+    .option('--database-url-file <file>', 'keep the state in PostgreSQL, whose URL is in FILE (mode 0600)')
+    .option('--database-from-environment', 'the same with the URL in $DATABASE_URL, here and for every later command');
+  withUnsealOptions(command).action((options: InitOptions) => init(options, io));
+}
+
+async function init(options: InitOptions, io: CommandIo): Promise<void> {
+  const config = hubConfig({
+    version: 1,
+    name: options.name,
+    listen: parseListenAddress(options.listen, '--listen'),
+    database: databaseFrom(options),
+    driver: options.driver,
+    foreign: options.foreign,
+    audience: options.audience ?? null,
+    metrics: { from: [...(options.metricsFrom ?? [])] },
+  });
+  const first = newInterface(orderFrom(options), [], io.random);
+  assertNewDirectory(options.data);
+  const method = (await unsealMethodFrom(options, io)) ?? newPassphrase(io);
+  const madeKeyfile = makeKeyfile(options.keyfile, io);
+  await makeKeychainItem(options.keychain, io);
+  const { clock, random, terminal } = io;
+  const { directory } = await createHubData(options.data, config, first, method, { clock, random, env: terminal.env });
+  if (options.json === true) {
+    printJson(terminal, {
+      data: directory,
+      interface: first.name,
+      publicKey: first.publicKey,
+      addresses: first.addresses,
+      endpoint: first.endpoint,
+      sealedWith: method.method,
+    });
+    return;
+  }
+  terminal.stdout.write(
+    `made a hub in ${directory}, sealed with ${methodWords[method.method]}\n` +
+      `  ${first.name}  ${first.addresses.join(', ')}, port ${first.listenPort}, reached at ${first.endpoint}\n` +
+      `  public key ${first.publicKey}\n` +
+      (madeKeyfile ? `  made key file ${options.keyfile}: keep a copy elsewhere, without it nothing opens\n` : ''),
+  );
+}
+
+function databaseFrom({ databaseUrlFile: file, databaseFromEnvironment: environment }: InitOptions): DatabaseChoice {
+  if (file !== undefined && environment === true) {
+    throw new LatchkeyError('usage', 'only one of --database-url-file and --database-from-environment may be given', {
+      exit: 2,
+    });
+  }
+  if (file !== undefined) return { urlFile: resolve(file) };
+  return environment === true ? { urlFile: null } : null;
+}

@@ -1,0 +1,64 @@
+import { type Command, Option } from 'commander';
+import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { authorityOf } from '../../platform/listening/listen-address.ts';
+import { createLog } from '../../platform/log.ts';
+import { type UnsealOptions, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
+import { type HubData, withHubData } from '../data/hub-data.ts';
+import { placeOf } from '../interface-address.ts';
+import { openVault } from './open-vault.ts';
+
+interface StartOptions extends UnsealOptions {
+  readonly data: string;
+  readonly json?: boolean;
+  readonly logLevel: string;
+}
+
+/** `start`: builds the interfaces and serves until it is told to stop. */
+export function addStartCommand(program: Command, io: CommandIo): void {
+  withUnsealOptions(dataCommand(program, 'start', 'build the interfaces, keep them, and serve until interrupted'))
+    .addOption(
+      new Option('--log-level <level>', 'what goes to stderr')
+        .choices(['error', 'warn', 'info', 'debug'])
+        .default('warn'),
+    )
+    .action((options: StartOptions) => withHubData(options.data, io.terminal.env, (data) => start(data, options, io)));
+}
+
+async function start(data: HubData, options: StartOptions, io: CommandIo): Promise<void> {
+  const vault = await openVault(data, options, io);
+  assertPrivate(data.config.listen.host);
+  const log = createLog({ level: options.logLevel });
+  const { startHub } = await import('../hub/hub-server.ts'); // the HTTP side, which no other command needs
+  const { clock, random, terminal } = io;
+  const stop = io.stopSignal();
+  const server = await startHub(data, vault, { clock, random, log, env: terminal.env });
+  for (const name of server.unbuilt) {
+    terminal.stderr.write(
+      `wghub: warning: ${name} could not be built yet, see the log; it is tried again each minute\n`,
+    );
+  }
+  const serving = `http://${authorityOf(data.config.listen.host, server.port)}`;
+  terminal.stdout.write(
+    options.json === true ? `${JSON.stringify({ serving, pid: process.pid })}\n` : `serving ${serving}\n`,
+  );
+  await new Promise<void>((resolve) => {
+    if (stop.aborted) resolve();
+    else stop.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await server.stop();
+}
+
+/** Without TLS the API is for this machine and for the tunnel. An address that is not there yet may become the hub's own. */
+function assertPrivate(host: string): void {
+  const place = placeOf(host);
+  if (place.kind === 'loopback' || place.kind === 'wireguard' || place.kind === 'absent') return;
+  throw new LatchkeyError(
+    'listen_refused',
+    `${host} is neither loopback nor in a tunnel, and the API has no TLS of its own`,
+    {
+      exit: 3,
+      hint: 'listen on 127.0.0.1 and put a web server with TLS before it',
+    },
+  );
+}
