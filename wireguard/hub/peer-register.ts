@@ -5,7 +5,8 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import type { Store } from '../../platform/store.ts';
 import type { Pool } from '../address/pool.ts';
 import { generateKeyPair, generatePresharedKey, type KeyPair, parsePublicKey } from '../keys.ts';
-import { type HubInterface, poolOf } from '../store/hub-interface.ts';
+import { poolOf } from '../store/hub-interface.ts';
+import type { InterfaceFacts } from '../store/interface-facts.ts';
 import {
   deletePeer,
   findById,
@@ -60,11 +61,11 @@ export interface MadePeer {
  * runs the interface makes it what the store says.
  */
 export class PeerRegister {
-  readonly facts: HubInterface;
+  readonly facts: InterfaceFacts;
   readonly pool: Pool;
   readonly #parts: RegisterParts;
 
-  constructor(facts: HubInterface, parts: RegisterParts) {
+  constructor(facts: InterfaceFacts, parts: RegisterParts) {
     this.facts = facts;
     this.pool = poolOf(facts);
     this.#parts = parts;

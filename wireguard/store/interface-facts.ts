@@ -1,0 +1,43 @@
+import type { Kysely } from 'kysely';
+import { LatchkeyError } from '../../platform/errors.ts';
+import type { Level } from '../obfuscation/levels.ts';
+import type { HubInterface } from './hub-interface.ts';
+import type { HubDatabase } from './schema.ts';
+
+/** What of an interface is no secret, so that nothing has to be unsealed for it. */
+export type InterfaceFacts = Omit<HubInterface, 'privateKey' | 'obfuscation'>;
+
+/** Every interface of the hub, by name. */
+export async function listInterfaceFacts(db: Kysely<HubDatabase>): Promise<InterfaceFacts[]> {
+  const rows = await db
+    .selectFrom('interface')
+    .select(['name', 'networks', 'addresses', 'listen_port', 'endpoint', 'dns', 'mtu'])
+    .select(['keepalive', 'fw_mark', 'level', 'public_key'])
+    .orderBy('name')
+    .execute();
+  return rows.map((row) => ({
+    name: row.name,
+    networks: JSON.parse(row.networks) as string[],
+    addresses: JSON.parse(row.addresses) as string[],
+    listenPort: Number(row.listen_port),
+    endpoint: row.endpoint,
+    dns: JSON.parse(row.dns) as string[],
+    mtu: row.mtu === null ? null : Number(row.mtu),
+    keepalive: Number(row.keepalive),
+    fwMark: Number(row.fw_mark),
+    level: row.level as Level,
+    publicKey: row.public_key,
+  }));
+}
+
+/** The interface of that name; without a name the only one, or the first by name. Throws `interface_unknown` (404, exit 2). */
+export function chosenInterface<T extends { readonly name: string }>(interfaces: readonly T[], name?: string): T {
+  const found = name === undefined ? interfaces[0] : interfaces.find((one) => one.name === name);
+  if (found !== undefined) return found;
+  throw new LatchkeyError('interface_unknown', 'there is no such interface', {
+    status: 404,
+    exit: 2,
+    field: 'interface',
+    hint: `there is ${interfaces.map((one) => one.name).join(', ') || 'none'}`,
+  });
+}
