@@ -13,16 +13,20 @@ const ringSchema = z.strictObject({
   interface: z.string().max(15),
   publicKeys: z.array(z.string().max(64)).max(10_000),
 });
+/** What may be asked of a running hub: what it sees, which is in no store. */
+const questionSchema = z.strictObject({ ask: z.literal('status') });
 const MOST_BYTES = 1024 * 1024;
 const TIMEOUT_MS = 15_000;
 
 /**
  * Listens at a socket that only the hub's own user can reach, for commands that committed something and want the interface to show
- * it now. `answer` says whether it does. What comes over it names peers and nothing more: what they are is in the store.
+ * it now. `answer` says whether it does. What comes over it names peers and nothing more: what they are is in the store. A ring
+ * that names none tells that the facts of the interface have changed. `report` is what the hub tells of itself when it is asked.
  */
 export async function hangDoorbell(
   path: string,
   answer: (ring: Ring) => Promise<boolean>,
+  report: () => unknown,
 ): Promise<() => Promise<void>> {
   rmSync(path, { force: true }); // of a hub that was killed; two hubs of one directory are told apart by their API's port
   const server: Server = createServer((line) => {
@@ -33,7 +37,7 @@ export async function hangDoorbell(
       text += chunk.toString('utf8');
       if (text.length > MOST_BYTES) line.destroy();
       if (!text.endsWith('\n')) return;
-      void answered(text, answer).then((word) => line.end(`${word}\n`));
+      void answered(text, answer, report).then((word) => line.end(`${word}\n`));
     });
   });
   await new Promise<void>((resolve, reject) => {
@@ -46,9 +50,15 @@ export async function hangDoorbell(
   return () => new Promise((resolve) => server.close(() => resolve()));
 }
 
-async function answered(text: string, answer: (ring: Ring) => Promise<boolean>): Promise<'ok' | 'later' | 'refused'> {
+async function answered(
+  text: string,
+  answer: (ring: Ring) => Promise<boolean>,
+  report: () => unknown,
+): Promise<string> {
   try {
-    return (await answer(ringSchema.parse(JSON.parse(text)))) ? 'ok' : 'later';
+    const asked: unknown = JSON.parse(text);
+    if (questionSchema.safeParse(asked).success) return JSON.stringify(report());
+    return (await answer(ringSchema.parse(asked))) ? 'ok' : 'later';
   } catch {
     return 'refused';
   }
@@ -58,16 +68,32 @@ async function answered(text: string, answer: (ring: Ring) => Promise<boolean>):
 export type RingAnswer = 'live' | 'later' | 'none';
 
 /** Tells the hub at `path` what was changed; a hub that does not run will read it from the store when it starts. */
-export function ringDoorbell(path: string, ring: Ring): Promise<RingAnswer> {
+export async function ringDoorbell(path: string, ring: Ring): Promise<RingAnswer> {
+  const text = await said(path, ring);
+  if (text === null) return 'none';
+  return text === 'ok\n' ? 'live' : 'later';
+}
+
+/** What the hub at `path` sees, as it was given to `hangDoorbell`; `null` when no hub runs, or none that answers. */
+export async function askDoorbell(path: string): Promise<unknown> {
+  const text = await said(path, { ask: 'status' });
+  if (text === null) return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** What is answered there; `null` where nobody listens. */
+function said(path: string, words: unknown): Promise<string | null> {
   return new Promise((resolve) => {
-    let text = '';
+    const chunks: Buffer[] = [];
     const line = connect(path);
     line.setTimeout(TIMEOUT_MS, () => line.destroy());
-    line.on('connect', () => line.write(`${JSON.stringify(ring)}\n`));
-    line.on('data', (chunk: Buffer) => {
-      text += chunk.toString('utf8');
-    });
-    line.on('error', () => resolve('none'));
-    line.on('close', () => resolve(text === 'ok\n' ? 'live' : 'later'));
+    line.on('connect', () => line.write(`${JSON.stringify(words)}\n`));
+    line.on('data', (chunk: Buffer) => chunks.push(chunk));
+    line.on('error', () => resolve(null));
+    line.on('close', () => resolve(Buffer.concat(chunks).toString('utf8')));
   });
 }

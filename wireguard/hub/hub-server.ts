@@ -14,6 +14,7 @@ import { doorbellFile, type HubData, loadAuditKey } from '../data/hub-data.ts';
 import { linkMeans } from '../links/link-means.ts';
 import { listInterfaces } from '../store/hub-interface.ts';
 import { hangDoorbell } from './doorbell.ts';
+import { hubReport } from './hub-report.ts';
 import { HubWatch } from './hub-watch.ts';
 import { makeHub } from './make-hub.ts';
 
@@ -64,9 +65,14 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
   const unbuilt: string[] = [];
   for (const [name, watch] of hubs) if (!(await watch.start())) unbuilt.push(name);
   const housekeeping = startHousekeeping({ store, clock, log, denials }, auditKey);
-  const unhang = await hangDoorbell(doorbellFile(data.directory), async ({ interface: name, publicKeys }) => {
-    return (await hubs.get(name)?.hub.tell(publicKeys)) ?? false;
-  });
+  const unhang = await hangDoorbell(
+    doorbellFile(data.directory),
+    async ({ interface: name, publicKeys }) => {
+      const hub = hubs.get(name)?.hub;
+      return (await (publicKeys.length === 0 ? hub?.refresh() : hub?.tell(publicKeys))) ?? false;
+    },
+    () => hubReport(hubs.values()),
+  );
   return {
     port: listener.port,
     unbuilt,

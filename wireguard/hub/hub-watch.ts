@@ -38,6 +38,7 @@ export class HubWatch {
   readonly #timers: NodeJS.Timeout[] = [];
   #last: LookResult;
   #comparison: Comparison | null = null;
+  #comparedAt: number | null = null;
   #busy: Promise<unknown> = Promise.resolve();
 
   constructor(hub: Hub, parts: WatchParts) {
@@ -72,6 +73,11 @@ export class HubWatch {
     return this.#comparison;
   }
 
+  /** When that was, in milliseconds since 1970; `null` before the first one. */
+  get comparedAt(): number | null {
+    return this.#comparedAt;
+  }
+
   /** Asks the interface how its peers are, and writes that down. */
   async look(): Promise<void> {
     const { store, now } = this.#parts;
@@ -98,6 +104,7 @@ export class HubWatch {
     const comparison = await work();
     const { name } = this.hub.facts;
     this.#comparison = comparison;
+    this.#comparedAt = this.#parts.now();
     this.#parts.onComparison(name, comparison, performance.now() - start);
     const { outcome, changed, foreign } = comparison;
     if (foreign.length > 0)

@@ -28,14 +28,12 @@ export function makeHub(
       hint: `install ${choice.missing}`,
     });
   }
-  const ensure = async (): Promise<void> => {
+  const ensure = async ({ name, addresses, mtu, obfuscation }: HubInterface): Promise<void> => {
     await ensureLink({
-      name: facts.name,
+      name,
       choice,
-      addresses: facts.addresses,
-      mtu:
-        facts.mtu ??
-        (isPlain(facts.obfuscation) ? null : tunnelMtu(facts.obfuscation, { mtu: LINK_MTU, family: 'either' })),
+      addresses,
+      mtu: mtu ?? (isPlain(obfuscation) ? null : tunnelMtu(obfuscation, { mtu: LINK_MTU, family: 'either' })),
       routes: [],
     });
   };

@@ -61,14 +61,28 @@ export interface MadePeer {
  * runs the interface makes it what the store says.
  */
 export class PeerRegister {
-  readonly facts: InterfaceFacts;
-  readonly pool: Pool;
+  #facts: InterfaceFacts;
+  #pool: Pool;
   readonly #parts: RegisterParts;
 
   constructor(facts: InterfaceFacts, parts: RegisterParts) {
-    this.facts = facts;
-    this.pool = poolOf(facts);
+    this.#facts = facts;
+    this.#pool = poolOf(facts);
     this.#parts = parts;
+  }
+
+  get facts(): InterfaceFacts {
+    return this.#facts;
+  }
+
+  get pool(): Pool {
+    return this.#pool;
+  }
+
+  /** The interface has other facts by now. */
+  refresh(facts: InterfaceFacts): void {
+    this.#facts = facts;
+    this.#pool = poolOf(facts);
   }
 
   /** Makes a peer. Throws what the schema and the store refuse: `invalid_request`, `invalid_key`, `public_key_exists`, `ip_taken`, `pool_exhausted`. */

@@ -134,5 +134,8 @@ function refuseSharedNetworks(peers: readonly WantedPeer[]): void {
 
 /** True for an error after which the interface may be anything, so that it has to be compared. */
 export function isInterfaceTrouble(error: unknown): boolean {
-  return isLatchkeyError(error) && ['interface_down', 'driver_failed', 'driver_missing'].includes(error.code);
+  return (
+    isLatchkeyError(error) &&
+    ['interface_down', 'driver_failed', 'driver_missing', 'link_not_made'].includes(error.code)
+  );
 }
