@@ -1,4 +1,4 @@
-import { bitmapPng } from './bitmap-png.ts';
+import { squaresPng } from './bitmap-png.ts';
 
 /** A QR code for a terminal: dark on light, as scanners want it; a terminal is told so, for it may write light on dark. */
 export async function qrText(text: string, isTerminal: boolean): Promise<string> {
@@ -7,15 +7,18 @@ export async function qrText(text: string, isTerminal: boolean): Promise<string>
   return isTerminal ? picture.split('\n').map(black).join('\n') : picture;
 }
 
+/** The most a QR code can hold, in bytes: version 40, least correction (ISO/IEC 18004, table 7). */
+export const QR_MOST_BYTES = 2953;
+
 /**
- * A QR code as `data:image/png;base64,…`. Throws for more than a code can hold (2,953 bytes). Taken as bytes and drawn here: the
- * library would look for a shorter spelling that such texts do not have, and its own drawing takes fifty times as long.
+ * A QR code as `data:image/png;base64,…`. Throws TypeError for more than a code can hold (`QR_MOST_BYTES`). Taken as bytes and drawn
+ * here: the library would look for a shorter spelling that such texts do not have, and its own drawing takes fifty times as long.
  */
 export async function qrDataUrl(text: string): Promise<string> {
-  const { modules } = (await library()).create([{ data: Buffer.from(text), mode: 'byte' }], {
-    errorCorrectionLevel: 'L',
-  });
-  return `data:image/png;base64,${bitmapPng(modules, 4, 6).toString('base64')}`;
+  const data = Buffer.from(text);
+  if (data.length > QR_MOST_BYTES) throw new TypeError('the text is too long for a QR code');
+  const { modules } = (await library()).create([{ data, mode: 'byte' }], { errorCorrectionLevel: 'L' });
+  return `data:image/png;base64,${squaresPng(modules, { scale: 6, margin: 4 }).toString('base64')}`;
 }
 
 /** A QR code of digits, capitals and ` $%*+-./:` as SVG, to be printed. */
