@@ -4,7 +4,7 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Store } from '../../platform/store.ts';
 import type { Vault } from '../../platform/vault/vault.ts';
-import type { Access } from '../access/caller.ts';
+import type { HubAccess } from '../access/open-access.ts';
 import type { HubConfig } from '../data/hub-config.ts';
 import type { HubWatch } from '../hub/hub-watch.ts';
 import type { HubDatabase } from '../store/schema.ts';
@@ -18,7 +18,7 @@ export interface Desk {
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly log: Log;
-  readonly access: Access;
+  readonly access: HubAccess;
   readonly denials: DenialLog;
   readonly metrics: HubMetrics;
   /** By the interface's name. */

@@ -79,6 +79,7 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
     stop: async () => {
       await unhang();
       await listener.stop();
+      await desk.access.stop();
       for (const watch of hubs.values()) await watch.stop();
       await housekeeping.stop();
     },

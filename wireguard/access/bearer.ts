@@ -1,0 +1,20 @@
+/** What sort of credential a request came with. */
+export type Bearer =
+  | { readonly kind: 'token' | 'session' | 'jwt'; readonly text: string }
+  /** Something that is none of ours. */
+  | { readonly kind: 'foreign' };
+
+/** What a session's token begins with; what follows is a matter of the sessions. */
+export const sessionPrefix = 'lks_';
+
+/** Longer than any JWT that says who somebody is. */
+const longest = 4_096;
+
+/** Reads `Authorization` (RFC 6750, section 2.1). What a text claims to be is told by its form, and decides nothing else. */
+export function bearerOf(header: string): Bearer {
+  const text = header.length > longest ? undefined : /^Bearer ([\w.~+/-]+=*)$/i.exec(header)?.[1];
+  if (text === undefined) return { kind: 'foreign' };
+  if (text.startsWith('lkt_')) return { kind: 'token', text };
+  if (text.startsWith(sessionPrefix)) return { kind: 'session', text: text.slice(sessionPrefix.length) };
+  return /^[\w-]+\.[\w-]+\.[\w-]+$/.test(text) ? { kind: 'jwt', text } : { kind: 'foreign' };
+}

@@ -1,0 +1,47 @@
+import { appendAudit } from '../../platform/audit-chain.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { DenialLog } from '../../platform/denials.ts';
+import { sha256Hex } from '../../platform/encoding.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { RateLimiter } from '../../platform/rate.ts';
+import type { Store } from '../../platform/store.ts';
+import type { HubDatabase } from '../store/schema.ts';
+import { unauthorized } from './caller.ts';
+
+const policy = { perHour: 3_600, burst: 600, lockout: true };
+
+/**
+ * Refuses credentials that did not hold. A source that shows the same again and again is told to wait, longer each time, an hour
+ * at most; one that shows ever others, after thirty of them. That is said to wrong credentials alone: right ones cannot be
+ * guessed, so whoever shows them is let in, even when somebody behind the same address (of a web server before the hub) fails
+ * without end.
+ */
+export class Refusals {
+  readonly #store: Store<HubDatabase>;
+  readonly #clock: Clock;
+  readonly #denials: DenialLog;
+  readonly #limiter: RateLimiter = new RateLimiter();
+
+  constructor(parts: { readonly store: Store<HubDatabase>; readonly clock: Clock; readonly denials: DenialLog }) {
+    this.#store = parts.store;
+    this.#clock = parts.clock;
+    this.#denials = parts.denials;
+  }
+
+  /** What is to be thrown: 401, or 429 while the source has to wait. `reason` is one of a few words, for the audit log. */
+  async refuse(source: string, shown: string, reason: string): Promise<LatchkeyError> {
+    const now = this.#clock.now();
+    const what = sha256Hex(shown);
+    this.#limiter.enter(what, source);
+    const { allowed, retryAfter } = this.#limiter.look(what, source, policy, 'free', now);
+    this.#limiter.settle(what, source, policy, 'free', allowed ? 'refused' : 'dropped', now);
+    if (!allowed) {
+      return new LatchkeyError('too_many_requests', 'too many credentials were refused', { status: 429, retryAfter });
+    }
+    const event = 'credentials_refused';
+    if (this.#denials.note({ event, source, code: 'unauthorized', reason }, now)) {
+      await this.#store.transaction((tx) => appendAudit(tx, { time: now, event, source, reason }));
+    }
+    return unauthorized();
+  }
+}
