@@ -88,3 +88,41 @@ export function run(argv: readonly [string, ...string[]], options: RunOptions): 
     child.stdin.end(options.input ?? '');
   });
 }
+
+/** A program that was started and not waited for. */
+export interface Launched {
+  /** Its exit code, once it has ended and while it has not `null`; 128 when a signal ended it. */
+  readonly exit: () => number | null;
+}
+
+/**
+ * Starts a program that is to outlive this process: in a session and a process group of its own, where no signal to this one's
+ * terminal or group reaches it, and with nothing in hand of this process. It does not keep this process from ending. While this
+ * process lives it is waited for when it ends, so that nothing of it stays behind. Throws `command_missing`, `command_failed`.
+ */
+export function launch(
+  argv: readonly [string, ...string[]],
+  options: { readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<Launched> {
+  const [command, ...rest] = argv;
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, rest, {
+      detached: true,
+      stdio: 'ignore',
+      cwd: '/',
+      env: { ...process.env, ...options.env },
+    });
+    let exit: number | null = null;
+    child.once('exit', (code) => {
+      exit = code ?? 128;
+    });
+    child.once('error', (cause: NodeJS.ErrnoException) => {
+      const code = cause.code === 'ENOENT' ? 'command_missing' : 'command_failed';
+      reject(new LatchkeyError(code, `${command} could not be started (${cause.code ?? 'unknown'})`));
+    });
+    child.once('spawn', () => {
+      child.unref();
+      resolve({ exit: () => exit });
+    });
+  });
+}

@@ -53,7 +53,7 @@ describe.skipIf(tunnelObstacle() !== null)('a link of wireguard-go in a network 
       .map(Number)
       .filter((pid) => {
         try {
-          return readFileSync(`/proc/${pid}/cmdline`, 'utf8') === `wireguard-go\0${name}\0`;
+          return readFileSync(`/proc/${pid}/cmdline`, 'utf8') === `wireguard-go\0-f\0${name}\0`;
         } catch {
           return false;
         }

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import * as z from 'zod';
-import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
-import { run } from '../../platform/run.ts';
+import { isLatchkeyError } from '../../platform/errors.ts';
+import { launch } from '../../platform/run.ts';
 import { formatPrefix, parsePrefix } from '../address/prefix.ts';
 import type { LinkChoice } from './link-choice.ts';
+import { callIp, hasControlSocket, type Inside, isWireGuardLink, readLink } from './link-state.ts';
+import { linkRights, linkTrouble, nameTaken, programMissing } from './link-trouble.ts';
 
 /** An interface as Linux is to have it. */
 export interface WantedLink {
@@ -14,112 +15,83 @@ export interface WantedLink {
   readonly mtu: number | null;
   /** Networks behind peers, which go to the interface too. */
   readonly routes: readonly string[];
-  /** Words before each command, such as `ip netns exec NAME`. */
-  readonly inside?: readonly string[];
+  readonly inside?: Inside;
 }
 
-const TIMEOUT_MS = 10_000;
-/** How long a program may take until its control socket is there. */
-const START_TRIES = 100;
-
-const addressSchema = z.array(
-  z.object({
-    mtu: z.int().optional(),
-    flags: z.array(z.string()).optional(),
-    addr_info: z.array(z.object({ local: z.string(), prefixlen: z.int(), scope: z.string().optional() })).optional(),
-  }),
-);
+/** How long a program may take until its interface and its control socket are there: twenty seconds on a machine that has much to do. */
+const START_TRIES = 1000;
+const TRY_MS = 20;
 
 /**
  * Makes the interface when it is not there, gives it what it lacks, and takes what it should not have: addresses and MTU; then
  * sets it up and adds its routes. Twice in a row changes nothing. True when it was made anew, so that it has neither key nor peers.
- * Throws `link_not_made` with what the system said to it in `extra.stderr`.
+ * Throws (503) `link_name_taken` for one that is no WireGuard, which is not touched; `link_missing`, `link_refused`, `tun_missing`,
+ * and `link_not_made` with what the system said to it in `extra.stderr`.
  */
 export async function ensureLink(link: WantedLink): Promise<boolean> {
-  const before = await readLink(link);
+  const { name, inside = [] } = link;
+  const before = await readLink(name, inside);
+  if (before !== null && !isWireGuardLink(before.kind, hasControlSocket(name))) throw nameTaken(name, before.kind);
   if (before === null) await makeLink(link);
-  const state = before ?? (await readLink(link));
-  if (state === null)
-    throw new LatchkeyError('link_not_made', `the interface ${link.name} was made and is not there`, { status: 503 });
+  const state = before ?? (await readLink(name, inside));
+  if (state === null) throw failed(link, `the interface ${name} was made and is not there`);
   const wanted = link.addresses.map((text) => formatPrefix(parsePrefix(text, 'addresses')));
   for (const address of wanted.filter((one) => !state.addresses.includes(one))) {
-    await ip(link, ['address', 'add', address, 'dev', link.name]);
+    await ip(link, ['address', 'add', address, 'dev', name]);
   }
   for (const address of state.addresses.filter((one) => !wanted.includes(one))) {
-    await ip(link, ['address', 'delete', address, 'dev', link.name]);
+    await ip(link, ['address', 'delete', address, 'dev', name]);
   }
-  if (link.mtu !== null && state.mtu !== link.mtu) await ip(link, ['link', 'set', link.name, 'mtu', String(link.mtu)]);
-  if (!state.isUp) await ip(link, ['link', 'set', link.name, 'up']);
-  for (const route of link.routes) await ip(link, ['route', 'replace', route, 'dev', link.name]);
+  if (link.mtu !== null && state.mtu !== link.mtu) await ip(link, ['link', 'set', name, 'mtu', String(link.mtu)]);
+  if (!state.isUp) await ip(link, ['link', 'set', name, 'up']);
+  for (const route of link.routes) await ip(link, ['route', 'replace', route, 'dev', name]);
   return before === null;
 }
 
-/** Takes the interface away; one that is not there is no error. */
-export async function removeLink(link: Pick<WantedLink, 'name' | 'inside'>): Promise<void> {
-  if ((await readLink(link)) !== null) await ip(link, ['link', 'delete', link.name]);
-}
-
-interface LinkState {
-  readonly addresses: readonly string[];
-  readonly mtu: number | null;
-  readonly isUp: boolean;
-}
-
-async function readLink(link: Pick<WantedLink, 'name' | 'inside'>): Promise<LinkState | null> {
-  const { exit, stdout } = await call(link, ['ip', '-json', 'address', 'show', 'dev', link.name]);
-  if (exit !== 0) return null;
-  const [shown] = addressSchema.parse(JSON.parse(stdout));
-  if (shown === undefined) return null;
-  const own = (shown.addr_info ?? []).filter(({ scope }) => scope !== 'link');
-  return {
-    addresses: own.map(({ local, prefixlen }) => formatPrefix(parsePrefix(`${local}/${prefixlen}`, 'addresses'))),
-    mtu: shown.mtu ?? null,
-    isUp: shown.flags?.includes('UP') === true,
-  };
+/** Takes the interface away; one that is not there is no error. Throws `link_name_taken` for one that is no WireGuard. */
+export async function removeLink({ name, inside = [] }: Pick<WantedLink, 'name' | 'inside'>): Promise<void> {
+  const state = await readLink(name, inside);
+  if (state === null) return;
+  if (!isWireGuardLink(state.kind, hasControlSocket(name))) throw nameTaken(name, state.kind);
+  const { exit, stderr } = await callIp(['link', 'delete', name], inside);
+  if (exit !== 0) throw linkTrouble(name, null, linkRights(), `${name} could not be taken away`, stderr);
 }
 
 async function makeLink(link: WantedLink): Promise<void> {
-  const { program, driver } = link.choice;
-  if (program === null) {
-    await ip(link, ['link', 'add', link.name, 'type', driver === 'awg' ? 'amneziawg' : 'wireguard']);
+  const { name, choice, inside = [] } = link;
+  if (choice.program === null) {
+    await ip(link, ['link', 'add', name, 'type', choice.driver === 'awg' ? 'amneziawg' : 'wireguard']);
     return;
   }
-  // it goes into the background by itself, and lives on when the hub ends: a restart of the hub cuts nobody off
-  const started = await call(link, [program, link.name]);
-  if (started.exit !== 0) throw failed(link.name, `${program} could not make the interface`, started.stderr);
-  for (let tries = 0; (await readLink(link)) === null; tries++) {
-    if (tries === START_TRIES) throw failed(link.name, `${program} was started and made no interface`, started.stderr);
-    await sleep(20);
+  const exit = await startProgram(choice.program, name, inside);
+  for (let tries = 0; !(hasControlSocket(name) && (await readLink(name, inside)) !== null); tries++) {
+    const ended = exit();
+    if (ended !== null) throw failed(link, `${choice.program} ended at once with exit code ${ended}`);
+    if (tries === START_TRIES) throw failed(link, `${choice.program} was started and made no interface`);
+    await sleep(TRY_MS);
   }
 }
 
-async function ip(link: Pick<WantedLink, 'name' | 'inside'>, args: readonly string[]): Promise<void> {
-  const { exit, stderr } = await call(link, ['ip', ...args]);
-  if (exit !== 0) throw failed(link.name, `"ip ${args[0]} ${args[1]}" was refused for the interface`, stderr);
-}
-
-function failed(name: string, words: string, stderr: string): LatchkeyError {
-  return new LatchkeyError('link_not_made', `${words} ${name}`, {
-    status: 503,
-    hint: 'run as root, or with CAP_NET_ADMIN; wghub doctor tells what is missing',
-    extra: { stderr: stderr.slice(-2000) },
-  });
-}
-
-async function call(
-  { inside = [] }: Pick<WantedLink, 'inside'>,
-  argv: readonly string[],
-): Promise<{ exit: number; stdout: string; stderr: string }> {
-  const [first = '', ...rest] = [...inside, ...argv];
+/**
+ * In a session of its own, so that it lives on however the hub ends: a restart of the hub cuts nobody off. In the foreground, so that
+ * it is this process's own child and is waited for when its interface is taken away: where nobody adopts orphans (a container whose first
+ * process is the hub), one that goes into the background would stay behind as a defunct process.
+ */
+async function startProgram(program: string, name: string, inside: Inside): Promise<() => number | null> {
+  const [first = program, ...rest] = [...inside, program, '-f', name];
   try {
-    const { exit, stdout, stderr } = await run([first, ...rest], {
-      timeoutMs: TIMEOUT_MS,
-      allowExit: 'any',
-    });
-    return { exit, stdout: stdout.toString('utf8'), stderr };
+    return (await launch([first, ...rest], { env: { LOG_LEVEL: 'error' } })).exit;
   } catch (error) {
-    if (isLatchkeyError(error, 'command_missing'))
-      return { exit: 127, stdout: '', stderr: `${first} is not installed` };
+    if (isLatchkeyError(error, 'command_missing')) throw programMissing(program);
     throw error;
   }
+}
+
+async function ip(link: WantedLink, args: readonly string[]): Promise<void> {
+  const { exit, stderr } = await callIp(args, link.inside ?? []);
+  if (exit !== 0) throw failed(link, `"ip ${args[0]} ${args[1]}" was refused for the interface ${link.name}`, stderr);
+}
+
+function failed({ name, choice }: WantedLink, words: string, stderr = ''): Error {
+  return linkTrouble(name, choice.program, linkRights(), words, stderr);
 }
