@@ -37,10 +37,10 @@ async function logIn(site: Site, request: AppRequest): Promise<AppResponse> {
   }
   const now = clock.now();
   const { source } = request;
-  const detail = { admin: answer.admin.name };
+  const detail = { admin: answer.account.name };
   await store.transaction((tx) => appendAudit(tx, { time: now, event: 'admin_logged_in', source, detail }));
   // whatever token the browser brought is over: nobody can have put it there to know this session
   site.sessions.end(cookieFrom(request.headers.cookie, sessionCookie) ?? '');
-  const token = site.sessions.begin({ name: answer.admin.name, source, changedAt: answer.admin.changed_at }, now);
+  const token = site.sessions.begin({ name: answer.account.name, source, changedAt: answer.account.changed_at }, now);
   return seeOther(safeNext(next), { 'Set-Cookie': `${sessionCookie}=${token}; ${cookieRules}` });
 }

@@ -39,7 +39,7 @@ it('AdminDoor opens for nobody while the vault is sealed, and burns no code', as
   const given = { name: 'ann', password, code: code() };
   expect(await door.check(given, '10.8.0.7', 'log in')).toEqual({ verdict: 'sealed' });
   vault = test.vault;
-  expect(await door.check(given, '10.8.0.7', 'log in')).toMatchObject({ verdict: 'open', admin: { name: 'ann' } });
+  expect(await door.check(given, '10.8.0.7', 'log in')).toMatchObject({ verdict: 'open', account: { name: 'ann' } });
 });
 
 it('AdminDoor works on eight tries at once and has the others wait', async () => {
