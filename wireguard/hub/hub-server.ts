@@ -11,12 +11,9 @@ import { HubMetrics } from '../calls/metrics.ts';
 import { problemMembers } from '../calls/problem.ts';
 import { hubRoutes } from '../calls/routes.ts';
 import { doorbellFile, type HubData, loadAuditKey } from '../data/hub-data.ts';
-import { linkMeans } from '../links/link-means.ts';
-import { listInterfaces } from '../store/hub-interface.ts';
 import { hangDoorbell } from './doorbell.ts';
+import { HubFleet } from './hub-fleet.ts';
 import { hubReport } from './hub-report.ts';
-import { HubWatch } from './hub-watch.ts';
-import { makeHub } from './make-hub.ts';
 
 export interface HubServer {
   /** The port of its API. */
@@ -40,8 +37,14 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
   const { clock, random, log } = deps;
   const auditKey = await loadAuditKey(data, vault);
   const metrics = new HubMetrics();
-  const hubs = await watchesOf(data, vault, metrics, deps);
   const denials = new DenialLog();
+  const fleet = await HubFleet.of({
+    ...{ store, seal: vault, now: () => clock.now(), random, log, metrics, config, env: deps.env },
+    policy: config.foreign,
+    onTrouble: (error) => {
+      log.error({ code: (error as { code?: string }).code }, 'interface was not told of a change');
+    },
+  });
   const desk: Desk = {
     config,
     store,
@@ -51,7 +54,7 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
     log,
     denials,
     metrics,
-    hubs,
+    hubs: fleet.watches,
     access: openAccess({ config, store, vault, clock, random, log, denials }),
   };
   const app = createHttpApp({
@@ -62,16 +65,15 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
     problemMembers,
   });
   const listener = await listen(config.listen, null, '', app);
-  const unbuilt: string[] = [];
-  for (const [name, watch] of hubs) if (!(await watch.start())) unbuilt.push(name);
+  const unbuilt = await fleet.start();
   const housekeeping = startHousekeeping({ store, clock, log, denials }, auditKey);
   const unhang = await hangDoorbell(
     doorbellFile(data.directory),
     async ({ interface: name, publicKeys }) => {
-      const hub = hubs.get(name)?.hub;
-      return (await (publicKeys.length === 0 ? hub?.refresh() : hub?.tell(publicKeys))) ?? false;
+      if (publicKeys.length === 0) return fleet.refresh(name);
+      return (await fleet.watches.get(name)?.hub.tell(publicKeys)) ?? false;
     },
-    () => hubReport(hubs.values()),
+    () => hubReport(fleet.watches.values()),
   );
   return {
     port: listener.port,
@@ -80,29 +82,8 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
       await unhang();
       await listener.stop();
       await desk.access.stop();
-      for (const watch of hubs.values()) await watch.stop();
+      await fleet.stop();
       await housekeeping.stop();
     },
   };
-}
-
-async function watchesOf(
-  { config, store }: HubData,
-  vault: Vault,
-  metrics: HubMetrics,
-  { clock, random, log, env }: HubServerDeps,
-): Promise<ReadonlyMap<string, HubWatch>> {
-  const now = (): number => clock.now();
-  const means = config.driver === 'memory' ? null : await linkMeans(env);
-  const onTrouble = (error: unknown): void => {
-    log.error({ code: (error as { code?: string }).code }, 'interface was not told of a change');
-  };
-  const parts = { store, seal: vault, now, random, policy: config.foreign, onTrouble };
-  const watches = new Map<string, HubWatch>();
-  for (const facts of await store.read((db) => listInterfaces(db, vault))) {
-    const hub = makeHub(facts, config, means, parts);
-    const onComparison = metrics.compared.bind(metrics);
-    watches.set(facts.name, new HubWatch(hub, { store, now, log, onComparison }));
-  }
-  return watches;
 }
