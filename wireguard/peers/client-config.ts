@@ -3,7 +3,7 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { parseEndpoint } from '../config/endpoint.ts';
 import { EMPTY_INTERFACE, type WireGuardConfig } from '../config/wireguard-config.ts';
 import type { WireGuardKey } from '../keys.ts';
-import { type ClientProgram, whyNot } from '../obfuscation/clients.ts';
+import { CLIENT_PROGRAMS, type ClientProgram, whyNot } from '../obfuscation/clients.ts';
 import { LINK_MTU, tunnelMtu } from '../obfuscation/mtu.ts';
 import { isPlain, type Obfuscation } from '../obfuscation/parameters.ts';
 
@@ -34,14 +34,7 @@ export interface ClientFacts {
  * file would be refused there, or make a tunnel that carries nothing.
  */
 export function clientConfig(hub: HubFacts, client: ClientFacts): WireGuardConfig {
-  const why = whyNot(client.program, hub.obfuscation);
-  if (why !== null) {
-    throw new LatchkeyError('client_unfit', why, {
-      status: 409,
-      exit: 3,
-      hint: 'use another program there, or an interface of a lower level',
-    });
-  }
+  assertFit(client.program, hub.obfuscation);
   return {
     interface: {
       ...EMPTY_INTERFACE,
@@ -67,6 +60,24 @@ export function clientConfig(hub: HubFacts, client: ClientFacts): WireGuardConfi
       },
     ],
   };
+}
+
+/** Throws `client_unfit` (409) when the program does not know the obfuscation. */
+export function assertFit(program: ClientProgram, obfuscation: Obfuscation): void {
+  const why = whyNot(program, obfuscation);
+  if (why === null) return;
+  throw new LatchkeyError('client_unfit', why, {
+    status: 409,
+    exit: 3,
+    hint: 'use another program there, or an interface of a lower level',
+  });
+}
+
+/** A program that is sure to understand the obfuscation: plain WireGuard where there is none. */
+export function surestProgram(obfuscation: Obfuscation): ClientProgram {
+  const found = CLIENT_PROGRAMS.find((program) => whyNot(program, obfuscation) === null);
+  if (found === undefined) throw new TypeError('no program takes these parameters');
+  return found;
 }
 
 /** A name may lead to either. */
