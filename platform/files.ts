@@ -17,7 +17,8 @@ function codeOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? 'unknown';
 }
 
-function syncFolder(path: string): void {
+/** Has what was renamed, made or removed in a folder outlive a power cut. */
+export function syncFolder(path: string): void {
   const folder = openSync(path, constants.O_RDONLY);
   try {
     fsyncSync(folder);

@@ -15,7 +15,7 @@ export function snapshotSqlite(path: string, target: string): void {
     }
   } catch (cause) {
     throw new LatchkeyError('store_not_copied', 'the database could not be copied', {
-      hint: 'is the disk full, or the database damaged? see keyserver doctor',
+      hint: 'is the disk full, or the database damaged?',
       cause,
     });
   }

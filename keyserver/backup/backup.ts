@@ -1,8 +1,9 @@
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { type AuditReport, appendAudit, verifyAudit } from '../../platform/audit-chain.ts';
-import { digestOf, manifestOf, unpackArchive, writeArchive } from '../../platform/backup/archive.ts';
+import type { ArchiveKind } from '../../platform/backup/archive-kind.ts';
+import { type BackupFile, newBackupPath, writeBackup } from '../../platform/backup/backup-file.ts';
+import { secretEnvelope } from '../../platform/backup/envelope.ts';
 import type { Clock, RandomBytes } from '../../platform/clock.ts';
 import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
 import { createSecretFile } from '../../platform/files.ts';
@@ -14,21 +15,15 @@ import { configFile } from '../config.ts';
 import { databaseFile, killFile } from '../data-directory.ts';
 import { openServerData, type ServerData } from '../server-data.ts';
 
+/** The first line of its file, and what a manifest calls the server's address. */
+export const archiveKind: ArchiveKind = { magic: 'latchkey backup 1 ', words: 'a key server', subject: 'url' };
+
 /** Files of a data directory that everybody may read. */
 export const publicFiles: readonly string[] = ['ca.pem', 'audit.pub', 'crl.pem', 'crl.der'];
 
-/** Left free on the server's disk: a backup must not be what stops the releases. */
-const spareSpace = 64 * 1_048_576;
-
-export interface BackupReport {
-  readonly file: string;
-  readonly bytes: number;
-  /** Of the file, hex. */
-  readonly sha256: string;
+export interface BackupReport extends Omit<BackupFile<unknown>, 'checked'> {
   readonly records: number;
   readonly keys: number;
-  /** Files of the data directory that this program does not know and did not put in. */
-  readonly leftOut: readonly string[];
 }
 
 interface Deps {
@@ -53,13 +48,10 @@ export async function makeBackup(
       hint: 'use pg_dump, and keep vault.json, config.json, ca.pem and audit.pub of the data directory with it',
     });
   }
-  const target = resolve(out);
-  if (existsSync(target)) {
-    throw new LatchkeyError('file_exists', `${target} is there already and is never overwritten`, { exit: 3 });
-  }
+  const target = newBackupPath(out);
   const now = deps.clock.now();
   try {
-    const report = await writeAndCheck(data, target, method, deps);
+    const report = await writeAndCheck(data, target, method, deps, now);
     await data.store.transaction(async (tx) => {
       await tx.insertInto('backup').values({ made_at: now, sha256: report.sha256, size: report.bytes }).execute();
       const detail = { sha256: report.sha256, bytes: report.bytes, records: report.records };
@@ -84,41 +76,29 @@ async function writeAndCheck(
   data: ServerData,
   target: string,
   method: UnsealMethod,
-  { clock, random }: Deps,
+  { random }: Deps,
+  now: number,
 ): Promise<BackupReport> {
-  await assertSpace(data.directory);
-  const workshop = makeWorkshop(data.directory);
-  const partial = `${target}.partial`;
-  try {
+  const { directory } = data;
+  const database = databaseFile(directory);
+  const gather = async (workshop: string): Promise<readonly string[]> => {
     const snapshot = join(workshop, 'keyserver.db');
     createSecretFile(snapshot, '');
-    snapshotSqlite(databaseFile(data.directory), snapshot);
-    const { directory } = data;
+    snapshotSqlite(database, snapshot);
     const others = [killFile(directory), vaultFile(directory), ...publicFiles.map((name) => join(directory, name))];
-    const paths = [...others.filter((path) => existsSync(path)), snapshot, configFile(directory)];
-    const manifest = await manifestOf(paths, data.config.url, clock.now());
-    const header = method.newHeader(random);
-    const key = await method.kekOf(header);
-    createSecretFile(partial, '');
-    const file = openSync(partial, 'r+');
-    try {
-      await writeArchive(file, manifest, paths, { header, key });
-    } finally {
-      closeSync(file);
-    }
-    rmSync(snapshot);
-    const again = join(workshop, 'again');
-    mkdirSync(again, { mode: 0o700 });
-    await unpackArchive(partial, method, again);
-    const { audit, keys } = await checkUnpacked(again);
-    const sha256 = await digestOf(partial);
-    renameSync(partial, target);
-    const leftOut = unknownFiles(directory, paths);
-    return { file: target, bytes: statSync(target).size, sha256, records: audit.records, keys, leftOut };
-  } finally {
-    rmSync(partial, { force: true });
-    rmSync(workshop, { recursive: true, force: true });
-  }
+    return [...others.filter((path) => existsSync(path)), snapshot, configFile(directory)];
+  };
+  const source = {
+    kind: archiveKind,
+    directory,
+    subject: data.config.url,
+    size: statSync(database).size,
+    gather,
+    check: checkUnpacked,
+    passedOver: ['keyserver.db-wal', 'keyserver.db-shm'],
+  };
+  const { checked, ...file } = await writeBackup(source, target, secretEnvelope(method, random), now);
+  return { ...file, records: checked.audit.records, keys: checked.keys };
 }
 
 /** Opens an unpacked backup as a server would: config, vault header, every page of the database, every audit record. */
@@ -136,42 +116,6 @@ export async function checkUnpacked(
   } finally {
     await data.store.close();
   }
-}
-
-/** A private folder in the data directory; what a backup that was killed left there goes. */
-function makeWorkshop(directory: string): string {
-  for (const name of readdirSync(directory)) {
-    const pid = /^\.backup-([0-9]+)$/.exec(name)?.[1];
-    if (pid !== undefined && !isRunning(Number(pid))) rmSync(join(directory, name), { recursive: true, force: true });
-  }
-  const workshop = join(directory, `.backup-${process.pid}`);
-  mkdirSync(workshop, { mode: 0o700 });
-  return workshop;
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-async function assertSpace(directory: string): Promise<void> {
-  const { bavail, bsize } = await statfs(directory);
-  const needed = 2 * statSync(databaseFile(directory)).size + spareSpace;
-  if (bavail * bsize >= needed) return;
-  throw new LatchkeyError('disk_too_full', `a backup needs ${Math.ceil(needed / 1_048_576)} MiB free for a while`, {
-    exit: 3,
-    hint: 'free some space on the disk of the data directory: a full disk stops every release',
-  });
-}
-
-function unknownFiles(directory: string, known: readonly string[]): string[] {
-  const database = databaseFile(directory);
-  const transient = new Set([...known, database, `${database}-wal`, `${database}-shm`]);
-  return readdirSync(directory).filter((name) => !transient.has(join(directory, name)) && !name.startsWith('.backup-'));
 }
 
 async function recordFailure(data: ServerData, error: unknown, now: number): Promise<void> {

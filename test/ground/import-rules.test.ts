@@ -31,6 +31,7 @@ const wrappers: Record<string, readonly string[]> = {
   pg: ['platform/postgres-connection.ts'],
   'node:sqlite': ['platform/sqlite.ts', 'platform/sqlite-dialect.ts', 'platform/sqlite-snapshot.ts'],
   'shamir-secret-sharing': ['platform/vault/shares.ts'],
+  'age-encryption': ['platform/backup/age.ts'],
   'node:child_process': ['platform/run.ts', 'platform/launch.mjs'],
   express: ['platform/http-app.ts'],
   nodemailer: ['keyserver/alerts/email.ts'],
