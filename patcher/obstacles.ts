@@ -107,7 +107,7 @@ function platform(facts: Facts): Obstacle[] {
   } else if (facts.missingPrograms.length > 0) {
     const names = facts.missingPrograms.join(', ');
     found.push(
-      warning('heartbeat_program_missing', `the heartbeat needs ${names} on the server`, `install ${names} there`),
+      warning('heartbeat_program_missing', `the heartbeat needs ${names} beside Nextcloud`, `install ${names} there`),
     );
   }
   if (facts.selinuxEnforcing) {
