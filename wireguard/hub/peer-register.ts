@@ -2,11 +2,12 @@ import type { Kysely } from 'kysely';
 import { appendAudit } from '../../platform/audit-chain.ts';
 import type { RandomBytes } from '../../platform/clock.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { statement } from '../../platform/statement.ts';
 import type { Store } from '../../platform/store.ts';
 import type { Pool } from '../address/pool.ts';
-import { generateKeyPair, generatePresharedKey, type KeyPair, parsePublicKey } from '../keys.ts';
+import { generateKeyPair, generatePresharedKey, type KeyPair } from '../keys.ts';
 import { poolOf } from '../store/hub-interface.ts';
-import type { InterfaceFacts } from '../store/interface-facts.ts';
+import { type InterfaceFacts, listInterfaceFacts } from '../store/interface-facts.ts';
 import {
   deletePeer,
   findById,
@@ -16,11 +17,14 @@ import {
   type PageMark,
   type Peer,
   type PeerFilter,
+  peersWithNetworks,
+  rekeyPeer,
   switchPeer,
 } from '../store/peers.ts';
-import type { HubDatabase, PeerKind } from '../store/schema.ts';
+import type { HubDatabase } from '../store/schema.ts';
 import type { Seal } from '../store/seal.ts';
 import type { Actor } from './actor.ts';
+import { checkOrder, ORDER_FIELDS, type OrderFields, type PeerOrder, refuseSharedNetworks } from './peer-order.ts';
 
 export interface RegisterParts {
   readonly store: Store<HubDatabase>;
@@ -29,22 +33,6 @@ export interface RegisterParts {
   readonly random: RandomBytes;
   /** After a commit: something about these peers has changed. True when the interface shows it. */
   readonly tell: (publicKeys: readonly string[]) => Promise<boolean>;
-}
-
-/** What a front door asks for. Texts are checked here, once for all doors. */
-export interface PeerOrder {
-  readonly name: string;
-  readonly owner?: string | null;
-  readonly kind: PeerKind;
-  readonly platform?: string | null;
-  /** Without one a pair is made, and its private half is told once. */
-  readonly publicKey?: string;
-  readonly presharedKey?: boolean;
-  readonly keepalive?: number;
-  readonly wishedAddress?: string | null;
-  readonly extraNetworks?: readonly string[];
-  readonly expiresAt?: number | null;
-  readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
 /** A new peer with the secrets that nobody is told again. */
@@ -85,40 +73,52 @@ export class PeerRegister {
     this.#pool = poolOf(facts);
   }
 
-  /** Makes a peer. Throws what the schema and the store refuse: `invalid_request`, `invalid_key`, `public_key_exists`, `ip_taken`, `pool_exhausted`. */
-  async create(order: PeerOrder, by: Actor): Promise<MadePeer> {
+  /**
+   * Makes a peer. Throws what `checkOrder` and the store refuse, naming fields as its door does: `invalid_request`, `invalid_key`,
+   * `invalid_address`, `network_overlap`, `public_key_exists`, `ip_taken`, `pool_exhausted`.
+   */
+  async create(order: PeerOrder, by: Actor, fields: OrderFields = ORDER_FIELDS): Promise<MadePeer> {
     const { now, random, seal, store } = this.#parts;
-    const pair: KeyPair | null = order.publicKey === undefined ? generateKeyPair() : null;
-    const publicKey = pair?.publicKey ?? parsePublicKey(order.publicKey ?? '', 'publicKey');
-    if (publicKey === this.facts.publicKey) {
-      throw new LatchkeyError('invalid_key', '"publicKey" must not be the hub\'s own', {
-        status: 400,
-        field: 'publicKey',
-      });
-    }
-    const presharedKey = order.presharedKey === true ? generatePresharedKey(random) : null;
-    const about = { interface: this.facts.name, pool: this.pool, seal, now: now() };
-    const given = {
-      id: random(12).toString('hex'),
-      name: order.name,
-      owner: order.owner ?? null,
-      publicKey,
-      presharedKey,
-      kind: order.kind,
-      platform: order.platform ?? null,
-      keepalive: order.keepalive ?? this.facts.keepalive,
-      wishedAddress: order.wishedAddress ?? null,
-      extraNetworks: order.extraNetworks ?? [],
-      expiresAt: order.expiresAt ?? null,
-      metadata: order.metadata ?? {},
-    };
+    const hasNetworks = (order.extraNetworks ?? []).length > 0;
+    // no network behind a peer, no look at the networks of others
+    const interfaces = hasNetworks ? await store.read(listInterfaceFacts) : [];
+    const checked = checkOrder(order, this.facts, this.pool, interfaces, now(), fields);
+    const pair: KeyPair | null = checked.publicKey === null ? generateKeyPair() : null;
+    const publicKey = pair?.publicKey ?? checked.publicKey ?? '';
+    const presharedKey = checked.isPreshared ? generatePresharedKey(random) : null;
+    const about = { interface: this.facts.name, pool: this.pool, seal, now: now(), fields };
+    const given = { ...checked, id: random(12).toString('hex'), publicKey, presharedKey };
     const peer = await store.transaction(async (tx) => {
+      await this.#assertSameNetworks(tx);
+      if (hasNetworks) {
+        refuseSharedNetworks(checked.extraNetworks, await peersWithNetworks(tx), fields.extraNetworks);
+      }
       const inserted = await insertPeer(tx, about, given);
       await this.#record(tx, 'peer_created', inserted, by, { kind: inserted.kind, addresses: inserted.addresses });
       return inserted;
     });
     const live = await this.#parts.tell([publicKey]);
     return { peer, privateKey: pair?.privateKey ?? null, presharedKey, live };
+  }
+
+  /**
+   * Makes a new key pair for a peer, and a new preshared key where it has one; the old ones are worth nothing when this returns.
+   * Throws `peer_not_found`.
+   */
+  async rekey(id: string, by: Actor): Promise<MadePeer> {
+    const { now, random, seal, store, tell } = this.#parts;
+    const present = await this.get(id);
+    const pair = generateKeyPair();
+    const presharedKey = present?.isPreshared === true ? generatePresharedKey(random) : null;
+    const about = { interface: this.facts.name, seal, now: now() };
+    const keys = { publicKey: pair.publicKey, presharedKey, formerId: random(12).toString('hex') };
+    const { before, after } = await store.transaction(async (tx) => {
+      const changed = await rekeyPeer(tx, about, id, keys);
+      await this.#record(tx, 'peer_rekeyed', changed.after, by, { before: changed.before.publicKey });
+      return changed;
+    });
+    const live = await tell([before.publicKey, after.publicKey]);
+    return { peer: after, privateKey: pair.privateKey, presharedKey, live };
   }
 
   /** Deletes a peer; its address is free when this returns. Throws `peer_not_found`. */
@@ -158,12 +158,23 @@ export class PeerRegister {
     return this.#parts.store.read((db) => listPeers(db, this.facts.name, filter, after, limit));
   }
 
+  /** Another process may have given the interface another network, while there were no peers: addresses of the old one lead nowhere. */
+  async #assertSameNetworks(tx: Kysely<HubDatabase>): Promise<void> {
+    const [row] = await networksNow(tx, this.facts.name);
+    if (row?.networks === JSON.stringify(this.facts.networks)) return;
+    throw new LatchkeyError('interface_changed', 'the interface has other networks by now', {
+      status: 503,
+      hint: 'try again',
+      retryAfter: 1,
+    });
+  }
+
   async #record(
     tx: Kysely<HubDatabase>,
     event: string,
     { id, name, publicKey }: Peer,
     { name: by, source }: Actor,
-    more: { readonly kind?: string; readonly addresses?: readonly string[] },
+    more: { readonly kind?: string; readonly addresses?: readonly string[]; readonly before?: string },
   ): Promise<void> {
     await appendAudit(tx, {
       time: this.#parts.now(),
@@ -173,3 +184,7 @@ export class PeerRegister {
     });
   }
 }
+
+const networksNow = statement<HubDatabase, [string], { networks: string }>((db, slot) =>
+  db.selectFrom('interface').select('networks').where('name', '=', slot<string>(0)),
+);

@@ -17,7 +17,7 @@ export async function openPool(tx: Tx, name: string, pool: Pool): Promise<void> 
  * Takes the lowest free offset, or the one that is `wished`. Throws `pool_exhausted` (503) and `ip_taken` (409). Costs the same
  * however many are taken; that no two get one is the business of the table of peers.
  */
-export async function takeOffset(tx: Tx, name: string, wished: number | null): Promise<number> {
+export async function takeOffset(tx: Tx, name: string, wished: number | null, field = 'customIP'): Promise<number> {
   const [row] = wished === null ? await lowestRange(tx, name) : await rangeBelow(tx, name, wished);
   if (wished === null) {
     if (row === undefined)
@@ -28,7 +28,7 @@ export async function takeOffset(tx: Tx, name: string, wished: number | null): P
     return taken(tx, name, rangeOf(row), Number(row.first));
   }
   if (row === undefined || Number(row.last) < wished) {
-    throw new LatchkeyError('ip_taken', 'the address is taken', { status: 409, field: 'customIP' });
+    throw new LatchkeyError('ip_taken', 'the address is taken', { status: 409, exit: 2, field });
   }
   return taken(tx, name, rangeOf(row), wished);
 }

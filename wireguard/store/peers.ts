@@ -42,6 +42,8 @@ export interface Peer {
   readonly kind: PeerKind;
   readonly platform: string | null;
   readonly status: PeerStatus;
+  /** True when hub and peer share a preshared key beside their pairs. */
+  readonly isPreshared: boolean;
   readonly createdAt: number;
   readonly expiresAt: number | null;
   readonly lastHandshake: number | null;
@@ -50,25 +52,27 @@ export interface Peer {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
+/** What a front door calls the fields that only the store can refuse. */
+export interface StoreFields {
+  readonly publicKey: string;
+  readonly wishedAddress: string;
+}
+
+const USUAL_FIELDS: StoreFields = { publicKey: 'publicKey', wishedAddress: 'customIP' };
+
 /**
  * Stores a peer and gives it its addresses. Throws `public_key_exists` and `ip_taken` (409), `pool_exhausted` (503). The
  * interface learns of it from the reconciler, after the commit.
  */
 export async function insertPeer(
   tx: Tx,
-  about: { interface: string; pool: Pool; seal: Seal; now: number },
+  about: { interface: string; pool: Pool; seal: Seal; now: number; fields?: StoreFields },
   given: NewPeer,
 ): Promise<Peer> {
-  const { interface: name, pool, seal, now } = about;
-  const [same] = await byKey(tx, name, given.publicKey);
-  if (same !== undefined) {
-    throw new LatchkeyError('public_key_exists', 'a peer with this public key is there already', {
-      status: 409,
-      field: 'publicKey',
-    });
-  }
-  const wished = given.wishedAddress === null ? null : offsetOf(pool, given.wishedAddress, 'customIP');
-  const place = await takeOffset(tx, name, wished);
+  const { interface: name, pool, seal, now, fields = USUAL_FIELDS } = about;
+  await assertNewKey(tx, name, given.publicKey, fields.publicKey);
+  const wished = given.wishedAddress === null ? null : offsetOf(pool, given.wishedAddress, fields.wishedAddress);
+  const place = await takeOffset(tx, name, wished, fields.wishedAddress);
   const row: PeerTable = {
     id: given.id,
     interface: name,
@@ -99,6 +103,16 @@ export async function insertPeer(
   return peerOf(row);
 }
 
+async function assertNewKey(tx: Tx, name: string, publicKey: WireGuardKey, field: string): Promise<void> {
+  const [same] = await byKey(tx, name, publicKey);
+  if (same === undefined) return;
+  throw new LatchkeyError('public_key_exists', 'a peer with this public key is there already', {
+    status: 409,
+    exit: 2,
+    field,
+  });
+}
+
 /** Deletes a living peer and frees its addresses; its row stays. Throws `peer_not_found` (404). */
 export async function deletePeer(tx: Tx, name: string, id: string, now: number): Promise<Peer> {
   const row = await livingRow(tx, name, id);
@@ -117,6 +131,34 @@ export async function switchPeer(tx: Tx, name: string, id: string, isOn: boolean
   const status: PeerStatus = isOn ? (row.status === 'disabled' ? 'pending' : row.status) : 'disabled';
   await tx.updateTable('peer').set({ status }).where('id', '=', id).execute();
   return { ...peerOf(row), status };
+}
+
+/**
+ * Gives a living peer other keys: it keeps its addresses and its totals, and is as one that was never heard. Its old key stays in
+ * a row `formerId` of its own, deleted, by which it is known for one that must not be on the interface. Throws `peer_not_found` (404)
+ * and `public_key_exists` (409).
+ */
+export async function rekeyPeer(
+  tx: Tx,
+  { interface: name, seal, now }: { interface: string; seal: Seal; now: number },
+  id: string,
+  keys: { readonly publicKey: WireGuardKey; readonly presharedKey: WireGuardKey | null; readonly formerId: string },
+): Promise<{ readonly before: Peer; readonly after: Peer }> {
+  const row = await livingRow(tx, name, id);
+  await assertNewKey(tx, name, keys.publicKey, 'publicKey');
+  const change = {
+    public_key: keys.publicKey,
+    preshared_key_sealed: keys.presharedKey === null ? null : sealText(seal, 'preshared-key', id, keys.presharedKey),
+    status: row.status === 'disabled' ? row.status : ('pending' as const),
+    endpoint: null,
+    last_handshake: null,
+    seen_rx: 0,
+    seen_tx: 0,
+  };
+  await tx.updateTable('peer').set(change).where('id', '=', id).execute();
+  const former = { ...row, id: keys.formerId, status: 'deleted' as const, deleted_at: now, preshared_key_sealed: null };
+  await tx.insertInto('peer').values(former).execute();
+  return { before: peerOf(row), after: peerOf({ ...row, ...change }) };
 }
 
 async function livingRow(tx: Tx, name: string, id: string): Promise<PeerTable> {
@@ -173,6 +215,35 @@ export interface PeerFilter {
   readonly kind?: PeerKind;
 }
 
+/** Living peers of that name on these interfaces, the oldest first, `limit` at the most. */
+export async function findByName(db: Tx, name: string, interfaces: readonly string[], limit: number): Promise<Peer[]> {
+  const rows = await db
+    .selectFrom('peer')
+    .selectAll()
+    .where('name', '=', name)
+    .where('interface', 'in', interfaces)
+    .where('status', '<>', sql.lit('deleted'))
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  return rows.map(peerOf);
+}
+
+/** Living peers that have networks behind them, with what they have. */
+export async function peersWithNetworks(db: Tx): Promise<Pick<Peer, 'id' | 'interface' | 'name' | 'extraNetworks'>[]> {
+  const rows = await db
+    .selectFrom('peer')
+    .select(['id', 'interface', 'name', 'extra_networks'])
+    .where('extra_networks', '<>', sql.lit('[]'))
+    .where('status', '<>', sql.lit('deleted'))
+    .execute();
+  return rows.map(({ extra_networks: networks, ...row }) => ({
+    ...row,
+    extraNetworks: JSON.parse(networks) as string[],
+  }));
+}
+
 /** Living peers in the order of their creation, a page at a time: costs what the page costs, however many there are. */
 export async function listPeers(
   db: Tx,
@@ -182,15 +253,13 @@ export async function listPeers(
   limit: number,
 ): Promise<Peer[]> {
   let query = db.selectFrom('peer').selectAll().where('interface', '=', name);
-  query =
-    filter.status === undefined ? query.where('status', '<>', 'deleted') : query.where('status', '=', filter.status);
+  query = query.where('status', '<>', sql.lit('deleted')); // as it is written in the index
+  if (filter.status !== undefined) query = query.where('status', '=', filter.status);
   if (filter.kind !== undefined) query = query.where('kind', '=', filter.kind);
   if (after !== null) {
-    query = query.where(({ and, eb, or }) =>
-      or([
-        eb('created_at', '>', after.createdAt),
-        and([eb('created_at', '=', after.createdAt), eb('id', '>', after.id)]),
-      ]),
+    // both at once, so that the database begins at the mark and passes over nothing
+    query = query.where(({ eb, refTuple, tuple }) =>
+      eb(refTuple('created_at', 'id'), '>', tuple(after.createdAt, after.id)),
     );
   }
   const rows = await query.orderBy('created_at').orderBy('id').limit(limit).execute();
@@ -248,6 +317,7 @@ function peerOf(row: PeerTable): Peer {
     kind: row.kind,
     platform: row.platform,
     status: row.status,
+    isPreshared: row.preshared_key_sealed !== null,
     createdAt: Number(row.created_at),
     expiresAt: row.expires_at === null ? null : Number(row.expires_at),
     lastHandshake: row.last_handshake === null ? null : Number(row.last_handshake),

@@ -64,7 +64,27 @@ export const peerTables: Migration = {
       .unique()
       .where(sql.ref('status'), '<>', sql.lit('deleted'))
       .execute();
-    await db.schema.createIndex('peer_listed').on('peer').columns(['interface', 'created_at', 'id']).execute();
+    // each list in the order of creation costs what its page costs, however many were deleted or are of another kind
+    for (const [name, columns] of [
+      ['peer_listed', ['interface', 'created_at', 'id']],
+      ['peer_by_status', ['interface', 'status', 'created_at', 'id']],
+      ['peer_by_kind', ['interface', 'kind', 'created_at', 'id']],
+      ['peer_by_name', ['name']],
+    ] as const) {
+      await db.schema
+        .createIndex(name)
+        .on('peer')
+        .columns([...columns])
+        .where(sql.ref('status'), '<>', sql.lit('deleted'))
+        .execute();
+    }
+    await db.schema
+      .createIndex('peer_with_networks')
+      .on('peer')
+      .columns(['interface', 'id'])
+      .where(sql.ref('extra_networks'), '<>', sql.lit('[]'))
+      .where(sql.ref('status'), '<>', sql.lit('deleted'))
+      .execute();
     await db.schema
       .createTable('free_range')
       .addColumn('interface', 'text', (c) => c.notNull().references('interface.name'))

@@ -1,0 +1,36 @@
+import type { Kysely } from 'kysely';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { findById, findByKey, findByName, type Peer } from '../store/peers.ts';
+import type { HubDatabase } from '../store/schema.ts';
+
+/** Peers of one name that an error tells of. */
+const MOST_NAMED = 10;
+
+/**
+ * The one living peer that somebody means by its id, its public key or its name, on these interfaces. Throws `peer_not_found` (404),
+ * and `peer_ambiguous` (409, exit 2) with those it may be: a name that is another's id names both.
+ */
+export async function findPeer(db: Kysely<HubDatabase>, interfaces: readonly string[], text: string): Promise<Peer> {
+  const found = new Map<string, Peer>();
+  for (const name of interfaces) {
+    for (const peer of [await findById(db, name, text), await findByKey(db, name, text)]) {
+      if (peer !== null) found.set(peer.id, peer);
+    }
+  }
+  const named = await findByName(db, text, interfaces, MOST_NAMED + 1);
+  for (const peer of named) found.set(peer.id, peer);
+  const [only, ...more] = found.values();
+  if (only === undefined) {
+    throw new LatchkeyError('peer_not_found', 'there is no such peer', { status: 404, exit: 1 });
+  }
+  if (more.length === 0) return only;
+  throw new LatchkeyError('peer_ambiguous', 'more than one peer is meant by that', {
+    status: 409,
+    exit: 2,
+    hint: `name one by its id: ${[only, ...more].slice(0, MOST_NAMED).map(oneOf).join(', ')}`,
+  });
+}
+
+function oneOf({ id, interface: name, addresses: [first = ''], status }: Peer): string {
+  return `${id} (${name}, ${first.replace(/\/\d+$/, '')}, ${status})`;
+}
