@@ -4,6 +4,7 @@ import { runProgram } from '../platform/command-line.ts';
 import { stopSignalOf } from '../platform/stop-signal.ts';
 import { addGenerateCommand } from './commands/generate.ts';
 import { addInitCommand } from './commands/init.ts';
+import { addInterfaceCommand } from './commands/interface.ts';
 import { addStartCommand } from './commands/start.ts';
 
 process.umask(0o077);
@@ -16,6 +17,7 @@ process.exitCode = await runProgram(
     program.description('keeps the private network that keys travel on');
     addInitCommand(program, io);
     addStartCommand(program, io);
+    addInterfaceCommand(program, io);
     addGenerateCommand(program, io);
   },
   process.argv.slice(2),

@@ -18,12 +18,18 @@ export interface InterfaceOptions {
   readonly level: Level;
 }
 
-/** Adds the options that describe an interface. */
+/** Adds the options that describe the first interface of a hub. */
 export function withInterfaceOptions(command: Command): Command {
+  command
+    .option('--interface <name>', 'name of the interface', 'wg0')
+    .option('--network <cidr>', 'network of the tunnel, from /8 to /30', '10.0.1.0/24');
+  return withInterfaceFacts(command);
+}
+
+/** Adds those that describe any, without its name and its network. */
+export function withInterfaceFacts(command: Command): Command {
   return command
     .requiredOption('--endpoint <host:port>', 'where peers reach the interface')
-    .option('--interface <name>', 'name of the interface', 'wg0')
-    .option('--network <cidr>', 'network of the tunnel, from /8 to /30', '10.0.1.0/24')
     .option('--network6 <cidr>', 'a network of IPv6 beside it, /64 or shorter')
     .option('--address <cidr...>', 'the hub’s own addresses; the first of each network unless told')
     .option('--listen-port <port>', 'port of WireGuard; the one of --endpoint unless told')

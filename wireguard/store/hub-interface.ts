@@ -71,6 +71,54 @@ export async function insertInterface(
   await openPool(tx, given.name, pool);
 }
 
+/**
+ * Takes an interface out of the store with everything that was its own; living peers only `withPeers`. Answers how many of
+ * those there were. Throws `interface_unknown` (404), `interface_in_use` and `interface_last` (409, exit 3).
+ */
+export async function deleteInterface(tx: Kysely<HubDatabase>, name: string, withPeers: boolean): Promise<number> {
+  const names = (await tx.selectFrom('interface').select('name').execute()).map((row) => row.name);
+  if (!names.includes(name)) {
+    throw new LatchkeyError('interface_unknown', `there is no interface ${name}`, { status: 404, field: 'interface' });
+  }
+  if (names.length === 1) {
+    throw refused('interface_last', `${name} is the only interface of this hub`, 'make another one first');
+  }
+  const bound = await tx.selectFrom('gateway').select('name').where('interface', '=', name).execute();
+  if (bound.length > 0) {
+    const gateways = bound.map((row) => row.name).join(', ');
+    throw refused('interface_in_use', `${name} is the interface of gateways`, `remove them first: ${gateways}`);
+  }
+  const peers = await countLiving(tx, name);
+  if (peers > 0 && !withPeers) {
+    throw refused('interface_in_use', `${name} has ${peers} living peers`, 'remove them, or give --with-peers');
+  }
+  await tx.deleteFrom('peer').where('interface', '=', name).execute();
+  await tx.deleteFrom('free_range').where('interface', '=', name).execute();
+  await tx.deleteFrom('interface').where('name', '=', name).execute();
+  return peers;
+}
+
+/** How many peers of an interface are not deleted. */
+export async function countLiving(db: Kysely<HubDatabase>, name: string): Promise<number> {
+  const { count } = await db
+    .selectFrom('peer')
+    .select((eb) => eb.fn.countAll<number | string>().as('count'))
+    .where('interface', '=', name)
+    .where('status', '<>', 'deleted')
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}
+
+/** How many addresses of its pool nobody has. */
+export async function countFree(db: Kysely<HubDatabase>, name: string): Promise<number> {
+  const rows = await db.selectFrom('free_range').select(['first', 'last']).where('interface', '=', name).execute();
+  return rows.reduce((sum, { first, last }) => sum + Number(last) - Number(first) + 1, 0);
+}
+
+function refused(code: string, message: string, hint: string): LatchkeyError {
+  return new LatchkeyError(code, message, { status: 409, exit: 3, field: 'interface', hint });
+}
+
 /** Every interface of the hub, by name. */
 export async function listInterfaces(db: Kysely<HubDatabase>, seal: Seal): Promise<HubInterface[]> {
   const rows = await db.selectFrom('interface').selectAll().orderBy('name').execute();
