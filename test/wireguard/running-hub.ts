@@ -5,8 +5,11 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { systemRandom } from '../../platform/clock.ts';
 import { createLog } from '../../platform/log.ts';
+import { hashPassword } from '../../platform/password.ts';
+import { totpCode, totpSecretBytes, totpStep } from '../../platform/totp.ts';
 import { keyfileMethod } from '../../platform/vault/unseal.ts';
 import type { Vault } from '../../platform/vault/vault.ts';
+import { addAccount } from '../../wireguard/access/accounts.ts';
 import { addToken } from '../../wireguard/access/api-tokens.ts';
 import type { Scope } from '../../wireguard/access/caller.ts';
 import { type HubConfig, hubConfig } from '../../wireguard/data/hub-config.ts';
@@ -14,10 +17,15 @@ import { createHubData, type HubData, openHubData } from '../../wireguard/data/h
 import { COMMAND } from '../../wireguard/hub/actor.ts';
 import { type HubServer, startHub } from '../../wireguard/hub/hub-server.ts';
 import { type HubInterface, insertInterface } from '../../wireguard/store/hub-interface.ts';
+import type { Role } from '../../wireguard/store/schema.ts';
 import { testInterface } from './hub-store.ts';
+
+/** What everybody's password is. */
+export const testPassword = 'CANARY a long password';
 
 export interface HubWish {
   readonly tokens?: readonly { readonly name: string; readonly scopes: readonly Scope[] }[];
+  readonly accounts?: readonly { readonly name: string; readonly role: Role }[];
   /** What is different in `config.json`. */
   readonly config?: Partial<HubConfig>;
   /** What is different in its first interface, wg0 with 10.0.1.0/24 and fd42:4242:1::/64. */
@@ -27,7 +35,7 @@ export interface HubWish {
 }
 
 export interface HubAsk {
-  /** The name of a token of `HubWish`, or a text to be sent as it is, after `Bearer `. */
+  /** The name of a token or of a logged-in account of `HubWish`, or a text to be sent as it is, after `Bearer `. */
   readonly token?: string;
   /** Sent as JSON; a string or bytes go as they are. */
   readonly body?: unknown;
@@ -60,6 +68,12 @@ export interface RunningHub {
   readonly clock: { skew: number; now(): number };
   /** The text of a token of `HubWish`. */
   token(name: string): string;
+  /** Credentials of an account that are good once; the hub's time goes on by a step, for each code is good once. */
+  credentials(name: string): { name: string; password: string; code: string };
+  /** The TOTP secret of an account, base32. */
+  secret(name: string): string;
+  /** Logs an account in and answers its session's token; from then on `request` knows it by its name. */
+  login(name: string): Promise<string>;
   request(method: string, path: string, ask?: HubAsk): Promise<HubReply>;
   /** Records of the audit log, oldest first. */
   // biome-ignore lint/suspicious/noExplicitAny: records have different shapes
@@ -84,10 +98,16 @@ export async function startRunningHub(wish: HubWish = {}): Promise<RunningHub> {
   const { directory, vault } = await createHubData(join(folder, 'hub'), config, first, keyfileMethod(keyfile), deps);
   const data = await openHubData(directory, {});
   const tokens = new Map<string, string>();
+  const secrets = new Map<string, string>();
+  const passwordHash = wish.accounts === undefined ? '' : await hashPassword(testPassword, systemRandom);
   await data.store.transaction(async (tx) => {
     for (const facts of wish.more ?? []) await insertInterface(tx, facts, vault, clock.now());
     for (const { name, scopes } of wish.tokens ?? []) {
       tokens.set(name, (await addToken(tx, { name, scopes: [...scopes] }, COMMAND, clock.now(), systemRandom)).token);
+    }
+    for (const { name, role } of wish.accounts ?? []) {
+      const wanted = { name, role, passwordHash };
+      secrets.set(name, await addAccount(tx, vault, wanted, COMMAND, clock.now(), systemRandom));
     }
   });
   let logged = '';
@@ -99,10 +119,19 @@ export async function startRunningHub(wish: HubWish = {}): Promise<RunningHub> {
   });
   const log = createLog({ level: 'debug', destination });
   const hub = await startHub(data, vault, { ...deps, log });
-  const tokenOf = (name: string): string => {
-    const token = tokens.get(name);
-    if (token === undefined) throw new Error(`the test made no token ${name}`);
-    return token;
+  const known = (map: ReadonlyMap<string, string>, name: string): string => {
+    const text = map.get(name);
+    if (text === undefined) throw new Error(`the test made no ${name}`);
+    return text;
+  };
+  const credentials = (name: string) => {
+    clock.skew += 30_000;
+    const code = totpCode(totpSecretBytes(known(secrets, name)), totpStep(clock.now()));
+    return { name, password: testPassword, code };
+  };
+  const request = (method: string, path: string, ask: HubAsk = {}): Promise<HubReply> => {
+    const bearer = ask.token === undefined ? null : (tokens.get(ask.token) ?? ask.token);
+    return send(hub.port, method, path, ask, bearer);
   };
   return {
     url: `http://127.0.0.1:${hub.port}`,
@@ -114,11 +143,15 @@ export async function startRunningHub(wish: HubWish = {}): Promise<RunningHub> {
     keyfile,
     clock,
     log: () => logged,
-    token: tokenOf,
-    request: (method, path, ask = {}) => {
-      const bearer = ask.token === undefined ? null : (tokens.get(ask.token) ?? ask.token);
-      return send(hub.port, method, path, ask, bearer);
+    token: (name) => known(tokens, name),
+    secret: (name) => known(secrets, name),
+    credentials,
+    login: async (name) => {
+      const { body } = await request('POST', '/api/login', { body: credentials(name) });
+      tokens.set(name, String(body.token));
+      return String(body.token);
     },
+    request,
     audit: async () => {
       const rows = await data.store.read((db) => db.selectFrom('audit').select('body').orderBy('seq').execute());
       return rows.map(({ body }) => JSON.parse(body));

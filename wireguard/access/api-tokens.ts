@@ -7,6 +7,7 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { statement } from '../../platform/statement.ts';
 import type { Actor } from '../hub/actor.ts';
 import type { HubDatabase } from '../store/schema.ts';
+import { accessName } from './access-name.ts';
 import { SCOPES, type Scope } from './caller.ts';
 
 /** What makes a token known as one, to people and to programs that look for secrets in the wrong places. */
@@ -16,11 +17,6 @@ const idBytes = 8;
 /** More than anybody can look after. */
 const mostTokens = 1_000;
 const day = 86_400_000;
-
-/** What tokens, accounts and keys are called. */
-export const accessName = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be 1 to 63 of a-z 0-9 . _ - and start with a letter or digit');
 
 /** What a token is made of, as a body or a command line has it. */
 export const tokenOrder = z.strictObject({

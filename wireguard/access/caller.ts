@@ -28,6 +28,8 @@ export const ROLE_SCOPES: Readonly<Record<Role, readonly Scope[]>> = {
 export interface Caller {
   readonly actor: Actor;
   readonly scopes: ReadonlySet<Scope>;
+  /** Of a person who is logged in. */
+  readonly session?: { readonly role: Role; readonly expiresAt: number };
 }
 
 /** Tells who asks. Throws `unauthorized` (401), the same for whatever was wrong, and `too_many_requests` (429). */

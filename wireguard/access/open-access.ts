@@ -1,16 +1,22 @@
+import type { Selectable } from 'kysely';
+import { appendAudit } from '../../platform/audit-chain.ts';
 import type { Clock, RandomBytes } from '../../platform/clock.ts';
 import type { DenialLog } from '../../platform/denials.ts';
+import { type Credentials, Door } from '../../platform/door.ts';
 import type { AppRequest } from '../../platform/http-app.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Store } from '../../platform/store.ts';
 import type { Vault } from '../../platform/vault/vault.ts';
 import type { HubConfig } from '../data/hub-config.ts';
-import type { HubDatabase } from '../store/schema.ts';
+import type { AccountTable, HubDatabase } from '../store/schema.ts';
+import { secretName } from '../store/seal.ts';
+import { findAccount, useTotpStep } from './accounts.ts';
 import { findToken, tokenHash } from './api-tokens.ts';
 import { type Bearer, bearerOf } from './bearer.ts';
-import { type Access, type Caller, unauthorized } from './caller.ts';
+import { type Access, type Caller, ROLE_SCOPES, unauthorized } from './caller.ts';
 import { LastUse } from './last-use.ts';
-import { Refusals } from './refusals.ts';
+import { Refusals, tooMany } from './refusals.ts';
+import { type Session, Sessions } from './sessions.ts';
 
 export interface AccessParts {
   readonly config: HubConfig;
@@ -23,15 +29,21 @@ export interface AccessParts {
 }
 
 export interface HubAccess extends Access {
+  /** Starts a session and answers its token. Throws `unauthorized` (401) and `too_many_requests` (429). */
+  logIn(given: Credentials, source: string): Promise<Session & { readonly token: string }>;
+  /** Ends the session of a request; throws `unauthorized` for one without. */
+  logOut(request: AppRequest): Promise<void>;
   /** Resolves when nothing is left to be written. */
   stop(): Promise<void>;
 }
 
-/** Who may ask this hub for something. */
+/** Who may ask this hub for something. Each request costs one look into the store. */
 export function openAccess(parts: AccessParts): HubAccess {
-  const { store, clock, log } = parts;
+  const { store, clock, log, random } = parts;
   const refusals = new Refusals(parts);
   const lastUse = new LastUse(store, log);
+  const sessions = new Sessions(store, random);
+  const door = doorOf(parts);
 
   const byToken = async (text: string, source: string): Promise<Caller | null> => {
     const hash = tokenHash(text);
@@ -42,20 +54,62 @@ export function openAccess(parts: AccessParts): HubAccess {
     return { actor: { name: `token:${token.name}`, source }, scopes: new Set(token.scopes) };
   };
 
-  const judge = async (bearer: Bearer, { source }: AppRequest): Promise<Caller | null> => {
-    if (bearer.kind === 'token') return byToken(bearer.text, source);
+  const bySession = async (text: string, source: string): Promise<Caller | null> => {
+    const session = await sessions.find(text, source, clock.now());
+    if (session === null) return null;
+    const scopes = new Set(ROLE_SCOPES[session.role]);
+    return { actor: { name: `account:${session.name}`, source }, scopes, session };
+  };
+
+  const judge = async ({ kind, text }: Bearer, { source }: AppRequest): Promise<Caller | null> => {
+    if (kind === 'token') return byToken(text, source);
+    if (kind === 'session') return bySession(text, source);
     return null;
   };
 
+  const callerOf = async (request: AppRequest): Promise<Caller> => {
+    const { authorization } = request.headers;
+    if (authorization === undefined) throw unauthorized();
+    const bearer = bearerOf(authorization);
+    const caller = await judge(bearer, request);
+    if (caller !== null) return caller;
+    throw await refusals.refuse(request.source, authorization, bearer.kind);
+  };
+
   return {
-    callerOf: async (request) => {
-      const { authorization } = request.headers;
-      if (authorization === undefined) throw unauthorized();
-      const bearer = bearerOf(authorization);
-      const caller = await judge(bearer, request);
-      if (caller !== null) return caller;
-      throw await refusals.refuse(request.source, authorization, bearer.kind);
+    callerOf,
+    logIn: async (given, source) => {
+      const answer = await door.check(given, source, 'log in');
+      if (answer.verdict === 'wait') throw tooMany(answer.seconds);
+      if (answer.verdict !== 'open') throw unauthorized();
+      const { account } = answer;
+      const now = clock.now();
+      const detail = { by: `account:${account.name}`, role: account.role };
+      await store.transaction((tx) => appendAudit(tx, { time: now, event: 'login', source, detail }));
+      const begun = sessions.begin(account, source, now);
+      return { ...begun, name: account.name, role: account.role };
+    },
+    logOut: async (request) => {
+      const { actor, session } = await callerOf(request);
+      if (session === undefined) throw unauthorized();
+      sessions.end(bearerOf(request.headers.authorization ?? '').text);
+      const entry = { time: clock.now(), event: 'logout', source: request.source, detail: { by: actor.name } };
+      await store.transaction((tx) => appendAudit(tx, entry));
     },
     stop: () => lastUse.settled(),
   };
+}
+
+function doorOf({ clock, random, denials, store, vault }: AccessParts): Door<Selectable<AccountTable>> {
+  return new Door({
+    clock,
+    random,
+    denials,
+    refusal: 'login_refused',
+    isSealed: () => false,
+    find: (name) => store.read((db) => findAccount(db, name)),
+    secretOf: ({ name, totp_sealed: sealed }) => vault.open(secretName('account-totp', name), sealed),
+    useStep: ({ name }, step, now) => store.transaction((tx) => useTotpStep(tx, name, step, now)),
+    record: async (entry) => void (await store.transaction((tx) => appendAudit(tx, entry))),
+  });
 }

@@ -35,13 +35,20 @@ export class Refusals {
     this.#limiter.enter(what, source);
     const { allowed, retryAfter } = this.#limiter.look(what, source, policy, 'free', now);
     this.#limiter.settle(what, source, policy, 'free', allowed ? 'refused' : 'dropped', now);
-    if (!allowed) {
-      return new LatchkeyError('too_many_requests', 'too many credentials were refused', { status: 429, retryAfter });
-    }
+    if (!allowed) return tooMany(retryAfter);
     const event = 'credentials_refused';
     if (this.#denials.note({ event, source, code: 'unauthorized', reason }, now)) {
       await this.#store.transaction((tx) => appendAudit(tx, { time: now, event, source, reason }));
     }
     return unauthorized();
   }
+}
+
+/** The answer to somebody who failed too often. */
+export function tooMany(retryAfter: number): LatchkeyError {
+  return new LatchkeyError('too_many_requests', 'too many credentials were refused', {
+    status: 429,
+    retryAfter,
+    hint: `wait ${retryAfter} s before the next try; each further mistake makes it longer`,
+  });
 }

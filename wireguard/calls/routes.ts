@@ -1,9 +1,20 @@
 import type { Route } from '../../platform/http-app.ts';
+import { auditRoutes } from './audit-routes.ts';
 import type { Desk } from './desk.ts';
+import { deviceRoutes } from './device-routes.ts';
+import { loginRoutes } from './login-routes.ts';
 import { peerRoutes } from './peer-routes.ts';
 import { statusRoutes } from './status-routes.ts';
+import { tokenRoutes } from './token-routes.ts';
 
 /** Every route of the hub's API. */
 export function hubRoutes(desk: Desk): readonly Route[] {
-  return [...statusRoutes(desk), ...peerRoutes(desk)];
+  return [
+    ...statusRoutes(desk),
+    ...loginRoutes(desk),
+    ...tokenRoutes(desk),
+    ...auditRoutes(desk),
+    ...peerRoutes(desk),
+    ...deviceRoutes(desk),
+  ];
 }

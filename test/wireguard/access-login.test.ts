@@ -1,0 +1,187 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { systemRandom } from '../../platform/clock.ts';
+import { hashPassword } from '../../platform/password.ts';
+import { removeAccount, renewTotp, setPassword, setRole } from '../../wireguard/access/accounts.ts';
+import { ROLE_SCOPES } from '../../wireguard/access/caller.ts';
+import { COMMAND } from '../../wireguard/hub/actor.ts';
+import { type RunningHub, startRunningHub } from './running-hub.ts';
+
+const minute = 60_000;
+let hub: RunningHub;
+
+beforeAll(async () => {
+  hub = await startRunningHub({
+    tokens: [{ name: 'metrics', scopes: ['metrics:read'] }],
+    accounts: [
+      { name: 'ann', role: 'admin' },
+      { name: 'ben', role: 'admin' },
+      { name: 'otto', role: 'operator' },
+      { name: 'vera', role: 'viewer' },
+      { name: 'gone', role: 'viewer' },
+      { name: 'repass', role: 'operator' },
+      { name: 'recode', role: 'operator' },
+      { name: 'rerole', role: 'operator' },
+    ],
+  });
+});
+afterAll(() => hub.stop());
+beforeEach(() => {
+  hub.clock.skew += 120 * minute; // what was held against a source before is over
+});
+
+const tryLogin = (body: unknown, more: object = {}) => hub.request('POST', '/api/login', { body, ...more });
+const session = (token: string, more: object = {}) => hub.request('GET', '/api/session', { token, ...more });
+
+describe('logging in', () => {
+  test('tells nobody whether the name, the password or the code was wrong, but the audit log', async () => {
+    const given = hub.credentials('ann');
+    const answers = [
+      await tryLogin({ ...given, name: 'eve' }),
+      await tryLogin({ ...given, password: 'CANARY another one' }),
+      await tryLogin({ ...given, code: '000000' }),
+      await tryLogin({ ...given, code: 'x' }),
+    ];
+    for (const answer of answers) {
+      expect(answer.status).toBe(401);
+      expect(answer.text).toBe(answers[0]?.text);
+      expect(answer.headers['cache-control']).toBe('no-store');
+    }
+    const refusals = (await hub.audit()).filter(({ event }) => event === 'login_refused');
+    expect(refusals.map(({ reason }) => reason)).toEqual(expect.arrayContaining(['name', 'password', 'code']));
+    expect(JSON.stringify(refusals)).not.toMatch(/CANARY|"eve"|"ann"/);
+  });
+
+  test('takes a code once, also of three that come together', async () => {
+    const given = hub.credentials('ann');
+    const answers = await Promise.all([1, 2, 3].map(() => tryLogin(given)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 401, 401]);
+    expect((await tryLogin(given)).status).toBe(401);
+  });
+
+  test('makes who fails wait, and neither a neighbour nor another name', async () => {
+    const from = '127.0.0.20';
+    const wrong = { name: 'ann', password: 'wrong', code: '000000' };
+    for (let tries = 0; tries < 5; tries++) expect((await tryLogin(wrong, { from })).status).toBe(401);
+    const given = hub.credentials('ann');
+    hub.clock.skew -= 30_000;
+    const waiting = await tryLogin(given, { from });
+    expect(waiting).toMatchObject({
+      status: 429,
+      body: { code: 'TOO_MANY_REQUESTS' },
+      headers: { 'retry-after': '1' },
+    });
+    expect((await tryLogin(given)).status).toBe(200);
+    expect((await tryLogin(hub.credentials('otto'), { from })).status).toBe(200);
+    hub.clock.skew += 1_000;
+    expect((await tryLogin(hub.credentials('ann'), { from })).status).toBe(200);
+  });
+
+  test.each([
+    ['a field more', { more: 1 }, 'more'],
+    ['no code', { code: undefined }, 'code'],
+    ['a name that is a number', { name: 7 }, 'name'],
+    ['no password', { password: '' }, 'password'],
+    ['a password beyond all measure', { password: 'x'.repeat(1025) }, 'password'],
+  ])('refuses %s, naming the field', async (_, change, field) => {
+    const answer = await tryLogin({ ...hub.credentials('ann'), ...change });
+    expect(answer).toMatchObject({ status: 400, body: { code: 'INVALID_REQUEST', field } });
+  });
+
+  test.each(['ann', 'otto', 'vera'] as const)('gives %s a token, its role and what comes with it', async (name) => {
+    const { status, body } = await tryLogin(hub.credentials(name));
+    expect(status).toBe(200);
+    expect(Object.keys(body).sort()).toEqual(['expiresAt', 'role', 'scopes', 'token']);
+    expect(body.token).toMatch(/^lks_[A-Za-z0-9_-]{43}$/);
+    expect(body.scopes).toEqual(ROLE_SCOPES[body.role as 'admin']);
+    expect(Date.parse(body.expiresAt) - hub.clock.now()).toBeLessThanOrEqual(480 * minute);
+    const { body: who } = await session(body.token);
+    expect(who).toEqual({
+      actor: `account:${name}`,
+      role: body.role,
+      scopes: [...body.scopes],
+      expiresAt: body.expiresAt,
+    });
+  });
+});
+
+describe('a session', () => {
+  test('ends after fifteen idle minutes', async () => {
+    const token = await hub.login('ann');
+    hub.clock.skew += 15 * minute - 1000;
+    expect((await session(token)).status).toBe(200);
+    hub.clock.skew += 15 * minute;
+    expect((await session(token)).status).toBe(401);
+  });
+
+  test('ends after eight hours of work', async () => {
+    const token = await hub.login('ann');
+    for (let worked = 0; worked < 47; worked++) {
+      hub.clock.skew += 10 * minute;
+      expect((await session(token)).status).toBe(200);
+    }
+    hub.clock.skew += 10 * minute;
+    expect((await session(token)).status).toBe(401);
+  });
+
+  test('ends with logging out', async () => {
+    const token = await hub.login('ann');
+    expect((await hub.request('POST', '/api/logout', { token })).status).toBe(204);
+    expect((await session(token)).status).toBe(401);
+    expect((await hub.request('POST', '/api/logout', { token })).status).toBe(401);
+    expect((await hub.audit()).filter(({ event }) => event === 'logout')).toMatchObject([
+      { detail: { by: 'account:ann' } },
+    ]);
+  });
+
+  test('is good from the address it began at only, and goes on there', async () => {
+    const token = await hub.login('ann');
+    expect((await session(token, { from: '127.0.0.9' })).status).toBe(401);
+    expect((await session(token)).status).toBe(200);
+  });
+
+  test.each<[what: string, name: string, change: (name: string) => Promise<unknown>]>([
+    ['another password is set', 'repass', setPasswordOf],
+    [
+      'the code is made anew',
+      'recode',
+      (name) => write((tx, now) => renewTotp(tx, hub.vault, name, COMMAND, now, systemRandom)),
+    ],
+    ['another role is given', 'rerole', (name) => write((tx, now) => setRole(tx, name, 'viewer', COMMAND, now))],
+  ])('ends when %s', async (_, name, change) => {
+    const token = await hub.login(name);
+    expect((await session(token)).status).toBe(200);
+    await change(name);
+    expect((await session(token)).status).toBe(401);
+  });
+
+  test('ends when its account is removed', async () => {
+    const token = await hub.login('gone');
+    await write((tx, now) => removeAccount(tx, 'gone', COMMAND, now));
+    expect((await session(token)).status).toBe(401);
+    expect((await tryLogin(hub.credentials('gone'))).status).toBe(401);
+  });
+
+  test('is nothing that a token can log out of', async () => {
+    expect((await hub.request('POST', '/api/logout', { token: 'metrics' })).status).toBe(401);
+    expect((await session('metrics')).body).toEqual({
+      actor: 'token:metrics',
+      role: null,
+      scopes: ['metrics:read'],
+      expiresAt: null,
+    });
+  });
+});
+
+type Work<T> = (
+  tx: Parameters<Parameters<RunningHub['data']['store']['transaction']>[0]>[0],
+  now: number,
+) => Promise<T>;
+
+function write<T>(work: Work<T>): Promise<T> {
+  return hub.data.store.transaction((tx) => work(tx, hub.clock.now()));
+}
+
+async function setPasswordOf(name: string): Promise<void> {
+  const hash = await hashPassword('CANARY another long one', systemRandom);
+  await write((tx, now) => setPassword(tx, name, hash, COMMAND, now));
+}
