@@ -206,6 +206,19 @@ describe('errors', () => {
           expect(uapiDriver({ socket: path, timeoutMs: 100 }).read()).rejects.toMatchObject({ code: 'interface_down' }),
         null,
       ));
+    test('one that says nothing is given up at once by who stops', () =>
+      served(
+        keep,
+        async () => {
+          const driver = uapiDriver({ socket: path });
+          const asked = [driver.read(), driver.apply({ set: [wanted()], remove: [] })];
+          driver.abandon?.();
+          for (const answer of await Promise.allSettled(asked)) {
+            expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'interface_down' } });
+          }
+        },
+        null,
+      ));
     test('one that hangs up in the middle is down', () =>
       served(
         keep,

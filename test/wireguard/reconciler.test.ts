@@ -5,7 +5,7 @@ import { MemoryDriver } from '../../wireguard/drivers/memory.ts';
 import { generateKeyPair, type WireGuardKey } from '../../wireguard/keys.ts';
 import { ACTIVE_MS, INACTIVE_MS, statusAfter } from '../../wireguard/peers/peer-status.ts';
 import { trafficAfter } from '../../wireguard/peers/traffic.ts';
-import { differenceOf, isSettled } from '../../wireguard/reconcile/difference.ts';
+import { differenceOf, type ForeignPolicy, isSettled } from '../../wireguard/reconcile/difference.ts';
 import { Reconciler } from '../../wireguard/reconcile/reconciler.ts';
 
 const DEVICE = { privateKey: generateKeyPair().privateKey, listenPort: 51820, fwMark: 0, obfuscation: {} };
@@ -19,6 +19,8 @@ const wanted = (change: Partial<WantedPeer> = {}): WantedPeer => ({
   ...change,
 });
 
+const STRICT = { policy: 'strict', retired: new Set<WireGuardKey>() } as const;
+
 describe('differenceOf()', () => {
   const live = (peers: readonly WantedPeer[], change: Partial<LiveInterface> = {}): LiveInterface => ({
     ...DEVICE,
@@ -30,7 +32,7 @@ describe('differenceOf()', () => {
   test('is none between equals, whatever the order of networks and wherever a peer has roamed', () => {
     const peer = wanted({ allowedIPs: ['10.0.0.9/32', '10.0.0.10/32'] });
     const runs = live([{ ...peer, allowedIPs: ['10.0.0.10/32', '10.0.0.9/32'], endpoint: '192.0.2.7:4242' }]);
-    expect(isSettled(differenceOf(DEVICE, byKey(peer), runs, 'strict'))).toBe(true);
+    expect(isSettled(differenceOf(DEVICE, byKey(peer), runs, STRICT))).toBe(true);
   });
 
   test.each([
@@ -39,17 +41,30 @@ describe('differenceOf()', () => {
     ['a keepalive', { keepalive: 25 }],
   ])('sets a peer with other %s, and only that one', (_, change) => {
     const [same, other] = [wanted(), wanted()];
-    const found = differenceOf(DEVICE, byKey(same, { ...other, ...change }), live([same, other]), 'strict');
+    const found = differenceOf(DEVICE, byKey(same, { ...other, ...change }), live([same, other]), STRICT);
     expect(found.change).toEqual({ set: [{ ...other, ...change }], remove: [] });
   });
 
   test('takes a foreign peer off, or by policy only tells of it', () => {
     const [own, foreign] = [wanted(), wanted()];
-    const strict = differenceOf(DEVICE, byKey(own), live([own, foreign]), 'strict');
+    const strict = differenceOf(DEVICE, byKey(own), live([own, foreign]), STRICT);
     expect(strict.change.remove).toEqual([foreign.publicKey]);
-    const adopting = differenceOf(DEVICE, byKey(own), live([own, foreign]), 'adopt');
+    const adopting = differenceOf(DEVICE, byKey(own), live([own, foreign]), { ...STRICT, policy: 'adopt' });
     expect(isSettled(adopting)).toBe(true);
     expect(adopting.foreign).toEqual([foreign.publicKey]);
+  });
+
+  test('takes off who was switched off or removed, by either policy, and calls nobody foreign for it', () => {
+    const [own, removed, foreign] = [wanted(), wanted(), wanted()];
+    const retired = new Set([removed.publicKey]);
+    const runs = live([own, removed, foreign]);
+    const adopting = differenceOf(DEVICE, byKey(own), runs, { policy: 'adopt', retired });
+    expect(adopting).toMatchObject({ change: { remove: [removed.publicKey] }, foreign: [foreign.publicKey] });
+    const strict = differenceOf(DEVICE, byKey(own), runs, { policy: 'strict', retired });
+    expect(strict).toMatchObject({
+      change: { remove: [removed.publicKey, foreign.publicKey] },
+      foreign: [foreign.publicKey],
+    });
   });
 
   test.each([
@@ -58,7 +73,7 @@ describe('differenceOf()', () => {
     ['port', { listenPort: 1 }],
     ['mark', { fwMark: 9 }],
   ])('sees that the interface has another %s', (_, change) => {
-    expect(differenceOf(DEVICE, byKey(), live([], change), 'strict').device).toBe(true);
+    expect(differenceOf(DEVICE, byKey(), live([], change), STRICT).device).toBe(true);
   });
 });
 
@@ -67,6 +82,9 @@ describe('a reconciler', () => {
   let driver: MemoryDriver;
   let failure: LatchkeyError | null;
   let reconciler: Reconciler;
+  const retired = new Set<WireGuardKey>();
+  /** What the driver was told to set, in order. */
+  let told: WantedPeer[] = [];
   let running = 0;
   let most = 0;
   let ensured = 0;
@@ -85,30 +103,43 @@ describe('a reconciler', () => {
     return {
       name: 'memory',
       read: () => one(() => inner.read()),
-      apply: (change) => one(() => inner.apply(change)),
-      replace: (device, peers) => one(() => inner.replace(device, peers)),
+      apply: (change) => {
+        told.push(...change.set);
+        return one(() => inner.apply(change));
+      },
+      replace: (device, peers) => {
+        told.push(...peers);
+        return one(() => inner.replace(device, peers));
+      },
     };
+  }
+
+  function reconcilerOf(policy: ForeignPolicy): Reconciler {
+    return new Reconciler({
+      desired: {
+        device: () => Promise.resolve(DEVICE),
+        peers: () => Promise.resolve(new Map(store)),
+        some: (keys) => Promise.resolve(new Map([...store].filter(([key]) => keys.includes(key)))),
+        retired: (keys) => Promise.resolve(new Set(keys.filter((key) => retired.has(key)))),
+      },
+      driver: watched(driver),
+      policy,
+      ensure: () => {
+        ensured++;
+        return Promise.resolve();
+      },
+    });
   }
 
   beforeEach(async () => {
     store.clear();
     driver = new MemoryDriver();
     [failure, running, most, ensured] = [null, 0, 0, 0];
-    reconciler = new Reconciler({
-      desired: {
-        device: () => Promise.resolve(DEVICE),
-        peers: () => Promise.resolve(new Map(store)),
-        some: (keys) => Promise.resolve(new Map([...store].filter(([key]) => keys.includes(key)))),
-      },
-      driver: watched(driver),
-      policy: 'strict',
-      ensure: () => {
-        ensured++;
-        return Promise.resolve();
-      },
-    });
+    retired.clear();
+    reconciler = reconcilerOf('strict');
     await reconciler.rebuild();
     driver.changes = 0;
+    told = [];
   });
   afterEach(() => expect(most).toBeLessThanOrEqual(1));
 
@@ -179,6 +210,86 @@ describe('a reconciler', () => {
     expect(await reconciler.compare()).toMatchObject({ outcome: 'rebuilt', changed: 20 });
     expect(await keys()).toEqual(stored());
     expect(ensured).toBeGreaterThan(0);
+  });
+
+  /** By a keepalive for a moment, which makes it begin a handshake. */
+  const called = (peer: WantedPeer): Partial<WantedPeer>[] => [
+    { publicKey: peer.publicKey, endpoint: peer.endpoint, keepalive: 25 },
+    { publicKey: peer.publicKey, endpoint: null, keepalive: 0 },
+  ];
+
+  test('calls every peer whose place is known when the interface was made anew', async () => {
+    const known = put(wanted({ endpoint: '192.0.2.7:4242' }));
+    driver.destroy();
+    driver.create();
+    await reconciler.compare();
+    expect(told).toMatchObject(called(known));
+    expect((await driver.read()).peers.get(known.publicKey)).toMatchObject({ keepalive: 0, endpoint: known.endpoint });
+  });
+
+  test('calls a peer that comes back to the interface, and leaves to roam who is on it', async () => {
+    const known = put(wanted({ endpoint: '192.0.2.7:4242' }));
+    await reconciler.compare();
+    expect(told).toMatchObject(called(known));
+    told = [];
+    await reconciler.touch([known.publicKey]);
+    expect(told).toMatchObject([{ endpoint: null, keepalive: 0 }]);
+    store.delete(known.publicKey);
+    await reconciler.touch([known.publicKey]);
+    store.set(known.publicKey, known);
+    told = [];
+    await reconciler.touch([known.publicKey]);
+    expect(told).toMatchObject(called(known));
+  });
+
+  test('calls nobody by a change after one that failed: where peers are by now, only the interface knows', async () => {
+    const known = put(wanted({ endpoint: '192.0.2.7:4242' }));
+    failure = new LatchkeyError('interface_down', 'x');
+    await expect(reconciler.touch([known.publicKey])).rejects.toThrowError();
+    failure = null;
+    told = [];
+    await reconciler.touch([known.publicKey]);
+    expect(told).toMatchObject([{ endpoint: null, keepalive: 0 }]);
+  });
+
+  test('is settled when a comparison found nothing, and not after one that mended or failed', async () => {
+    expect(reconciler.isSettled).toBe(false);
+    await reconciler.compare();
+    expect(reconciler.isSettled).toBe(true);
+    await driver.apply({ set: [wanted()], remove: [] });
+    await reconciler.compare();
+    expect(reconciler.isSettled).toBe(false);
+    await reconciler.compare();
+    expect(reconciler.isSettled).toBe(true);
+    failure = new LatchkeyError('interface_down', 'x');
+    await expect(reconciler.touch([put().publicKey])).rejects.toThrowError();
+    expect(reconciler.isSettled).toBe(false);
+  });
+
+  test('that adopts keeps strangers when it has to set the interface anew, and takes off whom it knows', async () => {
+    const [foreign, removed] = [wanted({ endpoint: '192.0.2.9:1' }), wanted()];
+    await driver.replace({ ...DEVICE, listenPort: 1 }, [foreign, removed]);
+    retired.add(removed.publicKey);
+    const own = put();
+    const adopting = reconcilerOf('adopt');
+    expect(await adopting.compare()).toMatchObject({ outcome: 'rebuilt', foreign: [foreign.publicKey] });
+    const { peers, listenPort } = await driver.read();
+    expect([...peers.keys()].sort()).toEqual([foreign.publicKey, own.publicKey].sort());
+    expect(peers.get(foreign.publicKey)).toMatchObject({ endpoint: '192.0.2.9:1', allowedIPs: foreign.allowedIPs });
+    expect(listenPort).toBe(DEVICE.listenPort);
+    expect(await adopting.compare()).toMatchObject({ outcome: 'settled', foreign: [foreign.publicKey] });
+  });
+
+  test('gives a network back to its peer that was given to another by hand', async () => {
+    const [victim, thief] = [put(), put()];
+    await reconciler.compare();
+    await driver.apply({
+      set: [{ ...thief, allowedIPs: [...thief.allowedIPs, ...victim.allowedIPs] }],
+      remove: [],
+    });
+    expect(await reconciler.compare()).toMatchObject({ outcome: 'changed', changed: 2 });
+    expect((await driver.read()).peers.get(victim.publicKey)?.allowedIPs).toEqual(victim.allowedIPs);
+    expect((await driver.read()).peers.get(thief.publicKey)?.allowedIPs).toEqual(thief.allowedIPs);
   });
 
   test('refuses to give one network to two peers', async () => {

@@ -7,6 +7,7 @@ export class HubMetrics {
   readonly #requests: Histogram<'method' | 'route' | 'status'>;
   readonly #comparisons: Histogram<'interface' | 'outcome'>;
   readonly #foreign: Gauge<'interface'>;
+  readonly #foundForeign: Counter<'interface'>;
   readonly #created: Counter<'kind'>;
 
   constructor() {
@@ -28,6 +29,12 @@ export class HubMetrics {
     this.#foreign = new Gauge({
       name: 'wireguard_foreign_peers',
       help: 'Peers on the interface that nobody asked for, at the last comparison.',
+      labelNames: ['interface'],
+      registers,
+    });
+    this.#foundForeign = new Counter({
+      name: 'wireguard_foreign_peers_found_total',
+      help: 'Peers that came to the interface without the hub, since the start.',
       labelNames: ['interface'],
       registers,
     });
@@ -59,6 +66,10 @@ export class HubMetrics {
   compared(name: string, { outcome, foreign }: Comparison, millis: number): void {
     this.#comparisons.observe({ interface: name, outcome }, millis / 1000);
     this.#foreign.set({ interface: name }, foreign.length);
+  }
+
+  foundForeign(name: string, count: number): void {
+    this.#foundForeign.inc({ interface: name }, count);
   }
 
   created(kind: string): void {

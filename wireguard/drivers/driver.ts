@@ -59,6 +59,8 @@ export interface Driver {
   apply(change: InterfaceChange): Promise<void>;
   /** Makes the whole interface what is wanted: what is not named is gone after. */
   replace(device: WantedDevice, peers: readonly WantedPeer[]): Promise<void>;
+  /** Gives up what it waits for (`interface_down`), so that whoever stops need not wait for a program that hangs. */
+  abandon?(): void;
 }
 
 /** The order in which lists of networks are compared. */

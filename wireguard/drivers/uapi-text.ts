@@ -1,6 +1,7 @@
 import { LatchkeyError } from '../../platform/errors.ts';
-import { formatPrefix, parsePrefix } from '../address/prefix.ts';
-import { keyFromHex, keyToHex } from '../keys.ts';
+import { atOnce } from '../../platform/in-turns.ts';
+import { canonicalPrefix } from '../address/prefix.ts';
+import { keyFromHex, keyToHex, type WireGuardKey } from '../keys.ts';
 import { OBFUSCATION_KEYS, type Obfuscation, PARAMETERS, type Span } from '../obfuscation/parameters.ts';
 import {
   type InterfaceChange,
@@ -18,10 +19,16 @@ import {
 export const GET = 'get=1\n\n';
 
 export function changeRequest(change: InterfaceChange): string {
-  return `${['set=1', ...change.remove.flatMap(removeLines), ...change.set.flatMap(peerLines)].join('\n')}\n\n`;
+  return atOnce(changeSteps(change));
 }
 
-export function replaceRequest(device: WantedDevice, peers: readonly WantedPeer[]): string {
+/** The request for a change, peer by peer. */
+export function* changeSteps({ remove, set }: InterfaceChange): Generator<undefined, string> {
+  return yield* requestOf(['set=1'], remove, set);
+}
+
+/** The request that makes an interface anew, peer by peer. */
+export function* replaceSteps(device: WantedDevice, peers: readonly WantedPeer[]): Generator<undefined, string> {
   const lines = [
     'set=1',
     `private_key=${keyToHex(device.privateKey)}`,
@@ -29,25 +36,37 @@ export function replaceRequest(device: WantedDevice, peers: readonly WantedPeer[
     `fwmark=${device.fwMark}`,
     ...obfuscationLines(device.obfuscation),
     'replace_peers=true',
-    ...peers.flatMap(peerLines),
   ];
-  return `${lines.join('\n')}\n\n`;
+  return yield* requestOf(lines, [], peers);
 }
 
-function removeLines(publicKey: string): string[] {
-  return [`public_key=${keyToHex(publicKey)}`, 'remove=true'];
+function* requestOf(
+  first: readonly string[],
+  remove: readonly WireGuardKey[],
+  set: readonly WantedPeer[],
+): Generator<undefined, string> {
+  let text = `${first.join('\n')}\n`;
+  for (const key of remove) {
+    text += `public_key=${keyToHex(key)}\nremove=true\n`;
+    yield;
+  }
+  for (const peer of set) {
+    text += peerText(peer);
+    yield;
+  }
+  return `${text}\n`;
 }
 
-function peerLines(peer: WantedPeer): string[] {
-  return [
-    `public_key=${keyToHex(peer.publicKey)}`,
-    `preshared_key=${peer.presharedKey === null ? '0'.repeat(64) : keyToHex(peer.presharedKey)}`,
-    ...(peer.endpoint === null ? [] : [`endpoint=${peer.endpoint}`]),
-    `persistent_keepalive_interval=${peer.keepalive}`,
-    'replace_allowed_ips=true',
-    ...peer.allowedIPs.map((network) => `allowed_ip=${network}`),
-  ];
+function peerText(peer: WantedPeer): string {
+  const { publicKey, presharedKey, endpoint, keepalive, allowedIPs } = peer;
+  let text = `public_key=${keyToHex(publicKey)}\npreshared_key=${presharedKey === null ? NO_KEY : keyToHex(presharedKey)}\n`;
+  if (endpoint !== null) text += `endpoint=${endpoint}\n`;
+  text += `persistent_keepalive_interval=${keepalive}\nreplace_allowed_ips=true\n`;
+  for (const network of allowedIPs) text += `allowed_ip=${network}\n`;
+  return text;
 }
+
+const NO_KEY = '0'.repeat(64);
 
 /** Names on the socket are those of the files in lower case, but for those that came with 3.0. */
 const NAMES: Readonly<Record<string, string>> = {
@@ -83,18 +102,26 @@ export function errnoOf(answer: string): number {
 
 /** The answer to `get=1`. Keys that are not known are passed over: newer ones have more. */
 export function parseAnswer(answer: string): LiveInterface {
+  return atOnce(answerSteps(answer));
+}
+
+/** The same peer by peer: of ten thousand there are megabytes. */
+export function* answerSteps(answer: string): Generator<undefined, LiveInterface> {
   let privateKey: string | null = null;
   let listenPort = 0;
   let fwMark = 0;
   const peers = new Map<string, LivePeer>();
   let draft: Draft | null = null;
-  for (const line of answer.split('\n')) {
-    const at = line.indexOf('=');
-    if (at < 1) continue;
-    const [key, value] = [line.slice(0, at), line.slice(at + 1)];
+  for (let start = 0; start < answer.length; ) {
+    const found = answer.indexOf('\n', start);
+    const end = found < 0 ? answer.length : found;
+    const at = answer.indexOf('=', start);
+    const [key, value] = at < 0 || at > end ? ['', ''] : [answer.slice(start, at), answer.slice(at + 1, end)];
+    start = end + 1;
     if (key === 'public_key') {
       if (draft !== null) peers.set(draft.publicKey, finished(draft));
       draft = emptyDraft(value);
+      yield;
     } else if (draft !== null) take(draft, key, value);
     else if (key === 'private_key') privateKey = keyFromHex(value);
     else if (key === 'listen_port') listenPort = numberIn(value);
@@ -135,7 +162,7 @@ function emptyDraft(hex: string): Draft {
 function take(draft: Draft, key: string, value: string): void {
   if (key === 'preshared_key') draft.presharedKey = keyFromHex(value);
   else if (key === 'endpoint') draft.endpoint = value;
-  else if (key === 'allowed_ip') draft.allowedIPs.push(formatPrefix(parsePrefix(value, 'allowed_ip')));
+  else if (key === 'allowed_ip') draft.allowedIPs.push(canonicalPrefix(value, 'allowed_ip'));
   else if (key === 'persistent_keepalive_interval') draft.keepalive = numberIn(value);
   else if (key === 'last_handshake_time_sec') draft.seconds = numberIn(value);
   else if (key === 'last_handshake_time_nsec') draft.nanoseconds = numberIn(value);

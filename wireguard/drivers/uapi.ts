@@ -1,4 +1,4 @@
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { LatchkeyError } from '../../platform/errors.ts';
 import type { Driver } from './driver.ts';
 import { changeRequest, errnoOf, GET, parseAnswer, replaceRequest } from './uapi-text.ts';
@@ -15,8 +15,9 @@ export interface UapiOptions {
 
 /** The control socket of an interface in user space: wireguard-go, boringtun, amneziawg-go. */
 export function uapiDriver({ socket, timeoutMs = 10_000 }: UapiOptions): Driver {
+  const lines = new Set<Socket>();
   const ask = async (request: string): Promise<string> => {
-    const answer = await exchange(socket, request, timeoutMs);
+    const answer = await exchange(socket, request, timeoutMs, lines);
     const errno = errnoOf(answer);
     if (errno === 0) return answer;
     throw new LatchkeyError('driver_failed', `the interface refused the change (errno ${errno})`, { extra: { errno } });
@@ -30,11 +31,14 @@ export function uapiDriver({ socket, timeoutMs = 10_000 }: UapiOptions): Driver 
     replace: async (device, peers) => {
       await ask(replaceRequest(device, peers));
     },
+    abandon: () => {
+      for (const line of lines) line.destroy();
+    },
   };
 }
 
-/** One request on a connection of its own; the answer is all up to the empty line. */
-function exchange(path: string, request: string, timeoutMs: number): Promise<string> {
+/** One request on a connection of its own, which is in `lines` meanwhile; the answer is all up to the empty line. */
+function exchange(path: string, request: string, timeoutMs: number, lines: Set<Socket>): Promise<string> {
   return new Promise((resolve, reject) => {
     const down = (words: string, cause?: unknown): void => {
       line.destroy();
@@ -49,6 +53,7 @@ function exchange(path: string, request: string, timeoutMs: number): Promise<str
     const chunks: Buffer[] = [];
     let bytes = 0;
     const line = connect(path);
+    lines.add(line);
     const timer = setTimeout(() => down('the control socket of the interface did not answer in time'), timeoutMs);
     line.on('connect', () => line.write(request));
     line.on('data', (chunk: Buffer) => {
@@ -65,6 +70,7 @@ function exchange(path: string, request: string, timeoutMs: number): Promise<str
       down('the control socket of the interface is not there', cause);
     });
     line.on('close', () => {
+      lines.delete(line);
       clearTimeout(timer);
       down('the control socket of the interface was closed');
     });

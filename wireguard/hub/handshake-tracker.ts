@@ -1,7 +1,9 @@
 import { type Kysely, sql } from 'kysely';
+import { statement } from '../../platform/statement.ts';
 import type { Store } from '../../platform/store.ts';
-import type { LiveInterface } from '../drivers/driver.ts';
-import { type PeerStatus, statusAfter } from '../peers/peer-status.ts';
+import type { LiveInterface, LivePeer } from '../drivers/driver.ts';
+import type { WireGuardKey } from '../keys.ts';
+import { isLiving, type PeerStatus, statusAfter } from '../peers/peer-status.ts';
 import { trafficAfter } from '../peers/traffic.ts';
 import type { HubDatabase } from '../store/schema.ts';
 
@@ -9,64 +11,138 @@ import type { HubDatabase } from '../store/schema.ts';
 export interface Look {
   readonly changed: number;
   readonly became: readonly { readonly id: string; readonly before: PeerStatus; readonly after: PeerStatus }[];
+  /** Keys that should be on the interface and are not, or are there and should not be. */
+  readonly missing: readonly WireGuardKey[];
+  readonly unwanted: readonly WireGuardKey[];
+}
+
+/** Rows that are written in one transaction, so that requests come in between. */
+const WRITTEN_AT_ONCE = 200;
+
+interface Seen {
+  readonly rx: number;
+  readonly tx: number;
+}
+
+interface Row {
+  readonly id: string;
+  readonly public_key: string;
+  readonly status: PeerStatus;
+  readonly endpoint: string | null;
+  readonly last_handshake: number | string | null;
+  readonly seen_rx: number | string;
+  readonly seen_tx: number | string;
+}
+
+interface News {
+  readonly row: Row;
+  readonly status: PeerStatus;
+  readonly endpoint: string | null;
+  readonly lastHandshake: number | null;
+  /** What was moved since the last look. */
+  readonly rx: number;
+  readonly tx: number;
+  readonly seen: Seen;
 }
 
 /**
- * Writes down what the interface tells of its peers: last handshake, where they are, what they moved, and whether they are active. Off
- * the path of every request; only rows that changed are written.
+ * Writes down what an interface tells of its peers: last handshake, where they are, what they moved, and whether they are active. Off
+ * the path of every request; only rows that changed are written. Several hubs may do so on one database: each adds what went through
+ * its own interface, and where a peer is says the one that heard it last.
  */
-export async function trackHandshakes(
-  store: Store<HubDatabase>,
-  name: string,
-  live: LiveInterface,
-  now: number,
-): Promise<Look> {
-  return store.transaction(async (tx) => {
-    const rows = await tx
-      .selectFrom('peer')
-      .select(['id', 'public_key', 'status', 'endpoint', 'last_handshake', 'rx', 'tx', 'seen_rx', 'seen_tx'])
-      .where('interface', '=', name)
-      .where('status', '<>', 'deleted')
-      .execute();
-    const became: { id: string; before: PeerStatus; after: PeerStatus }[] = [];
-    let changed = 0;
+export class HandshakeTracker {
+  readonly #store: Store<HubDatabase>;
+  readonly #name: string;
+  /** What this interface showed when it was looked at last; the store may have it of another machine's. */
+  #seen = new Map<WireGuardKey, Seen>();
+
+  constructor(store: Store<HubDatabase>, name: string) {
+    this.#store = store;
+    this.#name = name;
+  }
+
+  async take(live: LiveInterface, now: number): Promise<Look> {
+    const rows = await this.#store.read(async (db) => rowsOf(db, this.#name));
+    const seen = new Map<WireGuardKey, Seen>();
+    const news: News[] = [];
     for (const row of rows) {
       const peer = live.peers.get(row.public_key);
-      const before = row.last_handshake === null ? null : Number(row.last_handshake);
-      // an interface that was made again has forgotten; the store has not
-      const lastHandshake = Math.max(before ?? 0, peer?.lastHandshake ?? 0) || null;
-      const status = statusAfter(row.status, lastHandshake, now);
-      const known = {
-        rx: Number(row.rx),
-        tx: Number(row.tx),
-        seenRx: Number(row.seen_rx),
-        seenTx: Number(row.seen_tx),
-      };
-      const traffic = peer === undefined ? known : trafficAfter(known, peer);
-      const endpoint = peer?.endpoint ?? row.endpoint;
-      if (status !== row.status) became.push({ id: row.id, before: row.status, after: status });
-      const same =
-        status === row.status &&
-        lastHandshake === before &&
-        endpoint === row.endpoint &&
-        traffic.seenRx === known.seenRx &&
-        traffic.seenTx === known.seenTx;
-      if (same) continue;
-      changed++;
-      await update(tx, row.id, {
-        status,
-        endpoint,
-        last_handshake: lastHandshake,
-        rx: traffic.rx,
-        tx: traffic.tx,
-        seen_rx: traffic.seenRx,
-        seen_tx: traffic.seenTx,
-      });
+      const one = newsOf(row, peer, this.#seen.get(row.public_key), now);
+      if (peer !== undefined) seen.set(row.public_key, one.seen);
+      if (isNews(one)) news.push(one);
     }
-    return { changed, became };
-  });
+    for (let at = 0; at < news.length; at += WRITTEN_AT_ONCE) {
+      const some = news.slice(at, at + WRITTEN_AT_ONCE);
+      await this.#store.transaction(async (tx) => {
+        for (const one of some) await write(tx, one);
+      });
+      for (const { row, seen: latest } of some) this.#seen.set(row.public_key, latest); // what was added is not added again
+    }
+    this.#seen = seen;
+    const wanted = new Set(rows.filter(({ status }) => isLiving(status)).map((row) => row.public_key));
+    return {
+      changed: news.length,
+      became: news
+        .filter(({ row, status }) => status !== row.status)
+        .map(({ row, status }) => ({ id: row.id, before: row.status, after: status })),
+      missing: [...wanted].filter((key) => !live.peers.has(key)),
+      unwanted: [...live.peers.keys()].filter((key) => !wanted.has(key)),
+    };
+  }
 }
 
-function update(tx: Kysely<HubDatabase>, id: string, values: Record<string, string | number | null>): Promise<unknown> {
-  return tx.updateTable('peer').set(values).where('id', '=', id).where('status', '<>', sql.lit('deleted')).execute();
+function newsOf(row: Row, peer: LivePeer | undefined, before: Seen | undefined, now: number): News {
+  const stored = row.last_handshake === null ? null : Number(row.last_handshake);
+  // an interface that was made again has forgotten; the store has not
+  const lastHandshake = Math.max(stored ?? 0, peer?.lastHandshake ?? 0) || null;
+  const known = { rx: 0, tx: 0, seenRx: before?.rx ?? Number(row.seen_rx), seenTx: before?.tx ?? Number(row.seen_tx) };
+  const traffic = peer === undefined ? known : trafficAfter(known, peer);
+  const isHeardHere = peer?.lastHandshake != null && peer.lastHandshake >= (stored ?? 0);
+  return {
+    row,
+    status: statusAfter(row.status, lastHandshake, now),
+    endpoint: isHeardHere ? (peer.endpoint ?? row.endpoint) : row.endpoint,
+    lastHandshake,
+    rx: traffic.rx,
+    tx: traffic.tx,
+    seen: { rx: traffic.seenRx, tx: traffic.seenTx },
+  };
 }
+
+function isNews({ row, status, endpoint, lastHandshake, rx, tx }: News): boolean {
+  const stored = row.last_handshake === null ? null : Number(row.last_handshake);
+  return status !== row.status || endpoint !== row.endpoint || lastHandshake !== stored || rx > 0 || tx > 0;
+}
+
+/** A peer that was switched off, removed or given another key meanwhile stays so: it is not the one that was read. */
+async function write(tx: Kysely<HubDatabase>, { row, status, endpoint, lastHandshake, rx, tx: sent, seen }: News) {
+  await update(tx, row.id, row.status, row.public_key, status, endpoint, lastHandshake, rx, sent, seen.rx, seen.tx);
+}
+
+const rowsOf = statement<HubDatabase, [string], Row>((db, slot) =>
+  db
+    .selectFrom('peer')
+    .select(['id', 'public_key', 'status', 'endpoint', 'last_handshake', 'seen_rx', 'seen_tx'])
+    .where('interface', '=', slot<string>(0))
+    .where('status', '<>', sql.lit('deleted')),
+);
+
+const update = statement<
+  HubDatabase,
+  [string, PeerStatus, string, PeerStatus, string | null, number | null, number, number, number, number]
+>((db, slot) =>
+  db
+    .updateTable('peer')
+    .set({
+      status: slot<PeerStatus>(3),
+      endpoint: slot<string | null>(4),
+      last_handshake: slot<number | null>(5),
+      rx: sql<number>`rx + ${slot<number>(6)}`,
+      tx: sql<number>`tx + ${slot<number>(7)}`,
+      seen_rx: slot<number>(8),
+      seen_tx: slot<number>(9),
+    })
+    .where('id', '=', slot<string>(0))
+    .where('status', '=', slot<PeerStatus>(1))
+    .where('public_key', '=', slot<string>(2)),
+);

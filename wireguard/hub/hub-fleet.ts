@@ -7,10 +7,10 @@ import type { HubParts } from './hub.ts';
 import { HubWatch, type WatchParts } from './hub-watch.ts';
 import { makeHub } from './make-hub.ts';
 
-export interface FleetParts extends HubParts, Omit<WatchParts, 'onComparison'> {
+export interface FleetParts extends HubParts, Omit<WatchParts, 'onComparison' | 'onForeign'> {
   readonly config: Pick<HubConfig, 'driver'>;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly metrics: Pick<HubMetrics, 'compared'>;
+  readonly metrics: Pick<HubMetrics, 'compared' | 'foundForeign'>;
 }
 
 /**
@@ -72,7 +72,8 @@ export class HubFleet {
     const { config, env, store, now, log, metrics } = this.#parts;
     const means = config.driver === 'memory' ? null : () => linkMeans(env);
     const hub = await makeHub(facts, means, this.#parts);
-    const watch = new HubWatch(hub, { store, now, log, onComparison: metrics.compared.bind(metrics) });
+    const onForeign = metrics.foundForeign.bind(metrics);
+    const watch = new HubWatch(hub, { store, now, log, onComparison: metrics.compared.bind(metrics), onForeign });
     this.#watches.set(facts.name, watch);
     return watch;
   }

@@ -1,17 +1,23 @@
+import { appendAudit } from '../../platform/audit-chain.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Store } from '../../platform/store.ts';
 import type { LiveInterface } from '../drivers/driver.ts';
+import type { WireGuardKey } from '../keys.ts';
 import type { Comparison } from '../reconcile/reconciler.ts';
 import { expiredPeers } from '../store/peers.ts';
 import type { HubDatabase } from '../store/schema.ts';
 import { HUB } from './actor.ts';
-import { trackHandshakes } from './handshake-tracker.ts';
+import { HandshakeTracker } from './handshake-tracker.ts';
 import type { Hub } from './hub.ts';
 
-/** How often the interface is asked how its peers are. */
+/** How long the interface is left alone between two looks. */
 const LOOK_MS = 10_000;
-/** How often the whole of it is compared with the store. */
+/** How often the whole of it is compared with the store when looks show nothing strange. */
 const COMPARE_MS = 60_000;
+/** How long a stop waits for a look under way, whose database may not answer. */
+const STOP_MS = 2_000;
+/** How many keys one record names. */
+const NAMED = 20;
 
 /** What the last look at an interface showed. */
 export interface LookResult {
@@ -26,43 +32,53 @@ export interface WatchParts {
   readonly now: () => number;
   readonly log: Log;
   readonly onComparison: (name: string, comparison: Comparison, millis: number) => void;
+  /** Told of strangers on the interface, once for each time that they come. */
+  readonly onForeign?: (name: string, count: number) => void;
 }
 
 /**
- * Keeps one interface what the store says for as long as the hub runs: built at the start, compared each minute, and looked at each
- * ten seconds, off the path of every request. What goes wrong is logged and tried again.
+ * Keeps one interface what the store says for as long as the hub runs: made so at the start, then looked at each ten seconds, off the
+ * path of every request. It is compared with the store each minute, and at once when a look finds it gone, with other peers than
+ * the store's, or when it could not be told of a change. What goes wrong is logged and tried again.
  */
 export class HubWatch {
   readonly hub: Hub;
   readonly #parts: WatchParts;
-  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #tracker: HandshakeTracker;
   #last: LookResult;
   #comparison: Comparison | null = null;
   #comparedAt: number | null = null;
-  #busy: Promise<unknown> = Promise.resolve();
+  #foreign: ReadonlySet<WireGuardKey> = new Set();
+  #timer: NodeJS.Timeout | undefined;
+  #turning: Promise<void> = Promise.resolve();
+  #isStopped = false;
 
   constructor(hub: Hub, parts: WatchParts) {
     this.hub = hub;
     this.#parts = parts;
+    this.#tracker = new HandshakeTracker(parts.store, hub.facts.name);
     this.#last = { at: parts.now(), live: null };
   }
 
-  /** Builds the interface and goes on from there. False when it could not be built: it is tried again each minute. */
+  /** Makes the interface what the store says and goes on from there. False when it could not be made: it is tried again with each look. */
   async start(): Promise<boolean> {
-    const built = await this.#attempt('interface was not built', () =>
-      this.#settle(() => this.hub.reconciler.rebuild()),
-    );
-    await this.look();
-    this.#timers.push(
-      setInterval(() => this.#next(() => this.look()), LOOK_MS).unref(),
-      setInterval(() => this.#next(() => this.tidy()), COMPARE_MS).unref(),
-    );
-    return built;
+    const isBuilt = await this.#compare(() => this.hub.begin(), 'interface was not built');
+    if (isBuilt) await this.look();
+    this.#rest();
+    return isBuilt;
   }
 
+  /** Ends at once, also when the interface hangs. */
   async stop(): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer);
-    await this.#busy;
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    this.hub.driver.abandon?.();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, STOP_MS);
+    });
+    await Promise.race([this.#turning, late]);
+    clearTimeout(timer);
   }
 
   get last(): LookResult {
@@ -78,42 +94,78 @@ export class HubWatch {
     return this.#comparedAt;
   }
 
-  /** Asks the interface how its peers are, and writes that down. */
-  async look(): Promise<void> {
-    const { store, now } = this.#parts;
-    const done = await this.#attempt('interface was not looked at', async () => {
+  /** One round: a look, and a comparison when there is reason for one. */
+  async turn(): Promise<void> {
+    const isStrange = await this.look();
+    // by the wall clock: timers stand still while a machine sleeps, and what it wakes up with is anybody's guess
+    const isDue = Math.abs(this.#parts.now() - (this.#comparedAt ?? 0)) >= COMPARE_MS;
+    if (this.#isStopped || !(isStrange || isDue || !this.hub.reconciler.isSettled)) return;
+    if ((await this.tidy()) && this.#last.live === null) await this.look();
+  }
+
+  /** The next round begins when this one is over, however long it took. */
+  #rest(): void {
+    if (this.#isStopped) return;
+    this.#timer = setTimeout(() => {
+      this.#turning = this.turn().then(() => this.#rest());
+    }, LOOK_MS).unref();
+  }
+
+  /** Asks the interface how its peers are, and writes that down. True when the interface is not as it should be. */
+  async look(): Promise<boolean> {
+    const { now } = this.#parts;
+    const isThere = await this.#attempt('interface was not looked at', async () => {
       const live = await this.hub.driver.read();
-      await trackHandshakes(store, this.hub.facts.name, live, now());
       this.#last = { at: now(), live };
     });
-    if (!done) this.#last = { at: now(), live: null };
-  }
-
-  /** Takes off whose time is over, and compares the whole interface. */
-  async tidy(): Promise<void> {
-    const { store, now } = this.#parts;
-    const { name } = this.hub.facts;
-    await this.#attempt('expired peers were not removed', async () => {
-      for (const id of await store.read((db) => expiredPeers(db, name, now()))) await this.hub.peers.remove(id, HUB);
+    if (!isThere) this.#last = { at: now(), live: null };
+    const { live } = this.#last;
+    if (live === null) return true;
+    let isStrange = false;
+    await this.#attempt('handshakes were not written down', async () => {
+      const { missing, unwanted } = await this.#tracker.take(live, now());
+      const known = this.hub.policy === 'adopt' ? this.#foreign : new Set();
+      isStrange = missing.length > 0 || unwanted.some((key) => !known.has(key));
     });
-    await this.#attempt('interface was not compared', () => this.#settle(() => this.hub.reconciler.compare()));
+    return isStrange;
   }
 
-  async #settle(work: () => Promise<Comparison>): Promise<void> {
-    const start = performance.now();
-    const comparison = await work();
+  /** Takes off whose time is over, and compares the whole interface. False when that could not be done. */
+  async tidy(): Promise<boolean> {
+    const { store, now } = this.#parts;
+    await this.#attempt('expired peers were not removed', async () => {
+      const expired = await store.read((db) => expiredPeers(db, this.hub.facts.name, now()));
+      for (const id of expired) await this.hub.peers.remove(id, HUB);
+    });
+    return this.#compare(() => this.hub.compare(), 'interface was not compared');
+  }
+
+  #compare(work: () => Promise<Comparison>, otherwise: string): Promise<boolean> {
+    return this.#attempt(otherwise, async () => {
+      const start = performance.now();
+      const comparison = await work();
+      const { name } = this.hub.facts;
+      this.#comparison = comparison;
+      this.#comparedAt = this.#parts.now();
+      this.#parts.onComparison(name, comparison, performance.now() - start);
+      const { outcome, changed, foreign } = comparison;
+      if (outcome !== 'settled') this.#parts.log.info({ interface: name, outcome, changed }, 'interface was changed');
+      const before = this.#foreign;
+      this.#foreign = new Set(foreign);
+      await this.#tellOfForeign(foreign.filter((key) => !before.has(key)));
+    });
+  }
+
+  async #tellOfForeign(keys: readonly WireGuardKey[]): Promise<void> {
+    if (keys.length === 0) return;
+    const { log, now, onForeign, store } = this.#parts;
     const { name } = this.hub.facts;
-    this.#comparison = comparison;
-    this.#comparedAt = this.#parts.now();
-    this.#parts.onComparison(name, comparison, performance.now() - start);
-    const { outcome, changed, foreign } = comparison;
-    if (foreign.length > 0)
-      this.#parts.log.warn({ interface: name, peers: foreign.slice(0, 20) }, 'foreign peers were found');
-    if (outcome !== 'settled') this.#parts.log.info({ interface: name, outcome, changed }, 'interface was changed');
-  }
-
-  #next(work: () => Promise<void>): void {
-    this.#busy = this.#busy.then(work);
+    const about = { interface: name, count: keys.length, peers: keys.slice(0, NAMED), policy: this.hub.policy };
+    log.warn(about, 'foreign peers were found');
+    onForeign?.(name, keys.length);
+    await store.transaction((tx) =>
+      appendAudit(tx, { time: now(), event: 'foreign_peers_found', detail: { by: HUB.name, ...about } }),
+    );
   }
 
   async #attempt(what: string, work: () => Promise<void>): Promise<boolean> {

@@ -1,15 +1,22 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Driver } from '../drivers/driver.ts';
+import { isPlain } from '../obfuscation/parameters.ts';
 import type { ForeignPolicy } from '../reconcile/difference.ts';
-import { isInterfaceTrouble, Reconciler } from '../reconcile/reconciler.ts';
+import { type Comparison, Reconciler } from '../reconcile/reconciler.ts';
 import { type HubInterface, listInterfaces } from '../store/hub-interface.ts';
 import { wantedPeers, wantedPeersOf } from '../store/peers.ts';
+import { retiredPeers } from '../store/retired-peers.ts';
 import { PeerRegister, type RegisterParts } from './peer-register.ts';
 
 export interface HubParts extends Omit<RegisterParts, 'tell'> {
   readonly policy: ForeignPolicy;
   /** Told when the interface could not be told of a change; the next comparison mends it. */
   readonly onTrouble: (error: unknown) => void;
+  /** How long a change waits for the interface to show it, in milliseconds; 5 s unless told. */
+  readonly patience?: number;
 }
+
+const PATIENCE_MS = 5000;
 
 /**
  * One interface with its peers. Every change is committed to the store first and then told to the interface, whose peers are
@@ -38,6 +45,7 @@ export class Hub {
         },
         peers: () => store.read((db) => wantedPeers(db, name, seal)),
         some: (keys) => store.read((db) => wantedPeersOf(db, name, keys, seal)),
+        retired: (keys) => store.read((db) => retiredPeers(db, name, keys)),
       },
       driver,
       policy,
@@ -50,33 +58,63 @@ export class Hub {
     return this.#facts;
   }
 
+  get policy(): ForeignPolicy {
+    return this.#parts.policy;
+  }
+
+  /**
+   * Makes the interface what the store says when the hub starts. One that runs on from the hub's last life keeps its sessions, so
+   * that a restart cuts nobody off; what of an obfuscated one cannot be read is set anew.
+   */
+  begin(): Promise<Comparison> {
+    return isPlain(this.#facts.obfuscation) ? this.reconciler.compare() : this.reconciler.rebuild();
+  }
+
+  /** Compares the interface with the store, whose facts of it may be others by now: another hub may have changed them. */
+  async compare(): Promise<Comparison> {
+    await this.#readFacts();
+    return this.reconciler.compare();
+  }
+
   /**
    * Reads the facts of the interface from the store again, and has the interface take them up. False when it could not be told;
    * what peers are told is new all the same.
    */
-  async refresh(): Promise<boolean> {
+  refresh(): Promise<boolean> {
+    return this.#inTime(this.compare());
+  }
+
+  /**
+   * Has the interface take up what the store says of these peers. False when it could not be told, or not in time: nothing is lost,
+   * it is in the store, and whoever asked is not to be told that it failed.
+   */
+  tell(publicKeys: readonly string[]): Promise<boolean> {
+    return this.#inTime(this.reconciler.touch(publicKeys));
+  }
+
+  async #readFacts(): Promise<void> {
     const { store, seal } = this.#parts;
     const all = await store.read((db) => listInterfaces(db, seal));
     const facts = all.find(({ name }) => name === this.#facts.name);
-    if (facts === undefined) return false;
+    if (facts === undefined || isDeepStrictEqual(facts, this.#facts)) return;
     this.#facts = facts;
     this.peers.refresh(facts);
-    return this.#attempt(() => this.reconciler.compare());
   }
 
-  /** Has the interface take up what the store says of these peers. False when it could not be told: nothing is lost, it is in the store. */
-  tell(publicKeys: readonly string[]): Promise<boolean> {
-    return this.#attempt(() => this.reconciler.touch(publicKeys));
-  }
-
-  async #attempt(work: () => Promise<unknown>): Promise<boolean> {
-    try {
-      await work();
-      return true;
-    } catch (error) {
-      if (!isInterfaceTrouble(error)) throw error;
-      this.#parts.onTrouble(error);
-      return false;
-    }
+  async #inTime(work: Promise<unknown>): Promise<boolean> {
+    const done = work.then(
+      () => true,
+      (error: unknown) => {
+        this.#parts.onTrouble(error);
+        return false;
+      },
+    );
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), this.#parts.patience ?? PATIENCE_MS);
+    });
+    const isShown = await Promise.race([done, late]);
+    clearTimeout(timer);
+    return isShown;
   }
 }

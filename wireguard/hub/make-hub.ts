@@ -93,6 +93,7 @@ class ChosenDriver implements Driver {
   read: Driver['read'] = async () => this.#there().read();
   apply: Driver['apply'] = async (change) => this.#there().apply(change);
   replace: Driver['replace'] = async (device, peers) => this.#there().replace(device, peers);
+  abandon = (): void => this.#driver?.abandon?.();
 
   #there(): Driver {
     if (this.#driver === null) throw this.#none();

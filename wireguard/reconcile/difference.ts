@@ -7,33 +7,36 @@ import {
 } from '../drivers/driver.ts';
 import type { WireGuardKey } from '../keys.ts';
 
-/** What becomes of a peer that runs on the interface and is not in the store: it is taken off, or left and told about. */
+/** What becomes of a peer that runs on the interface and was never in the store: it is taken off, or left and told about. */
 export type ForeignPolicy = 'strict' | 'adopt';
 
 export interface Difference {
   /** The interface's own key, port or mark is another: all of it has to be set anew. */
   readonly device: boolean;
   readonly change: InterfaceChange;
-  /** Public keys that nobody asked for. */
+  /** Public keys that nobody ever asked for. */
   readonly foreign: readonly WireGuardKey[];
 }
 
-/** Pure: the least that makes a running interface what the store says. Endpoints are no difference: peers roam. */
+/**
+ * Pure: the least that makes a running interface what the store says. Endpoints are no difference: peers roam. `retired` are keys that
+ * the store knows as switched off or removed: they go, whatever the policy.
+ */
 export function differenceOf(
   device: Omit<WantedDevice, 'obfuscation'>,
   peers: ReadonlyMap<WireGuardKey, WantedPeer>,
   live: LiveInterface,
-  policy: ForeignPolicy,
+  { policy, retired }: { readonly policy: ForeignPolicy; readonly retired: ReadonlySet<WireGuardKey> },
 ): Difference {
   const set = [...peers.values()].filter((wanted) => !isAsWanted(wanted, live));
-  const foreign = [...live.peers.keys()].filter((key) => !peers.has(key));
+  const unwanted = [...live.peers.keys()].filter((key) => !peers.has(key));
   return {
     device:
       live.privateKey !== device.privateKey ||
       live.fwMark !== device.fwMark ||
       (device.listenPort !== 0 && live.listenPort !== device.listenPort),
-    change: { set, remove: policy === 'strict' ? foreign : [] },
-    foreign,
+    change: { set, remove: policy === 'strict' ? unwanted : unwanted.filter((key) => retired.has(key)) },
+    foreign: unwanted.filter((key) => !retired.has(key)),
   };
 }
 

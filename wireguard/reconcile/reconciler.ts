@@ -1,4 +1,4 @@
-import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 import type { Driver, WantedDevice, WantedPeer } from '../drivers/driver.ts';
 import type { WireGuardKey } from '../keys.ts';
 import { differenceOf, type ForeignPolicy, isSettled } from './difference.ts';
@@ -10,6 +10,8 @@ export interface Desired {
   peers(): Promise<ReadonlyMap<WireGuardKey, WantedPeer>>;
   /** The same for a few: a key that is not in the answer does not belong there. */
   some(keys: readonly WireGuardKey[]): Promise<ReadonlyMap<WireGuardKey, WantedPeer>>;
+  /** Which of these keys the store knows as switched off or removed: they are no strangers, and must not stay. */
+  retired(keys: readonly WireGuardKey[]): Promise<ReadonlySet<WireGuardKey>>;
 }
 
 export interface ReconcilerParts {
@@ -25,6 +27,7 @@ export interface Comparison {
   readonly outcome: 'settled' | 'changed' | 'rebuilt';
   /** Peers set and taken off. */
   readonly changed: number;
+  /** Public keys that the store has never heard of. */
   readonly foreign: readonly WireGuardKey[];
 }
 
@@ -38,9 +41,20 @@ export class Reconciler {
   #touched = new Set<WireGuardKey>();
   #next: Promise<void> | null = null;
   #busy: Promise<unknown> = Promise.resolve();
+  /** Peers that were on the interface when it was told or compared last; `null` when nobody knows. */
+  #there: Set<WireGuardKey> | null = null;
+  #isSettled = false;
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
+  }
+
+  /**
+   * True from a comparison that found nothing to change until something fails. A request that was given up may still be
+   * carried out by a program that hangs, so that a comparison which mended something is worth another.
+   */
+  get isSettled(): boolean {
+    return this.#isSettled;
   }
 
   /**
@@ -58,16 +72,24 @@ export class Reconciler {
     return this.#alone(() => this.#compareAll());
   }
 
-  /** Sets the whole interface from the store, whatever it shows: at the start, and after it was made anew. */
+  /** Sets the whole interface from the store, whatever it shows; cuts off everybody for a moment. */
   rebuild(): Promise<Comparison> {
     return this.#alone(async () => {
       await this.#parts.ensure();
-      return this.#replaceAll([]);
+      return this.#replaceAll([], []);
     });
   }
 
   #alone<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#busy.then(work, work);
+    const careful = async (): Promise<T> => {
+      try {
+        return await work();
+      } catch (error) {
+        this.#isSettled = false;
+        throw error;
+      }
+    };
+    const done = this.#busy.then(careful, careful);
     this.#busy = done.catch(() => undefined);
     return done;
   }
@@ -77,31 +99,67 @@ export class Reconciler {
     this.#touched = new Set();
     this.#next = null;
     const wanted = await this.#parts.desired.some(keys);
-    const set = [...wanted.values()].map(roaming);
-    const remove = keys.filter((key) => !wanted.has(key));
-    await this.#parts.driver.apply({ set, remove });
+    const there = this.#there;
+    const isNew = (key: WireGuardKey): boolean => there !== null && !there.has(key);
+    await this.#set(
+      [...wanted.values()],
+      keys.filter((key) => !wanted.has(key)),
+      isNew,
+    );
   }
 
   async #compareAll(): Promise<Comparison> {
     const { desired, driver, policy, ensure } = this.#parts;
     await ensure();
     const [device, peers] = [await desired.device(), await desired.peers()];
-    const difference = differenceOf(device, peers, await driver.read(), policy);
+    const live = await driver.read();
+    const unwanted = [...live.peers.keys()].filter((key) => !peers.has(key));
+    const retired = unwanted.length === 0 ? new Set<WireGuardKey>() : await desired.retired(unwanted);
+    const difference = differenceOf(device, peers, live, { policy, retired });
     const { change, foreign } = difference;
-    if (difference.device) return this.#replaceAll(foreign);
-    if (isSettled(difference)) return { outcome: 'settled', changed: 0, foreign };
-    await driver.apply({ set: change.set.map(roaming), remove: change.remove });
+    this.#there = new Set(live.peers.keys());
+    if (difference.device) return this.#replaceAll(foreign, policy === 'adopt' ? pick(live.peers, foreign) : []);
+    if (isSettled(difference)) {
+      this.#isSettled = true;
+      return { outcome: 'settled', changed: 0, foreign };
+    }
+    this.#isSettled = false;
+    await this.#set(change.set, change.remove, (key) => !live.peers.has(key));
     return { outcome: 'changed', changed: change.set.length + change.remove.length, foreign };
   }
 
-  async #replaceAll(foreign: readonly WireGuardKey[]): Promise<Comparison> {
+  async #replaceAll(foreign: readonly WireGuardKey[], kept: readonly WantedPeer[]): Promise<Comparison> {
     const { desired, driver } = this.#parts;
+    this.#isSettled = false;
+    this.#there = null;
     const peers = [...(await desired.peers()).values()];
     refuseSharedNetworks(peers);
-    await driver.replace(await desired.device(), peers.map(calling));
-    const called = peers.filter(({ endpoint, keepalive }) => endpoint !== null && keepalive === 0);
-    if (called.length > 0) await driver.apply({ set: called.map(roaming), remove: [] });
+    await driver.replace(await desired.device(), [...kept, ...peers.map(calling)]); // a network is the last one's
+    this.#there = new Set(peers.map(({ publicKey }) => publicKey));
+    await this.#endCalls(peers);
     return { outcome: 'rebuilt', changed: peers.length, foreign };
+  }
+
+  /** Peers that come new to the interface are called; of the others it knows better where they are. */
+  async #set(
+    peers: readonly WantedPeer[],
+    remove: readonly WireGuardKey[],
+    isNew: (key: WireGuardKey) => boolean,
+  ): Promise<void> {
+    const called = peers.filter(({ publicKey }) => isNew(publicKey));
+    const set = peers.map((peer) => (isNew(peer.publicKey) ? calling(peer) : roaming(peer)));
+    const there = this.#there;
+    this.#there = null; // until it is known how that went
+    await this.#parts.driver.apply({ set, remove });
+    for (const { publicKey } of peers) there?.add(publicKey);
+    for (const key of remove) there?.delete(key);
+    this.#there = there;
+    await this.#endCalls(called);
+  }
+
+  async #endCalls(peers: readonly WantedPeer[]): Promise<void> {
+    const called = peers.filter(({ endpoint, keepalive }) => endpoint !== null && keepalive === 0);
+    if (called.length > 0) await this.#parts.driver.apply({ set: called.map(roaming), remove: [] });
   }
 }
 
@@ -111,7 +169,7 @@ function roaming(peer: WantedPeer): WantedPeer {
 }
 
 /**
- * An interface that was made anew has lost its sessions, and peers that wait for data would wait for minutes. One that keeps
+ * An interface on which a peer is new has no session with it, and a peer that waits for data would wait for minutes. One that keeps
  * itself alive begins a handshake at once, so each peer whose place is known is told so for a moment.
  */
 function calling(peer: WantedPeer): WantedPeer {
@@ -119,6 +177,10 @@ function calling(peer: WantedPeer): WantedPeer {
 }
 
 const CALL_SECONDS = 25;
+
+function pick<T>(all: ReadonlyMap<WireGuardKey, T>, keys: readonly WireGuardKey[]): T[] {
+  return keys.flatMap((key) => all.get(key) ?? []);
+}
 
 /** WireGuard would give a network that two peers have to the last of them, without a word. */
 function refuseSharedNetworks(peers: readonly WantedPeer[]): void {
@@ -130,12 +192,4 @@ function refuseSharedNetworks(peers: readonly WantedPeer[]): void {
       });
     seen.add(network);
   }
-}
-
-/** True for an error after which the interface may be anything, so that it has to be compared. */
-export function isInterfaceTrouble(error: unknown): boolean {
-  return (
-    isLatchkeyError(error) &&
-    ['interface_down', 'driver_failed', 'driver_missing', 'link_not_made'].includes(error.code)
-  );
 }
