@@ -1,4 +1,5 @@
 import { LatchkeyError } from '../../platform/errors.ts';
+import { QR_MOST_BYTES } from '../../platform/qr-code.ts';
 import { writeConfig } from '../config/write-config.ts';
 import type { WireGuardKey } from '../keys.ts';
 import { type ClientProgram, clientProgram } from '../obfuscation/clients.ts';
@@ -15,8 +16,6 @@ export interface HandoutWish {
   readonly isForQr: boolean;
 }
 
-/** What a QR code holds at the most: version 40, level L, bytes (ISO/IEC 18004). */
-const MOST_QR_BYTES = 2953;
 /** As long as any key, and none. */
 const SOME_KEY: WireGuardKey = 'A'.repeat(43).concat('=');
 
@@ -43,7 +42,7 @@ export function assertHandout(facts: HubInterface, wish: HandoutWish): void {
     keepalive: 65_535,
   };
   const text = configText(facts, longest, wish);
-  if (!wish.isForQr || Buffer.byteLength(text) <= MOST_QR_BYTES) return;
+  if (!wish.isForQr || Buffer.byteLength(text) <= QR_MOST_BYTES) return;
   throw new LatchkeyError('qr_too_large', 'the configuration is larger than a QR code can be', {
     status: 409,
     exit: 3,

@@ -1,0 +1,38 @@
+import type { CommandIo } from '../../platform/command-io.ts';
+import { type HubData, withHubData } from '../data/hub-data.ts';
+import { findPeer } from '../hub/find-peer.ts';
+import { chosenInterface, type InterfaceFacts, listInterfaceFacts } from '../store/interface-facts.ts';
+import type { Peer } from '../store/peers.ts';
+
+export interface PeerOptions {
+  readonly data: string;
+  readonly json?: boolean;
+  readonly interface?: string;
+}
+
+/** One peer that a command is about. */
+export interface PeerAtHand {
+  readonly data: HubData;
+  readonly peer: Peer;
+  readonly facts: InterfaceFacts;
+}
+
+/** Works on the one peer that `text` means. Throws what `findPeer` throws. */
+export function withPeer(
+  text: string,
+  options: PeerOptions,
+  io: CommandIo,
+  work: (at: PeerAtHand) => Promise<void> | void,
+): Promise<void> {
+  return withHubData(options.data, io.terminal.env, async (data) => {
+    const { store } = data;
+    const all = await store.read(listInterfaceFacts);
+    const peer = await store.read((db) => findPeer(db, chosenNames(all, options.interface), text));
+    await work({ data, peer, facts: chosenInterface(all, peer.interface) });
+  });
+}
+
+/** Names of the interfaces that are meant: one, or all. */
+export function chosenNames(all: readonly InterfaceFacts[], name: string | undefined): readonly string[] {
+  return name === undefined ? all.map((one) => one.name) : [chosenInterface(all, name).name];
+}
