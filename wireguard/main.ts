@@ -5,7 +5,9 @@ import { stopSignalOf } from '../platform/stop-signal.ts';
 import { addGenerateCommand } from './commands/generate.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addInterfaceCommand } from './commands/interface.ts';
+import { addPeerCommands } from './commands/peer.ts';
 import { addStartCommand } from './commands/start.ts';
+import { addStatusCommand } from './commands/status.ts';
 
 process.umask(0o077);
 const terminal = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env };
@@ -17,6 +19,8 @@ process.exitCode = await runProgram(
     program.description('keeps the private network that keys travel on');
     addInitCommand(program, io);
     addStartCommand(program, io);
+    addStatusCommand(program, io);
+    addPeerCommands(program, io);
     addInterfaceCommand(program, io);
     addGenerateCommand(program, io);
   },
