@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  canonicalPrefix,
   contains,
   formatAddress,
   formatPrefix,
@@ -84,3 +85,44 @@ test('networkOf() clears the host bits', () => {
   expect(formatAddress(6, networkOf(parsePrefix('fd00::ffff/112', 'a')).value)).toBe('fd00::');
   expect(formatPrefix(networkOf(parsePrefix('255.255.255.255/0', 'a')))).toBe('0.0.0.0/0');
 });
+
+describe('canonicalPrefix()', () => {
+  test.each(['10.0.1', '010.0.0.1/32', '10.0.0.256/32', 'fd00::10000/128', 'fd00::1::2/128', '/32', '::ffff:1:2/128'])(
+    'refuses %j as parsePrefix() does',
+    (text) => {
+      expect(() => canonicalPrefix(text, 'allowed_ip')).toThrowError(/^"allowed_ip" must/);
+    },
+  );
+
+  test.each([
+    ['FD00:0::5', 'fd00::5/128'],
+    ['fd00::0:5/128', 'fd00::5/128'],
+    ['fd00:0:0:1::5/128', 'fd00:0:0:1::5/128'],
+    ['fd00::1:0:0:0:5/128', 'fd00:0:0:1::5/128'],
+    ['1:2:3:4:5:6::8/128', '1:2:3:4:5:6:0:8/128'],
+    ['10.0.1.0/24', '10.0.1.0/24'],
+  ])('writes %s as %s', (text, canonical) => {
+    expect(canonicalPrefix(text, 'a')).toBe(canonical);
+  });
+
+  test('answers as a whole round would, however an address is spelled', () => {
+    const group = fc.constantFrom('0', '1', 'a', '00', '0b', 'ffff', 'FD42', '4242', '');
+    const spelled = fc
+      .tuple(fc.array(group, { minLength: 2, maxLength: 8 }), fc.constantFrom('/128', '/64', ''))
+      .map(([groups, length]) => groups.join(':') + length);
+    fc.assert(
+      fc.property(spelled, (text) => {
+        expect(outcome(() => canonicalPrefix(text, 'a'))).toBe(outcome(() => formatPrefix(parsePrefix(text, 'a'))));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
+
+function outcome(work: () => string): string {
+  try {
+    return work();
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

@@ -59,6 +59,22 @@ export function networkOf(prefix: Prefix): Prefix {
   return { ...prefix, value: (prefix.value >> host) << host };
 }
 
+/**
+ * An address or network of any spelling in its one spelling, as text. The interface's own answers are full of single addresses that
+ * have it already; seeing that costs a tenth of taking them apart.
+ */
+export function canonicalPrefix(text: string, field: string): string {
+  return isPlainAddress(text) ? text : formatPrefix(parsePrefix(text, field));
+}
+
+/** True only for what is certainly its own one spelling: of IPv6, addresses with one `::` and no other zeros to shorten (RFC 5952, section 4). */
+function isPlainAddress(text: string): boolean {
+  if (text.endsWith('/32')) return isIPv4(text.slice(0, -3));
+  return PLAIN_IPV6.test(text);
+}
+
+const PLAIN_IPV6 = /^[1-9a-f][0-9a-f]{0,3}(?::[1-9a-f][0-9a-f]{0,3}){0,4}::[1-9a-f][0-9a-f]{0,3}\/128$/;
+
 export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress(prefix.family, prefix.value)}/${prefix.bits}`;
 }

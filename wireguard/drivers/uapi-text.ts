@@ -27,6 +27,10 @@ export function* changeSteps({ remove, set }: InterfaceChange): Generator<undefi
   return yield* requestOf(['set=1'], remove, set);
 }
 
+export function replaceRequest(device: WantedDevice, peers: readonly WantedPeer[]): string {
+  return atOnce(replaceSteps(device, peers));
+}
+
 /** The request that makes an interface anew, peer by peer. */
 export function* replaceSteps(device: WantedDevice, peers: readonly WantedPeer[]): Generator<undefined, string> {
   const lines = [
