@@ -37,6 +37,7 @@ const wrappers: Record<string, readonly string[]> = {
   nodemailer: ['keyserver/alerts/email.ts'],
   pino: ['platform/log.ts'],
   qrcode: ['platform/qr-code.ts'],
+  jose: ['wireguard/access/jwt.ts'],
 };
 
 /** Every import of a source text: static, `export … from`, and dynamic. */

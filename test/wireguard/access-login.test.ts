@@ -40,6 +40,7 @@ describe('logging in', () => {
       await tryLogin({ ...given, password: 'CANARY another one' }),
       await tryLogin({ ...given, code: '000000' }),
       await tryLogin({ ...given, code: 'x' }),
+      await tryLogin({ ...given, name: 'ann\0' }),
     ];
     for (const answer of answers) {
       expect(answer.status).toBe(401);

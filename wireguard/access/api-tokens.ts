@@ -14,6 +14,7 @@ import { SCOPES, type Scope } from './caller.ts';
 const prefix = 'lkt_';
 const tokenBytes = 32;
 const idBytes = 8;
+const idForm = /^[0-9a-f]{16}$/;
 /** More than anybody can look after. */
 const mostTokens = 1_000;
 const day = 86_400_000;
@@ -91,8 +92,12 @@ export async function removeToken(
   by: Actor,
   now: number,
 ): Promise<{ readonly id: string; readonly name: string }> {
-  const [column, value] = 'id' in which ? (['id', which.id] as const) : (['name', which.name] as const);
-  const row = await tx.selectFrom('api_token').select(['id', 'name']).where(column, '=', value).executeTakeFirst();
+  const [column, value, isOne] =
+    'id' in which
+      ? (['id', which.id, idForm.test(which.id)] as const)
+      : (['name', which.name, accessName.safeParse(which.name).success] as const);
+  const query = tx.selectFrom('api_token').select(['id', 'name']).where(column, '=', value);
+  const row = isOne ? await query.executeTakeFirst() : undefined;
   if (row === undefined) throw new LatchkeyError('token_unknown', 'there is no such token', { status: 404 });
   await tx.deleteFrom('api_token').where('id', '=', row.id).execute();
   await recordToken(tx, 'token_removed', row, by, now, {});

@@ -10,10 +10,13 @@ import type { Vault } from '../../platform/vault/vault.ts';
 import type { HubConfig } from '../data/hub-config.ts';
 import type { AccountTable, HubDatabase } from '../store/schema.ts';
 import { secretName } from '../store/seal.ts';
+import { accessName } from './access-name.ts';
 import { findAccount, useTotpStep } from './accounts.ts';
 import { findToken, tokenHash } from './api-tokens.ts';
 import { type Bearer, bearerOf } from './bearer.ts';
 import { type Access, type Caller, ROLE_SCOPES, unauthorized } from './caller.ts';
+import { readJwt } from './jwt.ts';
+import { JwtKeys } from './jwt-keys.ts';
 import { LastUse } from './last-use.ts';
 import { Refusals, tooMany } from './refusals.ts';
 import { type Session, Sessions } from './sessions.ts';
@@ -39,10 +42,11 @@ export interface HubAccess extends Access {
 
 /** Who may ask this hub for something. Each request costs one look into the store. */
 export function openAccess(parts: AccessParts): HubAccess {
-  const { store, clock, log, random } = parts;
+  const { config, store, vault, clock, log, random } = parts;
   const refusals = new Refusals(parts);
   const lastUse = new LastUse(store, log);
   const sessions = new Sessions(store, random);
+  const jwtKeys = new JwtKeys(store, vault);
   const door = doorOf(parts);
 
   const byToken = async (text: string, source: string): Promise<Caller | null> => {
@@ -61,10 +65,17 @@ export function openAccess(parts: AccessParts): HubAccess {
     return { actor: { name: `account:${session.name}`, source }, scopes, session };
   };
 
+  const byJwt = async (text: string, source: string): Promise<Caller | null> => {
+    if (config.audience === null) return null;
+    const known = await readJwt(text, (kid) => jwtKeys.find(kid), config.audience, clock.now());
+    if (known === null) return null;
+    return { actor: { name: `jwt:${known.key}/${known.subject}`, source }, scopes: new Set(['devices']) };
+  };
+
   const judge = async ({ kind, text }: Bearer, { source }: AppRequest): Promise<Caller | null> => {
     if (kind === 'token') return byToken(text, source);
     if (kind === 'session') return bySession(text, source);
-    return null;
+    return kind === 'jwt' ? byJwt(text, source) : null;
   };
 
   const callerOf = async (request: AppRequest): Promise<Caller> => {
@@ -107,7 +118,8 @@ function doorOf({ clock, random, denials, store, vault }: AccessParts): Door<Sel
     denials,
     refusal: 'login_refused',
     isSealed: () => false,
-    find: (name) => store.read((db) => findAccount(db, name)),
+    // not every text can be asked for: PostgreSQL knows no NUL
+    find: async (name) => (accessName.safeParse(name).success ? store.read((db) => findAccount(db, name)) : null),
     secretOf: ({ name, totp_sealed: sealed }) => vault.open(secretName('account-totp', name), sealed),
     useStep: ({ name }, step, now) => store.transaction((tx) => useTotpStep(tx, name, step, now)),
     record: async (entry) => void (await store.transaction((tx) => appendAudit(tx, entry))),
