@@ -1,32 +1,60 @@
 import { WINDOW_SECONDS } from './signature.ts';
 
+interface Half {
+  readonly nonces: Set<string>;
+  /** The newest time, in seconds, that came with any of them. */
+  newest: number;
+}
+
+/** A request may come from the window's future, so it stays good for twice the window. */
+const TURN_MS = 2 * WINDOW_SECONDS * 1000;
+
+const empty = (): Half => ({ nonces: new Set(), newest: 0 });
+
 /**
- * The nonces that were used within the window: each is good once. Two halves take turns, so that forgetting costs nothing: one
- * is written, and when it is as old as a request can be, the other is thrown away.
+ * The nonces that one secret was used with: each is good once. Two halves take turns, so that forgetting costs nothing: one is
+ * written, and when it is as old as a request can be, the other is thrown away. What was forgotten stays refused by its time: nothing
+ * is taken that was signed at or before the newest of it, however the clock jumps.
  */
 export class NonceBook {
-  #young = new Set<string>();
-  #old = new Set<string>();
+  #young: Half = empty();
+  #old: Half = empty();
   #since = 0;
+  #floor: number;
   readonly #most: number;
 
-  /** `most` bounds what a half may hold; beyond it every nonce is refused until the turn. */
-  constructor(most = 200_000) {
+  /**
+   * `floor`: nothing signed at or before this second was not seen already, as far as anybody knows; the newest time that was taken
+   * before this process began. `most` bounds what a half may hold; beyond it every nonce is refused until the turn.
+   */
+  constructor(floor = 0, most = 200_000) {
+    this.#floor = floor;
     this.#most = most;
   }
 
-  /** True the first time for this gateway and nonce; `now` in milliseconds. */
-  use(gateway: string, nonce: string, now: number): boolean {
-    // a request may come from the window's future, so it stays good for twice the window
-    const turn = 2 * WINDOW_SECONDS * 1000;
-    if (now - this.#since >= turn) {
-      this.#old = now - this.#since >= 2 * turn ? new Set() : this.#young;
-      this.#young = new Set();
-      this.#since = now;
-    }
-    const name = `${gateway}\n${nonce}`;
-    if (this.#young.has(name) || this.#old.has(name) || this.#young.size >= this.#most) return false;
-    this.#young.add(name);
+  /** True the first time for this nonce. `timestamp` is what was signed with it, in seconds, `now` is in milliseconds. */
+  use(nonce: string, timestamp: number, now: number): boolean {
+    this.#turn(now);
+    const [young, old] = [this.#young, this.#old];
+    if (timestamp <= this.#floor || young.nonces.has(nonce) || old.nonces.has(nonce)) return false;
+    if (young.nonces.size >= this.#most) return false;
+    young.nonces.add(nonce);
+    young.newest = Math.max(young.newest, timestamp);
     return true;
+  }
+
+  /** True when nothing in it can be played again. */
+  isIdle(now: number): boolean {
+    return Math.abs(now - this.#since) >= 2 * TURN_MS;
+  }
+
+  #turn(now: number): void {
+    const age = Math.abs(now - this.#since);
+    if (age < TURN_MS) return;
+    const kept = age >= 2 * TURN_MS ? empty() : this.#young;
+    this.#floor = Math.max(this.#floor, this.#old.newest, kept === this.#young ? 0 : this.#young.newest);
+    this.#old = kept;
+    this.#young = empty();
+    this.#since = now;
   }
 }

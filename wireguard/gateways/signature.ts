@@ -33,16 +33,19 @@ export function signatureOf(secret: Uint8Array | KeyObject, parts: SignedParts):
 
 /** In constant time; anything but 64 lower-case hex digits is wrong. */
 export function isSignature(secret: Uint8Array | KeyObject, parts: SignedParts, given: string): boolean {
-  if (!/^[0-9a-f]{64}$/.test(given)) return false;
+  if (!SIGNATURE.test(given)) return false;
   return constantTimeEqual(Buffer.from(signatureOf(secret, parts), 'hex'), Buffer.from(given, 'hex'));
 }
 
 /** How far a gateway's clock may be off, in seconds, either way. */
 export const WINDOW_SECONDS = 300;
+/** What the headers have to look like. */
+export const TIMESTAMP = /^[1-9][0-9]{0,11}$/;
 export const NONCE = /^[A-Za-z0-9_-]{16,64}$/;
+export const SIGNATURE = /^[0-9a-f]{64}$/;
 
 /** True for a time within the window around `now` (milliseconds). */
 export function isTimely(timestamp: string, now: number): boolean {
-  if (!/^[1-9][0-9]{0,11}$/.test(timestamp)) return false;
+  if (!TIMESTAMP.test(timestamp)) return false;
   return Math.abs(now - Number(timestamp) * 1000) <= WINDOW_SECONDS * 1000;
 }
