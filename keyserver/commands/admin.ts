@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
+import { totpText, totpUri } from '../../platform/authenticator.ts';
 import { type CommandIo, dataCommand, showTime } from '../../platform/command-io.ts';
-import { askSecret, printJson, printTable } from '../../platform/command-line.ts';
+import { printJson, printTable } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { readSecretFile } from '../../platform/files.ts';
-import { assertPassword, hashPassword } from '../../platform/password.ts';
-import { qrText } from '../../platform/qr-code.ts';
+import { newPassword, type PasswordOptions, withPasswordOption } from '../../platform/new-password.ts';
+import { hashPassword } from '../../platform/password.ts';
 import { parseInput } from '../../platform/schema.ts';
 import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
 import type { Vault } from '../../platform/vault/vault.ts';
@@ -13,26 +13,22 @@ import { addAdmin, adminName, findAdmin, listAdmins, removeAdmin, renewTotp, set
 import type { ServerData } from '../server-data.ts';
 import { withServerData } from '../server-data.ts';
 
-interface AdminOptions extends UnsealOptions {
+interface AdminOptions extends UnsealOptions, PasswordOptions {
   readonly data: string;
   readonly json?: boolean;
-  readonly passwordFile?: string;
 }
 
 /** `admin add|list|password|totp|remove`: who may use the pages. Sessions of a changed administrator end at once. */
 export function addAdminCommands(program: Command, io: CommandIo): void {
   const admin = program.command('admin').description('the people who may use the pages');
-  const passwordFile = [
-    '--password-file <file>',
-    'the password in FILE (mode 0600); without it, it is asked for',
-  ] as const;
-  withUnsealOptions(dataCommand(admin, 'add <name>', 'add an administrator and show the secret for codes, once'))
-    .option(...passwordFile)
-    .action((name: string, options: AdminOptions) => add(name, options, io));
+  const addCommand = dataCommand(admin, 'add <name>', 'add an administrator and show the secret for codes, once');
+  withPasswordOption(withUnsealOptions(addCommand)).action((name: string, options: AdminOptions) =>
+    add(name, options, io),
+  );
   dataCommand(admin, 'list', 'list the administrators').action((options: AdminOptions) => list(options, io));
-  dataCommand(admin, 'password <name>', 'set another password')
-    .option(...passwordFile)
-    .action((name: string, options: AdminOptions) => password(name, options, io));
+  withPasswordOption(dataCommand(admin, 'password <name>', 'set another password')).action(
+    (name: string, options: AdminOptions) => password(name, options, io),
+  );
   withUnsealOptions(dataCommand(admin, 'totp <name>', 'make a new secret for codes and show it, once')).action(
     (name: string, options: AdminOptions) => totp(name, options, io),
   );
@@ -51,7 +47,7 @@ function add(text: string, options: AdminOptions, io: CommandIo): Promise<void> 
       });
     }
     const vault = await openVault(server, options, io);
-    const passwordHash = await hashPassword(await passwordFrom(options, io), io.random);
+    const passwordHash = await hashPassword(await newPassword(options, io), io.random);
     const wanted = { name, passwordHash };
     const secret = await server.store.transaction((tx) => addAdmin(tx, vault, wanted, io.clock.now(), io.random));
     await printSecret(`added administrator ${name}`, name, secret, server, options, io);
@@ -75,7 +71,7 @@ function list(options: AdminOptions, io: CommandIo): Promise<void> {
 
 function password(name: string, options: AdminOptions, io: CommandIo): Promise<void> {
   return withServerData(options.data, async ({ store }) => {
-    const hash = await hashPassword(await passwordFrom(options, io), io.random);
+    const hash = await hashPassword(await newPassword(options, io), io.random);
     await store.transaction((tx) => setPassword(tx, name, hash, io.clock.now()));
     if (options.json === true) printJson(io.terminal, { changed: name });
     else io.terminal.stdout.write(`changed the password of ${name}; sessions of before are over\n`);
@@ -107,40 +103,14 @@ async function printSecret(
   options: AdminOptions,
   io: CommandIo,
 ): Promise<void> {
-  const label = encodeURIComponent(`Latchkey:${name}@${config.hosts[0] ?? config.listen.host}`);
-  const uri = `otpauth://totp/${label}?secret=${secret}&issuer=Latchkey&algorithm=SHA1&digits=6&period=30`;
+  const uri = totpUri(name, config.hosts[0] ?? config.listen.host, secret);
   const url = `${config.url}/admin`;
   if (options.json === true) return printJson(io.terminal, { name, totpSecret: secret, totpUri: uri, url });
-  const picture = await qrText(uri, io.terminal.stdout.isTTY === true);
-  io.terminal.stdout.write(`${headline}\n\n${picture}\nsecret  ${secret}\nuri     ${uri}\npages   ${url}\n`);
+  io.terminal.stdout.write(`${headline}\n\n${await totpText(secret, uri, io.terminal)}pages   ${url}\n`);
 }
 
 async function openVault({ directory }: ServerData, options: AdminOptions, io: CommandIo): Promise<Vault> {
   return unsealVault(directory, await unsealMethodFor(await sealMethodOf(directory), options, io), io.random);
-}
-
-async function passwordFrom({ passwordFile }: AdminOptions, io: CommandIo): Promise<string> {
-  const given = passwordFile === undefined ? await askTwice(io) : passwordIn(passwordFile);
-  assertPassword(given);
-  return given;
-}
-
-function passwordIn(path: string): string {
-  const text = readSecretFile(path, { max: 4096 })
-    .toString('utf8')
-    .replace(/\r?\n$/, '');
-  if (!/[\r\n]/.test(text)) return text;
-  throw new LatchkeyError('invalid_request', '"--password-file" must hold one line', {
-    exit: 2,
-    field: '--password-file',
-  });
-}
-
-async function askTwice(io: CommandIo): Promise<string> {
-  const hint = 'use --password-file FILE';
-  const first = await askSecret(io.terminal, 'new password', hint);
-  if (first === (await askSecret(io.terminal, 'again', hint))) return first;
-  throw new LatchkeyError('password_differs', 'the two passwords differ', { exit: 2 });
 }
 
 function nameFrom(text: string): string {
