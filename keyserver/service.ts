@@ -1,4 +1,5 @@
 import { LatchkeyError } from '../platform/errors.ts';
+import { assertPlainWords, commandLine, quoted, specifiersEscaped, xml } from '../platform/service-text.ts';
 
 export const servicePlatforms = ['linux', 'macos', 'windows'] as const;
 export type ServicePlatform = (typeof servicePlatforms)[number];
@@ -27,14 +28,7 @@ export const serverNodeOptions: readonly string[] = [
 
 /** The text of the platform's service file. */
 export function serviceText(platform: ServicePlatform, facts: ServiceFacts): string {
-  for (const text of [facts.node, facts.root, facts.data, facts.user, ...facts.unseal, facts.credential?.file ?? '']) {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-    if (/[\u0000-\u001f\u007f]/.test(text)) {
-      throw new LatchkeyError('invalid_request', 'a service file cannot hold a path with control characters', {
-        exit: 2,
-      });
-    }
-  }
+  assertPlainWords([facts.node, facts.root, facts.data, facts.user, ...facts.unseal, facts.credential?.file ?? '']);
   if (platform === 'linux') return systemdUnit(facts);
   return platform === 'macos' ? launchdPlist(facts) : winswService(facts);
 }
@@ -46,12 +40,7 @@ function argumentsOf({ root, data, unseal }: ServiceFacts, separator: '/' | '\\'
 
 /** systemd.exec(5). Directives that a program with a just-in-time compiler cannot live with are named and left out. */
 function systemdUnit(facts: ServiceFacts): string {
-  if (/["'\\]/.test(facts.node)) {
-    throw new LatchkeyError('invalid_request', 'systemd takes no program whose path has quotes or a backslash', {
-      exit: 2,
-    });
-  }
-  const command = [quoted(facts.node), ...argumentsOf(facts, '/').map(commandWord)].join(' ');
+  const command = commandLine(facts.node, argumentsOf(facts, '/'));
   const inHome = [facts.node, facts.root, facts.data, ...facts.unseal].some((path) =>
     /^\/(home|root|run\/user)\//.test(path),
   );
@@ -118,20 +107,6 @@ WantedBy=multi-user.target
 `;
 }
 
-/** systemd.syntax(7): C escapes within double quotes; a percent sign begins a specifier. */
-function quoted(text: string): string {
-  return `"${specifiersEscaped(text.replace(/[\\"]/g, '\\$&'))}"`;
-}
-
-function specifiersEscaped(text: string): string {
-  return text.replaceAll('%', '%%');
-}
-
-/** systemd.service(5): in a command line's arguments a dollar sign begins a variable. */
-function commandWord(text: string): string {
-  return quoted(text).replaceAll('$', '$$$$');
-}
-
 /** launchd.plist(5). */
 function launchdPlist(facts: ServiceFacts): string {
   const words = [facts.node, ...argumentsOf(facts, '/')].map((word) => `    <string>${xml(word)}</string>`).join('\n');
@@ -191,10 +166,6 @@ function winswService(facts: ServiceFacts): string {
   <log mode="roll"/>
 </service>
 `;
-}
-
-function xml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }
 
 /** As CommandLineToArgvW takes it apart: backslashes count only before a quote. WinSW expands %NAME% and cannot be told not to. */

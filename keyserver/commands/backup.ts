@@ -1,32 +1,26 @@
-import { lstatSync } from 'node:fs';
 import type { Command } from 'commander';
+import {
+  assertBackupThere,
+  type BackupSecretOptions,
+  backupMethodFrom,
+  backupSecretHint,
+  withBackupSecretOptions,
+} from '../../platform/backup/secret-options.ts';
 import { type CommandIo, dataCommand, showTime } from '../../platform/command-io.ts';
 import { askSecret, printJson } from '../../platform/command-line.ts';
-import { LatchkeyError } from '../../platform/errors.ts';
 import { newPassphrase } from '../../platform/vault/new-secret.ts';
-import {
-  keyfileMethod,
-  passphraseFileMethod,
-  passphraseMethod,
-  type UnsealMethod,
-  unsealOption,
-} from '../../platform/vault/unseal.ts';
+import { passphraseMethod, unsealOption } from '../../platform/vault/unseal.ts';
 import { makeBackup } from '../backup/backup.ts';
 import { restoreBackup } from '../backup/restore.ts';
 import { withServerData } from '../server-data.ts';
 
-interface BackupSecret {
-  readonly backupKeyfile?: string;
-  readonly backupPassphraseFile?: string;
-}
-
-interface BackupOptions extends BackupSecret {
+interface BackupOptions extends BackupSecretOptions {
   readonly data: string;
   readonly out: string;
   readonly json?: boolean;
 }
 
-interface RestoreOptions extends BackupSecret {
+interface RestoreOptions extends BackupSecretOptions {
   readonly data: string;
   readonly from: string;
   readonly json?: boolean;
@@ -34,35 +28,18 @@ interface RestoreOptions extends BackupSecret {
 
 /** `backup` and `restore`: everything but the unseal secret, in one sealed file. */
 export function addBackupCommands(program: Command, io: CommandIo): void {
-  withSecretOptions(dataCommand(program, 'backup', 'write everything into one sealed file, beside a running server'))
+  withBackupSecretOptions(
+    dataCommand(program, 'backup', 'write everything into one sealed file, beside a running server'),
+  )
     .requiredOption('--out <file>', 'the file, which must not exist')
     .action((options: BackupOptions) => backup(options, io));
-  withSecretOptions(dataCommand(program, 'restore', 'make a new data directory out of a backup'))
+  withBackupSecretOptions(dataCommand(program, 'restore', 'make a new data directory out of a backup'))
     .requiredOption('--from <file>', 'the backup')
     .action((options: RestoreOptions) => restore(options, io));
 }
 
-function withSecretOptions(command: Command): Command {
-  return command
-    .option('--backup-passphrase-file <file>', 'the backup’s own passphrase, in FILE (mode 0600); asked for without it')
-    .option('--backup-keyfile <file>', 'the backup’s own 32 bytes, in FILE (mode 0600)');
-}
-
-const hint = 'use --backup-passphrase-file FILE or --backup-keyfile FILE';
-
-function secretFrom(options: BackupSecret, otherwise: () => UnsealMethod): UnsealMethod {
-  const { backupKeyfile, backupPassphraseFile } = options;
-  if (backupKeyfile !== undefined && backupPassphraseFile !== undefined) {
-    throw new LatchkeyError('usage', 'only one of --backup-keyfile and --backup-passphrase-file may be given', {
-      exit: 2,
-    });
-  }
-  if (backupKeyfile !== undefined) return keyfileMethod(backupKeyfile);
-  return backupPassphraseFile === undefined ? otherwise() : passphraseFileMethod(backupPassphraseFile);
-}
-
 function backup(options: BackupOptions, io: CommandIo): Promise<void> {
-  const method = secretFrom(options, () => newPassphrase(io, hint));
+  const method = backupMethodFrom(options, () => newPassphrase(io, backupSecretHint));
   return withServerData(options.data, async (data) => {
     const report = await makeBackup(data, options.out, method, io);
     if (options.json === true) printJson(io.terminal, report);
@@ -79,10 +56,10 @@ function backup(options: BackupOptions, io: CommandIo): Promise<void> {
 }
 
 async function restore(options: RestoreOptions, io: CommandIo): Promise<void> {
-  const method = secretFrom(options, () => passphraseMethod(() => askSecret(io.terminal, 'passphrase', hint)));
-  if (lstatSync(options.from, { throwIfNoEntry: false }) === undefined) {
-    throw new LatchkeyError('file_not_read', `there is no file ${options.from}`, { exit: 2, field: '--from' });
-  }
+  const method = backupMethodFrom(options, () =>
+    passphraseMethod(() => askSecret(io.terminal, 'passphrase', backupSecretHint)),
+  );
+  assertBackupThere(options.from);
   const report = await restoreBackup(options.from, options.data, method, io.clock);
   if (options.json === true) return printJson(io.terminal, report);
   const resets = report.clients

@@ -74,18 +74,25 @@ export function plainEnvelope(): Envelope {
   };
 }
 
-/** What seals the file at `path`. What is no backup at all is told when it is opened. */
+/** What seals the file at `path`. What is no backup at all, or cannot be read, is told when it is opened. */
 export function sealingOf(path: string, kind: ArchiveKind): Sealing {
-  const first = Buffer.alloc(256);
-  const file = openSync(path, 'r');
-  try {
-    readSync(file, first);
-  } finally {
-    closeSync(file);
-  }
-  const text = first.toString('latin1');
+  const text = beginningOf(path);
   if (text.startsWith(ageLine)) return 'age';
   return text.startsWith(`${kind.magic}${inClear}\n`) ? 'nothing' : 'secret';
+}
+
+function beginningOf(path: string): string {
+  const bytes = Buffer.alloc(256);
+  try {
+    const file = openSync(path, 'r');
+    try {
+      return bytes.toString('latin1', 0, readSync(file, bytes));
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return '';
+  }
 }
 
 async function takeFirstLine(source: Bytes, kind: ArchiveKind): Promise<Buffer> {
