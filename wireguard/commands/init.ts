@@ -1,11 +1,8 @@
 import { hostname } from 'node:os';
-import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
 import { assertNewDirectory } from '../../platform/data-directory.ts';
-import type { DatabaseChoice } from '../../platform/database-choice.ts';
-import { LatchkeyError } from '../../platform/errors.ts';
 import { parseListenAddress } from '../../platform/listening/listen-address.ts';
 import { makeKeychainItem, makeKeyfile, newPassphrase } from '../../platform/vault/new-secret.ts';
 import { methodWords } from '../../platform/vault/unseal.ts';
@@ -13,9 +10,10 @@ import { type UnsealOptions, unsealMethodFrom, withUnsealOptions } from '../../p
 import { hubConfig } from '../data/hub-config.ts';
 import { createHubData } from '../data/hub-data.ts';
 import { newInterface } from '../store/new-interface.ts';
+import { type DatabaseOptions, databaseFrom, withDatabaseOptions } from './database-options.ts';
 import { type InterfaceOptions, orderFrom, withInterfaceOptions } from './interface-options.ts';
 
-interface InitOptions extends UnsealOptions, InterfaceOptions {
+interface InitOptions extends UnsealOptions, InterfaceOptions, DatabaseOptions {
   readonly data: string;
   readonly listen: string;
   readonly name: string;
@@ -23,8 +21,6 @@ interface InitOptions extends UnsealOptions, InterfaceOptions {
   readonly metricsFrom?: readonly string[];
   readonly foreign: 'strict' | 'adopt';
   readonly driver: 'auto' | 'memory';
-  readonly databaseUrlFile?: string;
-  readonly databaseFromEnvironment?: boolean;
   readonly json?: boolean;
 }
 
@@ -45,9 +41,8 @@ export function addInitCommand(program: Command, io: CommandIo): void {
       new Option('--driver <driver>', 'memory makes no interface at all: for trying things out')
         .choices(['auto', 'memory'])
         .default('auto'),
-    )
-    .option('--database-url-file <file>', 'keep the state in PostgreSQL, whose URL is in FILE (mode 0600)')
-    .option('--database-from-environment', 'the same with the URL in $DATABASE_URL, here and for every later command');
+    );
+  withDatabaseOptions(command);
   withUnsealOptions(command).action((options: InitOptions) => init(options, io));
 }
 
@@ -86,14 +81,4 @@ async function init(options: InitOptions, io: CommandIo): Promise<void> {
       `  public key ${first.publicKey}\n` +
       (madeKeyfile ? `  made key file ${options.keyfile}: keep a copy elsewhere, without it nothing opens\n` : ''),
   );
-}
-
-function databaseFrom({ databaseUrlFile: file, databaseFromEnvironment: environment }: InitOptions): DatabaseChoice {
-  if (file !== undefined && environment === true) {
-    throw new LatchkeyError('usage', 'only one of --database-url-file and --database-from-environment may be given', {
-      exit: 2,
-    });
-  }
-  if (file !== undefined) return { urlFile: resolve(file) };
-  return environment === true ? { urlFile: null } : null;
 }

@@ -16,6 +16,7 @@ export interface HubDatabase extends AuditTables {
   api_token: ApiTokenTable;
   jwt_key: JwtKeyTable;
   gateway: GatewayTable;
+  backup: BackupTable;
   server_secret: { name: string; sealed: Uint8Array; created_at: number };
 }
 
@@ -123,13 +124,29 @@ export interface GatewayTable {
   interface: string;
   /** Sealed as `{kind: 'gateway', client: '', id: name, version: 1}`, 32 bytes. */
   secret_sealed: Uint8Array;
+  /** The secret that takes over when it is used first, sealed under the same name; `null` unless one was made. */
+  next_sealed: Uint8Array | null;
   /** Whether its payloads have to be sealed, may be, or are not. */
   payloads: 'plain' | 'either' | 'sealed';
+  /** The newest `X-Timestamp`, in seconds, that was taken with the secret: after a restart nothing older is. */
+  newest: number;
   created_at: number;
   used_at: number | null;
 }
 
-export type PeerKind = 'spoke' | 'device' | 'gateway';
+/** A backup that was read back whole, or the one this store was restored from. */
+export interface BackupTable {
+  /** Of the file, hex. */
+  sha256: string;
+  made_at: number;
+  size: number;
+  /** Its name when it was made, without the folder. */
+  file: string;
+  sealed_with: 'passphrase' | 'keyfile' | 'age' | 'nothing';
+}
+
+export const PEER_KINDS = ['spoke', 'device', 'gateway'] as const;
+export type PeerKind = (typeof PEER_KINDS)[number];
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '001-peers': peerTables,
