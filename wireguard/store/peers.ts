@@ -213,6 +213,7 @@ export interface PageMark {
 export interface PeerFilter {
   readonly status?: PeerStatus;
   readonly kind?: PeerKind;
+  readonly owner?: string;
 }
 
 /** Living peers of that name on these interfaces, the oldest first, `limit` at the most. */
@@ -256,6 +257,7 @@ export async function listPeers(
   query = query.where('status', '<>', sql.lit('deleted')); // as it is written in the index
   if (filter.status !== undefined) query = query.where('status', '=', filter.status);
   if (filter.kind !== undefined) query = query.where('kind', '=', filter.kind);
+  if (filter.owner !== undefined) query = query.where('owner', '=', filter.owner);
   if (after !== null) {
     // both at once, so that the database begins at the mark and passes over nothing
     query = query.where(({ eb, refTuple, tuple }) =>

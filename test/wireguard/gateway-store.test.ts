@@ -1,0 +1,4 @@
+import { testGateways } from './gateway-contract.ts';
+import { sqlitePlace } from './hub-store.ts';
+
+testGateways(sqlitePlace);

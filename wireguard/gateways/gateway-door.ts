@@ -1,0 +1,169 @@
+import { appendAudit } from '../../platform/audit-chain.ts';
+import type { Clock, RandomBytes } from '../../platform/clock.ts';
+import type { DenialLog } from '../../platform/denials.ts';
+import type { AppRequest } from '../../platform/http-app.ts';
+import type { Store } from '../../platform/store.ts';
+import { unauthorized } from '../access/caller.ts';
+import type { Actor } from '../hub/actor.ts';
+import type { HubDatabase } from '../store/schema.ts';
+import { type Seal, secretName } from '../store/seal.ts';
+import {
+  findGateway,
+  type Gateway,
+  type GatewayRow,
+  gatewayName,
+  gatewayOf,
+  noteUse,
+  SECRET_BYTES,
+  soleGateway,
+} from './gateway-store.ts';
+import { NonceBook } from './nonce-book.ts';
+import { isSignature, isTimely, NONCE, SIGNATURE, TIMESTAMP } from './signature.ts';
+
+export interface DoorParts {
+  readonly store: Store<HubDatabase>;
+  readonly vault: Seal;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly denials: DenialLog;
+}
+
+/** What of a request is judged. */
+export type SignedRequest = Pick<AppRequest, 'method' | 'target' | 'headers' | 'bytes' | 'source'>;
+
+/** A request whose signature held, which is not old and never came before. */
+export interface Verified {
+  readonly gateway: Gateway;
+  readonly actor: Actor;
+  /** The one that the request was signed with. */
+  readonly secret: Uint8Array;
+  readonly nonce: string;
+}
+
+/** What was wrong with a request: for the audit log, never for whoever sent it. */
+type Wrong = 'headers' | 'gateway' | 'signature' | 'time' | 'nonce' | 'secret';
+
+/**
+ * Decides for every request of a gateway whether it is one. Whatever is wrong, the work is the same and so is the answer, 401. A nonce
+ * is booked when the signature held and the time was good, so that nobody else can use one up; and the time of a request that is
+ * taken is in the store before anything is done for it, so that a hub that was started again refuses all that it may have seen.
+ */
+export class GatewayDoor {
+  readonly #parts: DoorParts;
+  /** Stands in where there is no such gateway, so that the same work is done. */
+  readonly #stranger: GatewayRow;
+  /** By the sealed secret, whose box is as good as a name. */
+  readonly #books: Map<string, NonceBook> = new Map();
+
+  constructor(parts: DoorParts) {
+    this.#parts = parts;
+    const secret = parts.vault.seal(secretName('gateway', ''), parts.random(SECRET_BYTES));
+    this.#stranger = {
+      name: '',
+      interface: '',
+      secret_sealed: secret,
+      next_sealed: null,
+      payloads: 'plain',
+      newest: 0,
+      created_at: 0,
+      used_at: null,
+    };
+  }
+
+  /** Throws `unauthorized` (401), the same for everything. */
+  async verify(request: SignedRequest): Promise<Verified> {
+    const { clock, store, vault } = this.#parts;
+    const now = clock.now();
+    const given = headersOf(request.headers);
+    const found = await store.read((db) => (given.gateway === null ? soleGateway(db) : findGateway(db, given.gateway)));
+    const row = found ?? this.#stranger;
+    const boxes = [row.secret_sealed, row.next_sealed ?? row.secret_sealed] as const;
+    const parts = {
+      method: request.method,
+      path: request.target,
+      timestamp: given.timestamp,
+      nonce: given.nonce,
+      body: request.bytes,
+    };
+    const tried = boxes.map((box) => {
+      const secret = vault.open(secretName('gateway', row.name), box);
+      return { box, secret, holds: isSignature(secret, parts, given.signature) };
+    });
+    const timely = isTimely(given.timestamp, now);
+    const held = tried.find(({ holds }) => holds);
+    if (!given.isWhole) return this.#refuse(request, 'headers', found, now);
+    if (found === null) return this.#refuse(request, 'gateway', found, now);
+    if (held === undefined) return this.#refuse(request, 'signature', found, now);
+    if (!timely) return this.#refuse(request, 'time', found, now);
+    const { box, secret } = held;
+    const timestamp = Number(given.timestamp);
+    if (!this.#bookOf(box, row, now).use(given.nonce, timestamp, now))
+      return this.#refuse(request, 'nonce', found, now);
+    const actor = { name: `gateway:${row.name}`, source: request.source };
+    const use = { box, timestamp };
+    const isNew = box !== row.secret_sealed || timestamp > Number(row.newest);
+    if (isNew && !(await store.transaction((tx) => noteUse(tx, row.name, use, actor, now)))) {
+      return this.#refuse(request, 'secret', found, now);
+    }
+    return { gateway: gatewayOf(row), actor, secret, nonce: given.nonce };
+  }
+
+  /** A secret that was just made was never used, whatever was signed with the one before it. */
+  #bookOf(box: Uint8Array, row: GatewayRow, now: number): NonceBook {
+    const id = Buffer.from(box).toString('latin1');
+    const known = this.#books.get(id);
+    if (known !== undefined) return known;
+    for (const [other, book] of this.#books) if (book.isIdle(now)) this.#books.delete(other); // of secrets that are gone
+    const book = new NonceBook(box === row.secret_sealed ? Number(row.newest) : 0);
+    this.#books.set(id, book);
+    return book;
+  }
+
+  /**
+   * The first refusal of its sort is recorded, those that follow are counted. Whoever has no secret must not learn from the time of
+   * an answer which gateways there are: all that is told apart without one is the source.
+   */
+  async #refuse(request: SignedRequest, wrong: Wrong, found: GatewayRow | null, now: number): Promise<never> {
+    const { denials, store } = this.#parts;
+    const { source } = request;
+    const isSigned = wrong === 'time' || wrong === 'nonce' || wrong === 'secret';
+    const sort = isSigned && found !== null ? { client: found.name, reason: wrong } : { reason: 'credentials' };
+    const event = 'gateway_refused';
+    if (denials.note({ event, source, code: 'unauthorized', ...sort }, now)) {
+      const detail = {
+        wrong,
+        ...(found === null ? {} : { gateway: found.name }),
+        ...(wrong === 'time' ? { seconds_off: Number(request.headers['x-timestamp']) - Math.round(now / 1000) } : {}),
+      };
+      await store.transaction((tx) => appendAudit(tx, { time: now, event, source, ...sort, detail }));
+    }
+    throw unauthorized();
+  }
+}
+
+interface GivenHeaders {
+  /** `null` when it was left out. */
+  readonly gateway: string | null;
+  readonly timestamp: string;
+  readonly nonce: string;
+  readonly signature: string;
+  /** False when something is missing or not of its form; then stand-ins are judged, and the request is refused. */
+  readonly isWhole: boolean;
+}
+
+function headersOf(headers: AppRequest['headers']): GivenHeaders {
+  const { 'x-timestamp': timestamp, 'x-nonce': nonce, 'x-signature': signature, 'x-gateway': gateway } = headers;
+  const isName = gateway === undefined || gatewayName.safeParse(gateway).success;
+  const whole = [fits(timestamp, TIMESTAMP), fits(nonce, NONCE), fits(signature, SIGNATURE), isName];
+  return {
+    gateway: gateway === undefined ? null : isName ? gateway : '',
+    timestamp: fits(timestamp, TIMESTAMP) ? timestamp : '1',
+    nonce: fits(nonce, NONCE) ? nonce : 'A'.repeat(16),
+    signature: fits(signature, SIGNATURE) ? signature : '0'.repeat(64),
+    isWhole: !whole.includes(false),
+  };
+}
+
+function fits(text: string | undefined, pattern: RegExp): text is string {
+  return text !== undefined && pattern.test(text);
+}
