@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Comparison } from '../reconcile/reconciler.ts';
+import { LIVING_STATUSES, type PeerCounts } from '../store/peer-counts.ts';
 
 /** What monitoring may know of a hub. Labels are bounded: routes, not paths; interfaces, not peers. */
 export class HubMetrics {
@@ -74,6 +75,23 @@ export class HubMetrics {
 
   created(kind: string): void {
     this.#created.inc({ kind });
+  }
+
+  /** Peers by interface and status, counted when somebody reads the metrics and not when something changes. */
+  countPeersBy(count: () => Promise<ReadonlyMap<string, PeerCounts>>): void {
+    new Gauge({
+      name: 'wireguard_peers',
+      help: 'Peers that are not deleted, by interface and status.',
+      labelNames: ['interface', 'status'],
+      registers: [this.registry],
+      async collect() {
+        const counts = await count();
+        this.reset(); // an interface may be gone
+        for (const [name, byStatus] of counts) {
+          for (const status of LIVING_STATUSES) this.set({ interface: name, status }, byStatus[status]);
+        }
+      },
+    });
   }
 
   /** The Prometheus text. */

@@ -11,7 +11,7 @@ import type { OrderFields, PeerOrder } from '../hub/peer-order.ts';
 import { registerForCommands } from '../hub/register-for-commands.ts';
 import { listInterfaces } from '../store/hub-interface.ts';
 import { chosenInterface } from '../store/interface-facts.ts';
-import type { PeerKind } from '../store/schema.ts';
+import { PEER_KINDS, type PeerKind } from '../store/schema.ts';
 import { openVault } from './open-vault.ts';
 import { fillFile, type HandoverOptions, handOver, withHandoverOptions, withNewFile } from './peer-handover.ts';
 
@@ -49,7 +49,7 @@ export function addPeerAddCommand(group: Command, io: CommandIo): void {
   const command = dataCommand(group, 'add <name>', 'make a peer and print its configuration, once')
     .option('--interface <name>', 'interface it goes to; the first by name unless told')
     .option('--owner <text>', 'whose it is')
-    .addOption(new Option('--kind <kind>', 'what it is').choices(['device', 'spoke', 'gateway']).default('device'))
+    .addOption(new Option('--kind <kind>', 'what it is').choices(PEER_KINDS).default('device'))
     .option('--public-key <key>', 'public key of a pair that the peer made and keeps')
     .option('--address <ip>', 'address it is to have; the lowest free one unless told')
     .option('--networks <cidr...>', 'networks behind it, which the hub sends to it')

@@ -6,12 +6,12 @@ import { type HubData, withHubData } from '../data/hub-data.ts';
 import { COMMAND } from '../hub/actor.ts';
 import { peerJson } from '../hub/peer-json.ts';
 import { allPeers } from '../hub/peer-pages.ts';
-import type { PeerRegister } from '../hub/peer-register.ts';
+import type { PeerRegister, ToldPeer } from '../hub/peer-register.ts';
 import { registerForCommands, TAKEN_WORDS } from '../hub/register-for-commands.ts';
 import { listInterfaceFacts } from '../store/interface-facts.ts';
 import { LIVING_STATUSES, type LivingStatus } from '../store/peer-counts.ts';
 import type { Peer } from '../store/peers.ts';
-import type { PeerKind } from '../store/schema.ts';
+import { PEER_KINDS, type PeerKind } from '../store/schema.ts';
 import { addPeerAddCommand } from './peer-add.ts';
 import { chosenNames, type PeerOptions, withPeer } from './peer-at-hand.ts';
 import { addPeerQrCommand } from './peer-qr.ts';
@@ -26,8 +26,6 @@ interface RemoveOptions extends PeerOptions {
   readonly yes?: boolean;
 }
 
-export const KINDS: readonly PeerKind[] = ['spoke', 'device', 'gateway'];
-
 /** `peer add|list|show|disable|enable|remove|qr`: on the store, whether a hub runs or not. */
 export function addPeerCommands(program: Command, io: CommandIo): void {
   const group = program.command('peer').description('who is on the interfaces of this hub');
@@ -40,7 +38,7 @@ export function addPeerCommands(program: Command, io: CommandIo): void {
   dataCommand(group, 'list', 'list the peers in the order in which they were made')
     .option('--interface <name>', 'those of one interface only')
     .addOption(new Option('--status <status>', 'those of one status only').choices(LIVING_STATUSES))
-    .addOption(new Option('--kind <kind>', 'those of one kind only').choices(KINDS))
+    .addOption(new Option('--kind <kind>', 'those of one kind only').choices(PEER_KINDS))
     .action((options: ListOptions) => withHubData(options.data, io.terminal.env, (data) => list(data, options, io)));
   named('show', 'show one peer').action((text: string, options: PeerOptions) =>
     withPeer(text, options, io, ({ peer }) => {
@@ -93,11 +91,11 @@ function change(
   options: PeerOptions,
   io: CommandIo,
   done: 'disabled' | 'enabled' | 'removed',
-  work: (peers: PeerRegister, peer: Peer) => Promise<Peer>,
+  work: (peers: PeerRegister, peer: Peer) => Promise<ToldPeer>,
 ): Promise<void> {
   return withPeer(text, options, io, async ({ data, peer, facts }) => {
     const { peers, taken } = registerForCommands(data, facts, io, null);
-    const changed = await work(peers, peer);
+    const { live: _, ...changed } = await work(peers, peer);
     if (options.json === true) printJson(io.terminal, { peer: peerJson(changed), hub: taken() });
     else io.terminal.stdout.write(`${done} ${named(changed)}\n  ${TAKEN_WORDS[taken()]}\n`);
   });

@@ -11,6 +11,7 @@ import { HubMetrics } from '../calls/metrics.ts';
 import { problemMembers } from '../calls/problem.ts';
 import { hubRoutes } from '../calls/routes.ts';
 import { doorbellFile, type HubData, loadAuditKey } from '../data/hub-data.ts';
+import { countPeers } from '../store/peer-counts.ts';
 import { hangDoorbell } from './doorbell.ts';
 import { HubFleet } from './hub-fleet.ts';
 import { hubReport } from './hub-report.ts';
@@ -37,6 +38,7 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
   const { clock, random, log } = deps;
   const auditKey = await loadAuditKey(data, vault);
   const metrics = new HubMetrics();
+  metrics.countPeersBy(() => store.read(countPeers));
   const denials = new DenialLog();
   const fleet = await HubFleet.of({
     ...{ store, seal: vault, now: () => clock.now(), random, log, metrics, config, env: deps.env },

@@ -44,6 +44,12 @@ export interface MadePeer {
   readonly live: boolean;
 }
 
+/** A peer after a change. */
+export interface ToldPeer extends Peer {
+  /** False when the interface could not be told yet. */
+  readonly live: boolean;
+}
+
 /**
  * The peers of one interface, for every front door. A change is committed with its audit record first, and then told: whoever
  * runs the interface makes it what the store says.
@@ -122,26 +128,24 @@ export class PeerRegister {
   }
 
   /** Deletes a peer; its address is free when this returns. Throws `peer_not_found`. */
-  async remove(id: string, by: Actor): Promise<Peer> {
+  async remove(id: string, by: Actor): Promise<ToldPeer> {
     const { now, store, tell } = this.#parts;
     const peer = await store.transaction(async (tx) => {
       const deleted = await deletePeer(tx, this.facts.name, id, now());
       await this.#record(tx, 'peer_removed', deleted, by, {});
       return deleted;
     });
-    await tell([peer.publicKey]);
-    return peer;
+    return { ...peer, live: await tell([peer.publicKey]) };
   }
 
   /** Switches a peer off, or on again. Throws `peer_not_found`. */
-  async switch(id: string, isOn: boolean, by: Actor): Promise<Peer> {
+  async switch(id: string, isOn: boolean, by: Actor): Promise<ToldPeer> {
     const peer = await this.#parts.store.transaction(async (tx) => {
       const switched = await switchPeer(tx, this.facts.name, id, isOn);
       await this.#record(tx, isOn ? 'peer_enabled' : 'peer_disabled', switched, by, {});
       return switched;
     });
-    await this.#parts.tell([peer.publicKey]);
-    return peer;
+    return { ...peer, live: await this.#parts.tell([peer.publicKey]) };
   }
 
   /** The living peer with this public key; `null` when there is none. */

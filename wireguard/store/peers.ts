@@ -182,6 +182,7 @@ export async function findByKey(db: Tx, name: string, publicKey: WireGuardKey): 
 
 /** The living peer with this id; `null` when there is none. */
 export async function findById(db: Tx, name: string, id: string): Promise<Peer | null> {
+  if (!/^[\w-]{1,64}$/.test(id)) return null; // PostgreSQL has errors of its own for some texts
   const row = await db
     .selectFrom('peer')
     .selectAll()
