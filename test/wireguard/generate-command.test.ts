@@ -55,6 +55,7 @@ describe('wghub generate', () => {
     [['--hub', 'h:1', '--spokes', 'a,,b'], '--spokes'],
     [['--hub', 'h:1', '--spokes', 'a', '--network', '10.0.0.1/24'], '"--network'],
     [['--hub', 'h:1', '--spokes', 'a', '--keepalive', 'often'], '"--keepalive"'],
+    [['--hub', 'h:1', '--spokes', 'a', '--level', 'most'], '--level'],
   ])('refuses %j with exit code 2, and writes nothing', async (args, words) => {
     const out = join(folder, 'net');
     expect(await wghub('generate', ...args, '--out', out)).toMatchObject({
@@ -63,6 +64,17 @@ describe('wghub generate', () => {
       stderr: expect.stringContaining(words),
     });
     expect(existsSync(out)).toBe(false);
+  });
+
+  test('--level obfuscates hub and spokes alike, for awg-quick', async () => {
+    const out = join(folder, 'net');
+    const made = await wghub('generate', '--hub', 'h:1', '--spokes', 'a', '--level', 'high', '--out', out);
+    expect(made).toMatchObject({ exit: 0, stderr: expect.stringContaining('/etc/amnezia/amneziawg/wg0.conf') });
+    const types = ['hub', 'node-a'].map(
+      (name) => /^H1 = .*$/m.exec(readFileSync(join(out, name, 'wg0.conf'), 'utf8'))?.[0],
+    );
+    expect(types[0]).toMatch(/^H1 = \d+-\d+$/);
+    expect(types[1]).toBe(types[0]);
   });
 
   test('--json names the files and no keys', async () => {

@@ -11,6 +11,7 @@ const ORDER: NetworkOrder = {
   interface: 'wg0',
   keepalive: 25,
   preshared: true,
+  obfuscation: {},
 };
 const make = (change: Partial<NetworkOrder> = {}) =>
   networkFiles({ ...ORDER, ...change }, generateKeyPair, () => generatePresharedKey(randomBytes));

@@ -1,10 +1,11 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { RandomBytes } from '../../platform/clock.ts';
 import { printJson, type Terminal } from '../../platform/command-line.ts';
 import { parseInteger } from '../../platform/encoding.ts';
 import { networkFiles } from '../generate/network-files.ts';
 import { writeNetwork } from '../generate/write-network.ts';
 import { generateKeyPair, generatePresharedKey } from '../keys.ts';
+import { drawObfuscation, LEVELS, type Level } from '../obfuscation/levels.ts';
 
 export interface GenerateIo {
   readonly terminal: Terminal;
@@ -19,11 +20,12 @@ interface GenerateOptions {
   readonly interface: string;
   readonly keepalive: string;
   readonly presharedKeys: boolean;
+  readonly level: Level;
   readonly out: string;
   readonly json?: boolean;
 }
 
-/** `generate`: the files of a hub and its spokes, for wg-quick; no server is needed. */
+/** `generate`: the files of a hub and its spokes, for wg-quick or awg-quick; no server is needed. */
 export function addGenerateCommand(program: Command, io: GenerateIo): void {
   program
     .command('generate')
@@ -35,6 +37,9 @@ export function addGenerateCommand(program: Command, io: GenerateIo): void {
     .option('--interface <name>', 'name of the interface', 'wg0')
     .option('--keepalive <seconds>', 'how often spokes keep their way through a NAT open, 0 for never', '25')
     .option('--no-preshared-keys', 'leave the preshared keys out')
+    .addOption(
+      new Option('--level <level>', 'obfuscation by AmneziaWG; off is plain WireGuard').choices(LEVELS).default('off'),
+    )
     .requiredOption('--out <folder>', 'where the files go; a new folder')
     .option('--json', 'print JSON for programs')
     .action((options: GenerateOptions) => generate(options, io));
@@ -55,6 +60,7 @@ function generate(options: GenerateOptions, { terminal, random }: GenerateIo): v
       interface: options.interface,
       keepalive: parseInteger(options.keepalive, '--keepalive', { min: 0, max: 65_535 }),
       preshared: options.presharedKeys,
+      obfuscation: drawObfuscation(options.level, random),
     },
     generateKeyPair,
     () => generatePresharedKey(random),
@@ -68,7 +74,9 @@ function generate(options: GenerateOptions, { terminal, random }: GenerateIo): v
   terminal.stdout.write(
     `wrote ${paths.length} files to ${options.out}\n${paths.map((path) => `  ${path}\n`).join('')}`,
   );
+  const [folder, quick] =
+    options.level === 'off' ? ['/etc/wireguard', 'wg-quick'] : ['/etc/amnezia/amneziawg', 'awg-quick'];
   terminal.stderr.write(
-    `wghub: hint: copy each to /etc/wireguard/${options.interface}.conf of its machine, then: wg-quick up ${options.interface}\n`,
+    `wghub: hint: copy each to ${folder}/${options.interface}.conf of its machine, then: ${quick} up ${options.interface}\n`,
   );
 }

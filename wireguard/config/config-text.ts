@@ -53,12 +53,20 @@ export function sectionsOf(lines: readonly Line[]): Section[] {
     if (line.kind === 'section') sections.push({ name: line.name, line: at + 1, entries: [] });
     else if (line.kind === 'entry') {
       const section = sections.at(-1);
-      if (section === undefined) throw syntax(at + 1, `"${line.key}" stands before the first section`);
+      if (section === undefined) throw syntax(at + 1, `${shownKey(line.key)} stands before the first section`);
       section.entries.push({ key: line.key, value: line.value, line: at + 1 });
     }
   }
   return sections;
 }
+
+/** A key's name for a message. What is too long for one may be a secret that stands where no secret belongs. */
+export function shownKey(key: string): string {
+  return key.length > LONGEST_KEY ? 'something' : `"${key}"`;
+}
+
+/** HeaderProtectionKey and ContentPaddingAddition are the longest that there are. */
+const LONGEST_KEY = 24;
 
 /** What is wrong with a line, for whoever has to find it. */
 export function syntax(line: number, words: string): LatchkeyError {

@@ -31,3 +31,9 @@ export function parseEndpoint(text: string, field: string): Endpoint {
 export function formatEndpoint({ host, port }: Endpoint): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
+
+/** By which IP the packets of a tunnel to there travel; a name may lead to either. */
+export function outerFamily(endpoint: string): 4 | 6 | 'either' {
+  const { host } = parseEndpoint(endpoint, 'endpoint');
+  return isIPv4(host) ? 4 : isIPv6(host) ? 6 : 'either';
+}

@@ -1,10 +1,12 @@
 import { LatchkeyError } from '../../platform/errors.ts';
 import { addressesAt, makePool, type Pool } from '../address/pool.ts';
 import { formatAddress, type Prefix, parseNetwork } from '../address/prefix.ts';
-import { formatEndpoint, parseEndpoint } from '../config/endpoint.ts';
+import { formatEndpoint, outerFamily, parseEndpoint } from '../config/endpoint.ts';
 import { EMPTY_INTERFACE, type PeerConfig, type WireGuardConfig } from '../config/wireguard-config.ts';
 import { writeConfig } from '../config/write-config.ts';
 import type { KeyPair, WireGuardKey } from '../keys.ts';
+import { LINK_MTU, tunnelMtu } from '../obfuscation/mtu.ts';
+import { isPlain, type Obfuscation } from '../obfuscation/parameters.ts';
 
 /** A hub and its spokes, to be written as files for wg-quick. */
 export interface NetworkOrder {
@@ -18,6 +20,8 @@ export interface NetworkOrder {
   readonly keepalive: number;
   /** A preshared key for each spoke. */
   readonly preshared: boolean;
+  /** The same parameters for all of them; `{}` is plain WireGuard. */
+  readonly obfuscation: Obfuscation;
 }
 
 export interface GeneratedFile {
@@ -52,12 +56,19 @@ export function networkFiles(
     presharedKey: order.preshared ? newPreshared() : null,
   }));
   const hubAddresses = addressesAt(pool, HUB);
+  const { obfuscation } = order;
+  // padding is not part of what plain WireGuard reckons with when it finds its MTU
+  const mtu = isPlain(obfuscation)
+    ? null
+    : tunnelMtu(obfuscation, { mtu: LINK_MTU, family: outerFamily(formatEndpoint(endpoint)) });
   const hubConfig: WireGuardConfig = {
     interface: {
       ...EMPTY_INTERFACE,
       privateKey: hub.privateKey,
       addresses: withLengths(pool.networks, HUB),
       listenPort: endpoint.port,
+      mtu,
+      obfuscation,
     },
     peers: spokes.map(
       ({ keys, presharedKey, addresses }): PeerConfig => ({
@@ -79,7 +90,7 @@ export function networkFiles(
       keepalive: order.keepalive,
       others: [],
     };
-    const own = { ...EMPTY_INTERFACE, privateKey: keys.privateKey, addresses };
+    const own = { ...EMPTY_INTERFACE, privateKey: keys.privateKey, addresses, mtu, obfuscation };
     return {
       path: `node-${name}/${order.interface}.conf`,
       text: writeConfig({ interface: own, peers: [peer] }),

@@ -1,6 +1,5 @@
-import { isIPv4, isIPv6 } from 'node:net';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { parseEndpoint } from '../config/endpoint.ts';
+import { outerFamily } from '../config/endpoint.ts';
 import { EMPTY_INTERFACE, type WireGuardConfig } from '../config/wireguard-config.ts';
 import type { WireGuardKey } from '../keys.ts';
 import { CLIENT_PROGRAMS, type ClientProgram, whyNot } from '../obfuscation/clients.ts';
@@ -46,7 +45,7 @@ export function clientConfig(hub: HubFacts, client: ClientFacts): WireGuardConfi
         hub.mtu ??
         (isPlain(hub.obfuscation)
           ? null
-          : tunnelMtu(hub.obfuscation, { mtu: LINK_MTU, family: familyOf(hub.endpoint) })),
+          : tunnelMtu(hub.obfuscation, { mtu: LINK_MTU, family: outerFamily(hub.endpoint) })),
       obfuscation: hub.obfuscation,
     },
     peers: [
@@ -78,10 +77,4 @@ export function surestProgram(obfuscation: Obfuscation): ClientProgram {
   const found = CLIENT_PROGRAMS.find((program) => whyNot(program, obfuscation) === null);
   if (found === undefined) throw new TypeError('no program takes these parameters');
   return found;
-}
-
-/** A name may lead to either. */
-function familyOf(endpoint: string): 4 | 6 | 'either' {
-  const { host } = parseEndpoint(endpoint, 'endpoint');
-  return isIPv4(host) ? 4 : isIPv6(host) ? 6 : 'either';
 }
