@@ -2,6 +2,7 @@ import { systemClock, systemRandom } from '../platform/clock.ts';
 import type { CommandIo } from '../platform/command-io.ts';
 import { runProgram } from '../platform/command-line.ts';
 import { stopSignalOf } from '../platform/stop-signal.ts';
+import { addCheckCommand } from './commands/check.ts';
 import { addGenerateCommand } from './commands/generate.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addInterfaceCommand } from './commands/interface.ts';
@@ -23,6 +24,7 @@ process.exitCode = await runProgram(
     addPeerCommands(program, io);
     addInterfaceCommand(program, io);
     addGenerateCommand(program, io);
+    addCheckCommand(program, io);
   },
   process.argv.slice(2),
   terminal,
