@@ -10,9 +10,9 @@ import {
   type NewPeer,
   type Peer,
   switchPeer,
-  wantedPeers,
 } from '../../wireguard/store/peers.ts';
 import type { HubDatabase } from '../../wireguard/store/schema.ts';
+import { wantedPeers } from '../../wireguard/store/wanted-peers.ts';
 import { type HubStorePlace, newPeer, testInterface, testSeal } from './hub-store.ts';
 
 const NOW = 1_700_000_000_000;

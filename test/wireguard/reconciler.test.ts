@@ -88,6 +88,8 @@ describe('a reconciler', () => {
   let running = 0;
   let most = 0;
   let ensured = 0;
+  /** What an answer of the interface waits for on its way. */
+  let line: Promise<void> | null = null;
 
   function watched(inner: MemoryDriver): Driver {
     const one = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -102,7 +104,12 @@ describe('a reconciler', () => {
     };
     return {
       name: 'memory',
-      read: () => one(() => inner.read()),
+      read: async () => {
+        if (failure !== null) throw failure;
+        const live = await inner.read();
+        await line;
+        return live;
+      },
       apply: (change) => {
         told.push(...change.set);
         return one(() => inner.apply(change));
@@ -135,6 +142,7 @@ describe('a reconciler', () => {
     store.clear();
     driver = new MemoryDriver();
     [failure, running, most, ensured] = [null, 0, 0, 0];
+    line = null;
     retired.clear();
     reconciler = reconcilerOf('strict');
     await reconciler.rebuild();
@@ -172,6 +180,63 @@ describe('a reconciler', () => {
     store.delete(publicKey); // a second commit, told before the first was carried out
     await Promise.all([first, reconciler.touch([publicKey])]);
     expect(await keys()).toEqual([]);
+  });
+
+  test('carries changes out beside a whole comparison, which leaves alone what they were about', async () => {
+    const [, leaving] = [put(), put(wanted({ endpoint: '192.0.2.7:4242' }))];
+    await reconciler.compare();
+    driver.changes = 0;
+    let arrive = (): void => undefined;
+    line = new Promise((resolve) => {
+      arrive = resolve;
+    });
+    const comparison = reconciler.compare();
+    await new Promise((done) => setImmediate(done)); // what it will see is of now
+    const { publicKey } = put();
+    await reconciler.touch([publicKey]);
+    store.delete(leaving.publicKey);
+    await reconciler.touch([leaving.publicKey]);
+    arrive();
+    expect(await comparison).toEqual({ outcome: 'settled', changed: 0, foreign: [] });
+    expect(await keys()).toEqual(stored());
+    expect(driver.changes).toBe(2);
+    store.set(leaving.publicKey, leaving);
+    told = [];
+    await reconciler.touch([leaving.publicKey]);
+    expect(told[0]).toMatchObject({ keepalive: 25 }); // it knows that this one had gone
+  });
+
+  test('mends beside changes what they are not about', async () => {
+    const lost = put();
+    await reconciler.compare();
+    await driver.apply({ set: [], remove: [lost.publicKey] });
+    let arrive = (): void => undefined;
+    line = new Promise((resolve) => {
+      arrive = resolve;
+    });
+    const comparison = reconciler.compare();
+    await reconciler.touch([put().publicKey]);
+    arrive();
+    expect(await comparison).toMatchObject({ outcome: 'changed', changed: 1 });
+    expect(await keys()).toEqual(stored());
+  });
+
+  test('is not settled by a comparison beside which a change failed', async () => {
+    let arrive = (): void => undefined;
+    line = new Promise((resolve) => {
+      arrive = resolve;
+    });
+    const comparison = reconciler.compare();
+    await new Promise((done) => setImmediate(done));
+    failure = new LatchkeyError('interface_down', 'x');
+    const { publicKey } = put();
+    await expect(reconciler.touch([publicKey])).rejects.toThrowError();
+    failure = null;
+    arrive();
+    expect(await comparison).toMatchObject({ outcome: 'settled' });
+    expect(reconciler.isSettled).toBe(false);
+    expect(await reconciler.compare()).toMatchObject({ outcome: 'changed', changed: 1 });
+    expect(await keys()).toEqual([publicKey]);
   });
 
   test('tells whoever made a change that failed, and heals with the next comparison', async () => {

@@ -27,10 +27,6 @@ export function* changeSteps({ remove, set }: InterfaceChange): Generator<undefi
   return yield* requestOf(['set=1'], remove, set);
 }
 
-export function replaceRequest(device: WantedDevice, peers: readonly WantedPeer[]): string {
-  return atOnce(replaceSteps(device, peers));
-}
-
 /** The request that makes an interface anew, peer by peer. */
 export function* replaceSteps(device: WantedDevice, peers: readonly WantedPeer[]): Generator<undefined, string> {
   const lines = [
@@ -99,7 +95,7 @@ function obfuscationLines(obfuscation: Obfuscation): string[] {
 
 /** What `errno` an answer ends with; 0 is well. */
 export function errnoOf(answer: string): number {
-  const found = /(?:^|\n)errno=(-?\d{1,5})\n\n$/.exec(answer)?.[1];
+  const found = /(?:^|\n)errno=(-?\d{1,5})\n\n$/.exec(answer.slice(-20))?.[1];
   if (found === undefined) throw unreadable();
   return Math.abs(Number(found));
 }

@@ -1,7 +1,8 @@
 import { connect, type Socket } from 'node:net';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { inTurns } from '../../platform/in-turns.ts';
 import type { Driver } from './driver.ts';
-import { changeRequest, errnoOf, GET, parseAnswer, replaceRequest } from './uapi-text.ts';
+import { answerSteps, changeSteps, errnoOf, GET, replaceSteps } from './uapi-text.ts';
 
 /** Longer than the answer of an interface with as many peers as wireguard-go takes (65,536). */
 const MAX_BYTES = 64 * 1024 * 1024;
@@ -16,6 +17,13 @@ export interface UapiOptions {
 /** The control socket of an interface in user space: wireguard-go, boringtun, amneziawg-go. */
 export function uapiDriver({ socket, timeoutMs = 10_000 }: UapiOptions): Driver {
   const lines = new Set<Socket>();
+  let abandoned = 0;
+  const written = async (steps: Generator<undefined, string>): Promise<string> => {
+    const before = abandoned;
+    const request = await inTurns(steps);
+    if (before !== abandoned) throw interfaceDown('the request to the interface was given up');
+    return request;
+  };
   const ask = async (request: string): Promise<string> => {
     const answer = await exchange(socket, request, timeoutMs, lines);
     const errno = errnoOf(answer);
@@ -24,14 +32,15 @@ export function uapiDriver({ socket, timeoutMs = 10_000 }: UapiOptions): Driver 
   };
   return {
     name: 'uapi',
-    read: async () => parseAnswer(await ask(GET)),
+    read: async () => inTurns(answerSteps(await ask(GET))),
     apply: async (change) => {
-      if (change.set.length + change.remove.length > 0) await ask(changeRequest(change));
+      if (change.set.length + change.remove.length > 0) await ask(await written(changeSteps(change)));
     },
     replace: async (device, peers) => {
-      await ask(replaceRequest(device, peers));
+      await ask(await written(replaceSteps(device, peers)));
     },
     abandon: () => {
+      abandoned++;
       for (const line of lines) line.destroy();
     },
   };
@@ -40,15 +49,12 @@ export function uapiDriver({ socket, timeoutMs = 10_000 }: UapiOptions): Driver 
 /** One request on a connection of its own, which is in `lines` meanwhile; the answer is all up to the empty line. */
 function exchange(path: string, request: string, timeoutMs: number, lines: Set<Socket>): Promise<string> {
   return new Promise((resolve, reject) => {
+    let isOver = false;
     const down = (words: string, cause?: unknown): void => {
+      if (isOver) return;
+      isOver = true;
       line.destroy();
-      reject(
-        new LatchkeyError('interface_down', words, {
-          status: 503,
-          cause,
-          hint: 'wghub doctor tells what is wrong with it',
-        }),
-      );
+      reject(interfaceDown(words, cause));
     };
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -62,6 +68,7 @@ function exchange(path: string, request: string, timeoutMs: number, lines: Set<S
       if (bytes > MAX_BYTES) return down('the control socket of the interface does not stop talking');
       if (!endsAnswer(chunks)) return;
       clearTimeout(timer);
+      isOver = true;
       line.destroy();
       resolve(Buffer.concat(chunks).toString('latin1'));
     });
@@ -77,8 +84,16 @@ function exchange(path: string, request: string, timeoutMs: number, lines: Set<S
   });
 }
 
+function interfaceDown(words: string, cause?: unknown): LatchkeyError {
+  const hint = 'wghub doctor tells what is wrong with it';
+  return new LatchkeyError('interface_down', words, { status: 503, cause, hint });
+}
+
+const LINE_END = 0x0a;
+
 /** `errno=0` and an empty line may come in two pieces. */
 function endsAnswer(chunks: readonly Buffer[]): boolean {
+  if (chunks.at(-1)?.at(-1) !== LINE_END) return false;
   const tail = Buffer.concat(chunks.slice(-3)).subarray(-20).toString('latin1');
   return /errno=-?\d{1,5}\n\n$/.test(tail);
 }

@@ -4,8 +4,8 @@ import { isPlain } from '../obfuscation/parameters.ts';
 import type { ForeignPolicy } from '../reconcile/difference.ts';
 import { type Comparison, Reconciler } from '../reconcile/reconciler.ts';
 import { type HubInterface, listInterfaces } from '../store/hub-interface.ts';
-import { wantedPeers, wantedPeersOf } from '../store/peers.ts';
 import { retiredPeers } from '../store/retired-peers.ts';
+import { wantedPeers, wantedPeersOf } from '../store/wanted-peers.ts';
 import { PeerRegister, type RegisterParts } from './peer-register.ts';
 
 export interface HubParts extends Omit<RegisterParts, 'tell'> {

@@ -1,3 +1,4 @@
+import { atOnce } from '../../platform/in-turns.ts';
 import {
   type InterfaceChange,
   type LiveInterface,
@@ -18,17 +19,29 @@ export interface Difference {
   readonly foreign: readonly WireGuardKey[];
 }
 
+type Wanted = readonly [
+  device: Omit<WantedDevice, 'obfuscation'>,
+  peers: ReadonlyMap<WireGuardKey, WantedPeer>,
+  live: LiveInterface,
+  known: { readonly policy: ForeignPolicy; readonly retired: ReadonlySet<WireGuardKey> },
+];
+
 /**
  * Pure: the least that makes a running interface what the store says. Endpoints are no difference: peers roam. `retired` are keys that
  * the store knows as switched off or removed: they go, whatever the policy.
  */
-export function differenceOf(
-  device: Omit<WantedDevice, 'obfuscation'>,
-  peers: ReadonlyMap<WireGuardKey, WantedPeer>,
-  live: LiveInterface,
-  { policy, retired }: { readonly policy: ForeignPolicy; readonly retired: ReadonlySet<WireGuardKey> },
-): Difference {
-  const set = [...peers.values()].filter((wanted) => !isAsWanted(wanted, live));
+export function differenceOf(...wanted: Wanted): Difference {
+  return atOnce(differenceSteps(...wanted));
+}
+
+/** The same peer by peer. */
+export function* differenceSteps(...[device, peers, live, known]: Wanted): Generator<undefined, Difference> {
+  const { policy, retired } = known;
+  const set: WantedPeer[] = [];
+  for (const wanted of peers.values()) {
+    if (!isAsWanted(wanted, live)) set.push(wanted);
+    yield;
+  }
   const unwanted = [...live.peers.keys()].filter((key) => !peers.has(key));
   return {
     device:

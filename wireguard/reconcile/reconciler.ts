@@ -1,7 +1,8 @@
 import { LatchkeyError } from '../../platform/errors.ts';
-import type { Driver, WantedDevice, WantedPeer } from '../drivers/driver.ts';
+import { inTurns } from '../../platform/in-turns.ts';
+import type { Driver, LiveInterface, WantedDevice, WantedPeer } from '../drivers/driver.ts';
 import type { WireGuardKey } from '../keys.ts';
-import { differenceOf, type ForeignPolicy, isSettled } from './difference.ts';
+import { type Difference, differenceSteps, type ForeignPolicy } from './difference.ts';
 
 /** What the store says, asked anew each time. */
 export interface Desired {
@@ -32,15 +33,23 @@ export interface Comparison {
 }
 
 /**
- * Makes an interface what the store says. Nothing else touches it, and it does one thing at a time: a change that comes
+ * Makes an interface what the store says. Nothing else touches it, and it changes one thing at a time: a change that comes
  * meanwhile is carried out right after, all that came together. What a change is, is read from the store at that moment,
- * so that the order in which changes are told makes no difference.
+ * so that the order in which changes are told makes no difference. No change waits for a whole comparison, which leaves alone what
+ * was changed beside it.
  */
 export class Reconciler {
   readonly #parts: ReconcilerParts;
   #touched = new Set<WireGuardKey>();
   #next: Promise<void> | null = null;
+  /** Keys of the change that is carried out now. */
+  #inHand: readonly WireGuardKey[] = [];
+  /** What a change waits for. */
   #busy: Promise<unknown> = Promise.resolve();
+  /** What a whole comparison waits for. */
+  #whole: Promise<unknown> = Promise.resolve();
+  readonly #overhearing = new Set<Set<WireGuardKey>>();
+  #failures = 0;
   /** Peers that were on the interface when it was told or compared last; `null` when nobody knows. */
   #there: Set<WireGuardKey> | null = null;
   #isSettled = false;
@@ -63,69 +72,110 @@ export class Reconciler {
    */
   touch(keys: readonly WireGuardKey[]): Promise<void> {
     for (const key of keys) this.#touched.add(key);
+    for (const heard of this.#overhearing) for (const key of keys) heard.add(key);
     this.#next ??= this.#alone(() => this.#carryOut());
     return this.#next;
   }
 
+  /**
+   * Does work with a set that has every peer which is changed while it lasts: what is seen of these may be of before or after. It
+   * grows as they come.
+   */
+  async beside<T>(work: (heard: ReadonlySet<WireGuardKey>) => Promise<T>): Promise<T> {
+    const heard = new Set([...this.#touched, ...this.#inHand]);
+    this.#overhearing.add(heard);
+    try {
+      return await work(heard);
+    } finally {
+      this.#overhearing.delete(heard);
+    }
+  }
+
   /** Compares everything, and mends what differs. */
   compare(): Promise<Comparison> {
-    return this.#alone(() => this.#compareAll());
+    return this.#asWhole(async () => {
+      await this.#alone(this.#parts.ensure);
+      return this.beside((heard) => this.#compareAll(heard));
+    });
   }
 
   /** Sets the whole interface from the store, whatever it shows; cuts off everybody for a moment. */
   rebuild(): Promise<Comparison> {
-    return this.#alone(async () => {
-      await this.#parts.ensure();
-      return this.#replaceAll([], []);
-    });
+    return this.#asWhole(() =>
+      this.#alone(async () => {
+        await this.#parts.ensure();
+        return this.#replaceAll([], []);
+      }),
+    );
+  }
+
+  #asWhole<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#whole.then(() => this.#careful(work));
+    this.#whole = done.catch(() => undefined);
+    return done;
   }
 
   #alone<T>(work: () => Promise<T>): Promise<T> {
-    const careful = async (): Promise<T> => {
-      try {
-        return await work();
-      } catch (error) {
-        this.#isSettled = false;
-        throw error;
-      }
-    };
-    const done = this.#busy.then(careful, careful);
+    const done = this.#busy.then(() => this.#careful(work));
     this.#busy = done.catch(() => undefined);
     return done;
+  }
+
+  async #careful<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#isSettled = false;
+      this.#failures++;
+      throw error;
+    }
   }
 
   async #carryOut(): Promise<void> {
     const keys = [...this.#touched];
     this.#touched = new Set();
+    this.#inHand = keys;
     this.#next = null;
-    const wanted = await this.#parts.desired.some(keys);
-    const there = this.#there;
-    const isNew = (key: WireGuardKey): boolean => there !== null && !there.has(key);
-    await this.#set(
-      [...wanted.values()],
-      keys.filter((key) => !wanted.has(key)),
-      isNew,
-    );
+    try {
+      const wanted = await this.#parts.desired.some(keys);
+      const there = this.#there;
+      const isNew = (key: WireGuardKey): boolean => there !== null && !there.has(key);
+      await this.#set(
+        [...wanted.values()],
+        keys.filter((key) => !wanted.has(key)),
+        isNew,
+      );
+    } finally {
+      this.#inHand = [];
+    }
   }
 
-  async #compareAll(): Promise<Comparison> {
-    const { desired, driver, policy, ensure } = this.#parts;
-    await ensure();
+  async #compareAll(heard: ReadonlySet<WireGuardKey>): Promise<Comparison> {
+    const { desired, driver, policy } = this.#parts;
+    const failures = this.#failures;
     const [device, peers] = [await desired.device(), await desired.peers()];
     const live = await driver.read();
     const unwanted = [...live.peers.keys()].filter((key) => !peers.has(key));
     const retired = unwanted.length === 0 ? new Set<WireGuardKey>() : await desired.retired(unwanted);
-    const difference = differenceOf(device, peers, live, { policy, retired });
-    const { change, foreign } = difference;
-    this.#there = new Set(live.peers.keys());
-    if (difference.device) return this.#replaceAll(foreign, policy === 'adopt' ? pick(live.peers, foreign) : []);
-    if (isSettled(difference)) {
-      this.#isSettled = true;
-      return { outcome: 'settled', changed: 0, foreign };
-    }
-    this.#isSettled = false;
+    const difference = await inTurns(differenceSteps(device, peers, live, { policy, retired }));
+    return this.#alone(async () => {
+      const comparison = await this.#mend(without(difference, heard), live, heard);
+      this.#isSettled = comparison.outcome === 'settled' && failures === this.#failures;
+      return comparison;
+    });
+  }
+
+  async #mend(
+    { device, change, foreign }: Difference,
+    live: LiveInterface,
+    heard: ReadonlySet<WireGuardKey>,
+  ): Promise<Comparison> {
+    this.#there = thereAfter(live, heard, this.#there);
+    if (device) return this.#replaceAll(foreign, this.#parts.policy === 'adopt' ? pick(live.peers, foreign) : []);
+    const changed = change.set.length + change.remove.length;
+    if (changed === 0) return { outcome: 'settled', changed, foreign };
     await this.#set(change.set, change.remove, (key) => !live.peers.has(key));
-    return { outcome: 'changed', changed: change.set.length + change.remove.length, foreign };
+    return { outcome: 'changed', changed, foreign };
   }
 
   async #replaceAll(foreign: readonly WireGuardKey[], kept: readonly WantedPeer[]): Promise<Comparison> {
@@ -177,6 +227,30 @@ function calling(peer: WantedPeer): WantedPeer {
 }
 
 const CALL_SECONDS = 25;
+
+/** A difference but for these keys. */
+function without({ device, change, foreign }: Difference, keys: ReadonlySet<WireGuardKey>): Difference {
+  const isOther = (key: WireGuardKey): boolean => !keys.has(key);
+  return {
+    device,
+    change: { set: change.set.filter(({ publicKey }) => isOther(publicKey)), remove: change.remove.filter(isOther) },
+    foreign: foreign.filter(isOther),
+  };
+}
+
+/** Who is on an interface that was looked at, while these were changed: of them the last word counts. */
+function thereAfter(
+  live: LiveInterface,
+  heard: ReadonlySet<WireGuardKey>,
+  told: ReadonlySet<WireGuardKey> | null,
+): Set<WireGuardKey> {
+  const there = new Set(live.peers.keys());
+  for (const key of heard) {
+    if (told === null || told.has(key)) there.add(key);
+    else there.delete(key);
+  }
+  return there;
+}
 
 function pick<T>(all: ReadonlyMap<WireGuardKey, T>, keys: readonly WireGuardKey[]): T[] {
   return keys.flatMap((key) => all.get(key) ?? []);

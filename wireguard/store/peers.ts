@@ -2,12 +2,11 @@ import { type Kysely, sql } from 'kysely';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { statement } from '../../platform/statement.ts';
 import { addressesAt, offsetOf, type Pool } from '../address/pool.ts';
-import type { WantedPeer } from '../drivers/driver.ts';
 import type { WireGuardKey } from '../keys.ts';
-import { isLiving, type PeerStatus } from '../peers/peer-status.ts';
+import type { PeerStatus } from '../peers/peer-status.ts';
 import { freeOffset, takeOffset } from './address-book.ts';
 import type { HubDatabase, PeerKind, PeerTable } from './schema.ts';
-import { openText, type Seal, sealText } from './seal.ts';
+import { type Seal, sealText } from './seal.ts';
 
 type Tx = Kysely<HubDatabase>;
 
@@ -267,43 +266,6 @@ export async function listPeers(
   }
   const rows = await query.orderBy('created_at').orderBy('id').limit(limit).execute();
   return rows.map(peerOf);
-}
-
-/** Everything the interface is to have, by public key; endpoints are where each peer was seen last. */
-export async function wantedPeers(db: Tx, name: string, seal: Seal): Promise<Map<WireGuardKey, WantedPeer>> {
-  const rows = await db
-    .selectFrom('peer')
-    .selectAll()
-    .where('interface', '=', name)
-    .where('status', 'not in', ['disabled', 'deleted'])
-    .execute();
-  return new Map(rows.map((row) => [row.public_key, wantedPeer(row, seal)]));
-}
-
-/** The same for a few: what is not in the answer does not belong on the interface. */
-export async function wantedPeersOf(
-  db: Tx,
-  name: string,
-  keys: readonly WireGuardKey[],
-  seal: Seal,
-): Promise<Map<WireGuardKey, WantedPeer>> {
-  const found = new Map<WireGuardKey, WantedPeer>();
-  for (const key of keys) {
-    const [row] = await byKey(db, name, key);
-    if (row !== undefined && isLiving(row.status)) found.set(key, wantedPeer(row, seal));
-  }
-  return found;
-}
-
-function wantedPeer(row: PeerTable, seal: Seal): WantedPeer {
-  return {
-    publicKey: row.public_key,
-    presharedKey:
-      row.preshared_key_sealed === null ? null : openText(seal, 'preshared-key', row.id, row.preshared_key_sealed),
-    allowedIPs: [...(JSON.parse(row.addresses) as string[]), ...(JSON.parse(row.extra_networks) as string[])],
-    endpoint: row.endpoint,
-    keepalive: 0, // the hub answers; who is behind a NAT keeps the way open
-  };
 }
 
 function peerOf(row: PeerTable): Peer {
