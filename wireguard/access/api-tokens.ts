@@ -19,11 +19,13 @@ const idForm = /^[0-9a-f]{16}$/;
 const mostTokens = 1_000;
 const day = 86_400_000;
 
+const isScope = (text: string): text is Scope => SCOPES.some((scope) => scope === text);
+
 /** What a token is made of, as a body or a command line has it. */
 export const tokenOrder = z.strictObject({
   name: accessName,
   scopes: z
-    .array(z.enum(SCOPES))
+    .array(z.string().refine(isScope, `must be one of ${SCOPES.join(', ')}`))
     .min(1)
     .max(SCOPES.length)
     .refine((scopes) => new Set(scopes).size === scopes.length, 'must not name a scope twice'),
