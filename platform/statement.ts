@@ -13,32 +13,44 @@ export function goDirectly(db: object, connection: DirectConnection): void {
   direct.set(db, connection);
 }
 
+/** A statement as one of the databases takes it. */
+interface Compiled<R> {
+  readonly query: CompiledQuery<R>;
+  /** Which value goes where; `null` when they go as they come. */
+  readonly order: readonly number[] | null;
+}
+
 /**
  * A query that is built and compiled once, at its first use, and only bound to new values after that: building costs
  * many times what a database then needs to run it. `build` names its parameters by position with `slot(0)`, `slot(1)`, ….
  * Called, it answers the rows, to be read column by column: they cannot be spread.
  *
- * One process speaks one SQL dialect, so the first database seen decides it.
+ * A connection that has its rows at once speaks SQLite's SQL, any other PostgreSQL's; a process may use both.
  */
 export function statement<DB, P extends readonly unknown[], R = unknown>(
   build: (db: Kysely<DB>, slot: <V>(index: number) => V) => Compilable<R>,
 ): (db: Kysely<DB>, ...parameters: P) => readonly R[] | Promise<readonly R[]> {
-  let compiled: CompiledQuery<R> | null = null;
-  /** Which value goes where; `null` when they go as they come. */
-  let order: readonly number[] | null = null;
-  return (db, ...parameters) => {
-    if (compiled === null) {
-      const query = build(db, <V>(index: number) => new Slot(index) as V).compile();
-      const slots = query.parameters.map(slotIndex);
-      const asTheyCome = slots.length === parameters.length && slots.every((slot, index) => slot === index);
-      order = asTheyCome ? null : slots;
-      compiled = query as CompiledQuery<R>;
-    }
-    const bound = order === null ? parameters : order.map((index) => parameters[index]);
-    const connection = direct.get(db);
-    if (connection !== undefined) return connection.run(compiled.sql, bound) as readonly R[];
-    return rowsOf(db, { ...compiled, parameters: bound });
+  let here: Compiled<R> | null = null;
+  let remote: Compiled<R> | null = null;
+  const compile = (db: Kysely<DB>, count: number): Compiled<R> => {
+    const query = build(db, <V>(index: number) => new Slot(index) as V).compile();
+    const slots = query.parameters.map(slotIndex);
+    const asTheyCome = slots.length === count && slots.every((slot, index) => slot === index);
+    return { query: query as CompiledQuery<R>, order: asTheyCome ? null : slots };
   };
+  return (db, ...parameters) => {
+    const connection = direct.get(db);
+    if (connection === undefined) {
+      remote ??= compile(db, parameters.length);
+      return rowsOf(db, { ...remote.query, parameters: bound(remote, parameters) });
+    }
+    here ??= compile(db, parameters.length);
+    return connection.run(here.query.sql, bound(here, parameters)) as readonly R[];
+  };
+}
+
+function bound({ order }: Compiled<unknown>, parameters: readonly unknown[]): readonly unknown[] {
+  return order === null ? parameters : order.map((index) => parameters[index]);
 }
 
 async function rowsOf<DB, R>(db: Kysely<DB>, query: CompiledQuery<R>): Promise<readonly R[]> {
