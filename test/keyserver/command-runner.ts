@@ -1,25 +1,15 @@
-import { PassThrough } from 'node:stream';
 import type { Command } from 'commander';
-import { type Clock, systemClock, systemRandom } from '../../platform/clock.ts';
+import { type Clock, systemClock } from '../../platform/clock.ts';
 import type { CommandIo } from '../../platform/command-io.ts';
-import { runProgram } from '../../platform/command-line.ts';
+import { runCommandHere, type Said } from '../harness/command-runner.ts';
 
-export interface Said {
-  readonly exit: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+export type { Said } from '../harness/command-runner.ts';
 
-/** Runs one command line within this process, where nobody can be asked; some times quicker than a process of its own. */
-export async function runCommand(
+/** Runs one command of the key server within this process, where nobody can be asked. */
+export function runCommand(
   add: (program: Command, io: CommandIo) => void,
   argv: readonly string[],
   clock: Clock = systemClock,
 ): Promise<Said> {
-  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
-  const terminal = { stdin, stdout, stderr, env: {} };
-  const io: CommandIo = { terminal, clock, random: systemRandom, stopSignal: () => new AbortController().signal };
-  const exit = await runProgram('keyserver', (program) => add(program, io), argv, terminal);
-  const text = (stream: PassThrough): string => (stream.read() as Buffer | null)?.toString() ?? '';
-  return { exit, stdout: text(stdout), stderr: text(stderr) };
+  return runCommandHere(add, argv, { program: 'keyserver', clock });
 }
