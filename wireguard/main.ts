@@ -3,6 +3,7 @@ import type { CommandIo } from '../platform/command-io.ts';
 import { runProgram } from '../platform/command-line.ts';
 import { stopSignalOf } from '../platform/stop-signal.ts';
 import { addCheckCommand } from './commands/check.ts';
+import { addExportCommand } from './commands/export.ts';
 import { addGenerateCommand } from './commands/generate.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addInterfaceCommand } from './commands/interface.ts';
@@ -25,6 +26,7 @@ process.exitCode = await runProgram(
     addInterfaceCommand(program, io);
     addGenerateCommand(program, io);
     addCheckCommand(program, io);
+    addExportCommand(program, io);
   },
   process.argv.slice(2),
   terminal,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import * as z from 'zod';
 import { databaseSchema } from '../../platform/database-choice.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
@@ -31,6 +31,10 @@ const schema = z.strictObject({
   /** The `aud` that JWTs must be made out to. */
   audience: z.string().min(1).max(256).nullable().default(null),
   metrics: metricsSchema.default({ from: [] }),
+  /** Seconds between two looks at an interface: so long may pass until what happens behind the hub's back is seen. */
+  lookSeconds: z.int().min(1).max(60).default(10),
+  /** A folder in which a running hub keeps NAME.conf of each interface for those who look there, private keys and all. */
+  exportFolder: z.string().refine(isAbsolute, 'must be an absolute path').nullable().default(null),
 });
 
 /** What `config.json` of a hub holds: no secret. */

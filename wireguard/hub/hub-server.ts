@@ -13,6 +13,7 @@ import { hubRoutes } from '../calls/routes.ts';
 import { doorbellFile, type HubData, loadAuditKey } from '../data/hub-data.ts';
 import { countPeers } from '../store/peer-counts.ts';
 import { hangDoorbell } from './doorbell.ts';
+import { ExportKeeper } from './export-keeper.ts';
 import { HubFleet } from './hub-fleet.ts';
 import { hubReport } from './hub-report.ts';
 
@@ -44,7 +45,9 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
     ...{ store, seal: vault, now: () => clock.now(), random, log, metrics, config, env: deps.env },
     policy: config.foreign,
     onTrouble: (error) => {
-      log.error({ code: (error as { code?: string }).code }, 'interface was not told of a change');
+      // "code" is a field that the log hides: elsewhere it is that of an authenticator
+      const { code: problem, message: reason } = error as { code?: string; message?: string };
+      log.error({ problem, reason }, 'interface was not told of a change');
     },
   });
   const desk: Desk = {
@@ -68,6 +71,9 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
   });
   const listener = await listen(config.listen, null, '', app);
   const unbuilt = await fleet.start();
+  const exports =
+    config.exportFolder === null ? null : new ExportKeeper({ store, seal: vault, log, folder: config.exportFolder });
+  exports?.start();
   const housekeeping = startHousekeeping({ store, clock, log, denials }, auditKey);
   const unhang = await hangDoorbell(
     doorbellFile(data.directory),
@@ -85,6 +91,7 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
       await listener.stop();
       await desk.access.stop();
       await fleet.stop();
+      await exports?.stop();
       await housekeeping.stop();
     },
   };
