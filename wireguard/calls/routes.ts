@@ -2,6 +2,7 @@ import type { Route } from '../../platform/http-app.ts';
 import { auditRoutes } from './audit-routes.ts';
 import type { Desk } from './desk.ts';
 import { deviceRoutes } from './device-routes.ts';
+import { gatewayRoutes } from './gateway-routes.ts';
 import { interfaceRoutes } from './hub-routes.ts';
 import { loginRoutes } from './login-routes.ts';
 import { peerRoutes } from './peer-routes.ts';
@@ -18,5 +19,6 @@ export function hubRoutes(desk: Desk): readonly Route[] {
     ...peerRoutes(desk),
     ...interfaceRoutes(desk),
     ...deviceRoutes(desk),
+    ...gatewayRoutes(desk),
   ];
 }
