@@ -10,12 +10,17 @@ export async function inTurns<T>(steps: Generator<undefined, T>): Promise<T> {
   for (let step = steps.next(); ; step = steps.next()) {
     if (step.done === true) return step.value;
     if (performance.now() - begun < TURN_MS) continue;
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
     begun = performance.now();
   }
 }
 
-/** The same work in one piece. */
+/** Resolves when everything that waits has had its turn. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Such work in one piece. */
 export function atOnce<T>(steps: Generator<undefined, T>): T {
   for (;;) {
     const step = steps.next();

@@ -94,6 +94,20 @@ test('an interface that is gone is made again by the look that misses it, and is
   expect(watch.last.live?.peers.size).toBe(1);
 });
 
+test('peers that come and go while the interface is looked at are nothing strange', async () => {
+  const { peer: leaving } = await watch.hub.peers.create(order, COMMAND);
+  const read = driver.read.bind(driver);
+  vi.spyOn(driver, 'read').mockImplementationOnce(async () => {
+    const live = await read();
+    await watch.hub.peers.create(order, COMMAND);
+    await watch.hub.peers.remove(leaving.id, COMMAND);
+    return live;
+  });
+  await watch.turn();
+  expect(compared).toEqual([]);
+  expect(await keys()).toHaveLength(1);
+});
+
 test('what mended is compared once more by the next look', async () => {
   driver.destroy();
   for (let turn = 0; turn < 3; turn++) await watch.turn();

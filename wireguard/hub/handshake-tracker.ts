@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import { inTurns, nextTurn } from '../../platform/in-turns.ts';
 import { statement } from '../../platform/statement.ts';
 import type { Store } from '../../platform/store.ts';
 import type { LiveInterface, LivePeer } from '../drivers/driver.ts';
@@ -63,20 +64,14 @@ export class HandshakeTracker {
 
   async take(live: LiveInterface, now: number): Promise<Look> {
     const rows = await this.#store.read(async (db) => rowsOf(db, this.#name));
-    const seen = new Map<WireGuardKey, Seen>();
-    const news: News[] = [];
-    for (const row of rows) {
-      const peer = live.peers.get(row.public_key);
-      const one = newsOf(row, peer, this.#seen.get(row.public_key), now);
-      if (peer !== undefined) seen.set(row.public_key, one.seen);
-      if (isNews(one)) news.push(one);
-    }
+    const { news, seen } = await inTurns(newsIn(rows, live, this.#seen, now));
     for (let at = 0; at < news.length; at += WRITTEN_AT_ONCE) {
       const some = news.slice(at, at + WRITTEN_AT_ONCE);
       await this.#store.transaction(async (tx) => {
         for (const one of some) await write(tx, one);
       });
       for (const { row, seen: latest } of some) this.#seen.set(row.public_key, latest); // what was added is not added again
+      await nextTurn();
     }
     this.#seen = seen;
     const wanted = new Set(rows.filter(({ status }) => isLiving(status)).map((row) => row.public_key));
@@ -89,6 +84,24 @@ export class HandshakeTracker {
       unwanted: [...live.peers.keys()].filter((key) => !wanted.has(key)),
     };
   }
+}
+
+function* newsIn(
+  rows: readonly Row[],
+  live: LiveInterface,
+  before: ReadonlyMap<WireGuardKey, Seen>,
+  now: number,
+): Generator<undefined, { readonly news: readonly News[]; readonly seen: Map<WireGuardKey, Seen> }> {
+  const seen = new Map<WireGuardKey, Seen>();
+  const news: News[] = [];
+  for (const row of rows) {
+    const peer = live.peers.get(row.public_key);
+    const one = newsOf(row, peer, before.get(row.public_key), now);
+    if (peer !== undefined) seen.set(row.public_key, one.seen);
+    if (isNews(one)) news.push(one);
+    yield;
+  }
+  return { news, seen };
 }
 
 function newsOf(row: Row, peer: LivePeer | undefined, before: Seen | undefined, now: number): News {

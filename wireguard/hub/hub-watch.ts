@@ -10,8 +10,7 @@ import { HUB } from './actor.ts';
 import { HandshakeTracker } from './handshake-tracker.ts';
 import type { Hub } from './hub.ts';
 
-/** How long the interface is left alone between two looks. */
-const LOOK_MS = 10_000;
+const USUAL_LOOK_MS = 10_000;
 /** How often the whole of it is compared with the store when looks show nothing strange. */
 const COMPARE_MS = 60_000;
 /** How long a stop waits for a look under way, whose database may not answer. */
@@ -34,10 +33,12 @@ export interface WatchParts {
   readonly onComparison: (name: string, comparison: Comparison, millis: number) => void;
   /** Told of strangers on the interface, once for each time that they come. */
   readonly onForeign?: (name: string, count: number) => void;
+  /** How long the interface is left alone between two looks, in milliseconds; ten seconds unless told. */
+  readonly lookMs?: number;
 }
 
 /**
- * Keeps one interface what the store says for as long as the hub runs: made so at the start, then looked at each ten seconds, off the
+ * Keeps one interface what the store says for as long as the hub runs: made so at the start, then looked at every few seconds, off the
  * path of every request. It is compared with the store each minute, and at once when a look finds it gone, with other peers than
  * the store's, or when it could not be told of a change. What goes wrong is logged and tried again.
  */
@@ -108,11 +109,16 @@ export class HubWatch {
     if (this.#isStopped) return;
     this.#timer = setTimeout(() => {
       this.#turning = this.turn().then(() => this.#rest());
-    }, LOOK_MS).unref();
+    }, this.#parts.lookMs ?? USUAL_LOOK_MS).unref();
   }
 
   /** Asks the interface how its peers are, and writes that down. True when the interface is not as it should be. */
-  async look(): Promise<boolean> {
+  look(): Promise<boolean> {
+    return this.hub.reconciler.beside((heard) => this.#lookBeside(heard));
+  }
+
+  /** Peers that were changed meanwhile are not strange, whatever is seen of them. */
+  async #lookBeside(heard: ReadonlySet<WireGuardKey>): Promise<boolean> {
     const { now } = this.#parts;
     const isThere = await this.#attempt('interface was not looked at', async () => {
       const live = await this.hub.driver.read();
@@ -125,7 +131,7 @@ export class HubWatch {
     await this.#attempt('handshakes were not written down', async () => {
       const { missing, unwanted } = await this.#tracker.take(live, now());
       const known = this.hub.policy === 'adopt' ? this.#foreign : new Set();
-      isStrange = missing.length > 0 || unwanted.some((key) => !known.has(key));
+      isStrange = missing.some((key) => !heard.has(key)) || unwanted.some((key) => !known.has(key) && !heard.has(key));
     });
     return isStrange;
   }
@@ -173,8 +179,8 @@ export class HubWatch {
       await work();
       return true;
     } catch (error) {
-      const { code, message } = error as { code?: string; message?: string };
-      this.#parts.log.error({ interface: this.hub.facts.name, code, reason: message }, what);
+      const { code: problem, message: reason } = error as { code?: string; message?: string };
+      this.#parts.log.error({ interface: this.hub.facts.name, problem, reason }, what);
       return false;
     }
   }
