@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { Route } from '../../platform/http-app.ts';
 import { parseInput } from '../../platform/schema.ts';
 import { ROLE_SCOPES } from '../access/caller.ts';
+import { isoTime } from '../hub/peer-json.ts';
 import type { Desk } from './desk.ts';
 
 const loginBody = z.strictObject({
@@ -24,7 +25,7 @@ export function loginRoutes({ access }: Desk): readonly Route[] {
       handler: async ({ body, source }) => {
         const { token, expiresAt, role } = await access.logIn(parseInput(loginBody, body), source);
         const scopes = ROLE_SCOPES[role];
-        return { status: 200, body: { token, expiresAt: new Date(expiresAt).toISOString(), role, scopes } };
+        return { status: 200, body: { token, expiresAt: isoTime(expiresAt), role, scopes } };
       },
     },
     {
@@ -42,7 +43,7 @@ export function loginRoutes({ access }: Desk): readonly Route[] {
       bodyLimit: 0,
       handler: async (request) => {
         const { actor, scopes, session } = await access.callerOf(request);
-        const expiresAt = session === undefined ? null : new Date(session.expiresAt).toISOString();
+        const expiresAt = isoTime(session?.expiresAt ?? null);
         return {
           status: 200,
           body: { actor: actor.name, role: session?.role ?? null, scopes: [...scopes], expiresAt },

@@ -3,6 +3,7 @@ import type { AppResponse, Route } from '../../platform/http-app.ts';
 import { parseInput } from '../../platform/schema.ts';
 import { addToken, listTokens, removeToken, type TokenReport, tokenOrder } from '../access/api-tokens.ts';
 import { allowed, type Caller } from '../access/caller.ts';
+import { isoTime } from '../hub/peer-json.ts';
 import type { Desk } from './desk.ts';
 
 /** API tokens: a list, a new one, one less. */
@@ -49,6 +50,6 @@ async function make({ clock, random, store }: Desk, body: unknown, { actor, scop
 }
 
 function tokenBody({ id, name, scopes, createdAt, expiresAt, usedAt }: TokenReport): Readonly<Record<string, unknown>> {
-  const time = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
-  return { id, name, scopes, createdAt: time(createdAt), expiresAt: time(expiresAt), usedAt: time(usedAt) };
+  const times = { createdAt: isoTime(createdAt), expiresAt: isoTime(expiresAt), usedAt: isoTime(usedAt) };
+  return { id, name, scopes, ...times };
 }
