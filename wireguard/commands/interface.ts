@@ -7,9 +7,10 @@ import { type UnsealOptions, withUnsealOptions } from '../../platform/vault/unse
 import { doorbellFile, type HubData, withHubData } from '../data/hub-data.ts';
 import { COMMAND } from '../hub/actor.ts';
 import { type RingAnswer, ringDoorbell } from '../hub/doorbell.ts';
-import { countFree, countLiving, deleteInterface, insertInterface } from '../store/hub-interface.ts';
+import { deleteInterface, insertInterface } from '../store/hub-interface.ts';
 import { chosenInterface, type InterfaceFacts, listInterfaceFacts } from '../store/interface-facts.ts';
 import { newInterface } from '../store/new-interface.ts';
+import { countFreeAddresses, countPeers, livingPeers } from '../store/peer-counts.ts';
 import { type InterfaceOptions, orderFrom, withInterfaceFacts } from './interface-options.ts';
 import { openVault } from './open-vault.ts';
 
@@ -90,12 +91,11 @@ interface Shown extends InterfaceFacts {
 
 async function shownInterfaces({ store }: HubData): Promise<Shown[]> {
   return store.read(async (db) => {
-    const shown: Shown[] = [];
-    for (const facts of await listInterfaceFacts(db)) {
+    const [all, peers, free] = [await listInterfaceFacts(db), await countPeers(db), await countFreeAddresses(db)];
+    return all.map((facts) => {
       const { name } = facts;
-      shown.push({ ...facts, peers: await countLiving(db, name), freeAddresses: await countFree(db, name) });
-    }
-    return shown;
+      return { ...facts, peers: livingPeers(peers, name), freeAddresses: free.get(name) ?? 0 };
+    });
   });
 }
 

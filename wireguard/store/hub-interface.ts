@@ -6,6 +6,7 @@ import type { WireGuardKey } from '../keys.ts';
 import type { Level } from '../obfuscation/levels.ts';
 import type { Obfuscation } from '../obfuscation/parameters.ts';
 import { openPool } from './address-book.ts';
+import { countPeers, livingPeers } from './peer-counts.ts';
 import type { HubDatabase, InterfaceTable } from './schema.ts';
 import { openText, type Seal, sealText } from './seal.ts';
 
@@ -88,7 +89,7 @@ export async function deleteInterface(tx: Kysely<HubDatabase>, name: string, wit
     const gateways = bound.map((row) => row.name).join(', ');
     throw refused('interface_in_use', `${name} is the interface of gateways`, `remove them first: ${gateways}`);
   }
-  const peers = await countLiving(tx, name);
+  const peers = livingPeers(await countPeers(tx), name);
   if (peers > 0 && !withPeers) {
     throw refused('interface_in_use', `${name} has ${peers} living peers`, 'remove them, or give --with-peers');
   }
@@ -96,27 +97,6 @@ export async function deleteInterface(tx: Kysely<HubDatabase>, name: string, wit
   await tx.deleteFrom('free_range').where('interface', '=', name).execute();
   await tx.deleteFrom('interface').where('name', '=', name).execute();
   return peers;
-}
-
-/** How many peers of an interface are not deleted. */
-export async function countLiving(db: Kysely<HubDatabase>, name: string): Promise<number> {
-  const { count } = await db
-    .selectFrom('peer')
-    .select((eb) => eb.fn.countAll<number | string>().as('count'))
-    .where('interface', '=', name)
-    .where('status', '<>', 'deleted')
-    .executeTakeFirstOrThrow();
-  return Number(count);
-}
-
-/** How many addresses of its pool nobody has. Costs what its free ranges cost: one, unless peers were removed. */
-export async function countFree(db: Kysely<HubDatabase>, name: string): Promise<number> {
-  const { free } = await db
-    .selectFrom('free_range')
-    .select(sql<number | string>`coalesce(sum("last" - "first" + 1), 0)`.as('free')) // text on PostgreSQL
-    .where('interface', '=', name)
-    .executeTakeFirstOrThrow();
-  return Number(free);
 }
 
 function refused(code: string, message: string, hint: string): LatchkeyError {

@@ -29,6 +29,11 @@ export async function countPeers(db: Kysely<HubDatabase>): Promise<ReadonlyMap<s
   );
 }
 
+/** All of them together. */
+export function livingPeers(counts: ReadonlyMap<string, PeerCounts>, name: string): number {
+  return Object.values(counts.get(name) ?? {}).reduce((sum, count) => sum + count, 0);
+}
+
 /** True when an interface has a peer that is not deleted. */
 export async function hasPeers(db: Kysely<HubDatabase>, name: string): Promise<boolean> {
   const row = await db
