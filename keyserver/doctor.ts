@@ -5,6 +5,7 @@ import { verifyAudit } from '../platform/audit-chain.ts';
 import { directoryFault } from '../platform/data-directory.ts';
 import { isLatchkeyError } from '../platform/errors.ts';
 import { isWritable } from '../platform/guarded-store.ts';
+import type { TimeSync } from '../platform/time-sync.ts';
 import type { Vault } from '../platform/vault/vault.ts';
 import { placeOf } from '../wireguard/interface-address.ts';
 import { lastBackup } from './backup/backup.ts';
@@ -15,7 +16,6 @@ import { killedSince } from './kill-switch.ts';
 import type { Database } from './schema.ts';
 import type { ServerData } from './server-data.ts';
 import { findServerCertificate, loadAuditKey, loadAuthority } from './server-secrets.ts';
-import type { TimeSync } from './time-sync.ts';
 
 const day = 86_400_000;
 /** How long a client may take to use new secrets, and days until a backup is old. */

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { printJson, printTable } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { readTimeSync } from '../../platform/time-sync.ts';
 import {
   type UnsealOptions,
   unsealMethodFor,
@@ -11,7 +12,6 @@ import {
 import { sealMethodOf, unsealVault } from '../../platform/vault/vault-file.ts';
 import { examine, timeSyncFinding } from '../doctor.ts';
 import { withServerData } from '../server-data.ts';
-import { readTimeSync } from '../time-sync.ts';
 
 interface DoctorOptions extends UnsealOptions {
   readonly data: string;

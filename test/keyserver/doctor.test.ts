@@ -4,10 +4,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { databaseFile, killFile } from '../../keyserver/data-directory.ts';
 import { examine, timeSyncFinding } from '../../keyserver/doctor.ts';
 import { loadAuditKey, serverIdentity } from '../../keyserver/server-secrets.ts';
-import { readTimeSync } from '../../keyserver/time-sync.ts';
 import { signAudit } from '../../platform/audit-chain.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { guardStore } from '../../platform/guarded-store.ts';
+import { readTimeSync } from '../../platform/time-sync.ts';
 import { Vault } from '../../platform/vault/vault.ts';
 import { makeTestData, someMoment, type TestData } from './test-data.ts';
 

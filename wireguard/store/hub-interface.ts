@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { makePool, type Pool } from '../address/pool.ts';
 import { parseNetwork, parsePrefix } from '../address/prefix.ts';

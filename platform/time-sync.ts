@@ -1,5 +1,5 @@
-import { isLatchkeyError } from '../platform/errors.ts';
-import { run } from '../platform/run.ts';
+import { isLatchkeyError } from './errors.ts';
+import { run } from './run.ts';
 
 /** Whether the system keeps its clock by NTP; `unknown` where nobody can be asked. */
 export type TimeSync = 'yes' | 'no' | 'unknown';
