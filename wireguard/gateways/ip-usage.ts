@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { capacityOf, type Pool } from '../address/pool.ts';
 import { formatPrefix } from '../address/prefix.ts';
-import { countFree } from '../store/hub-interface.ts';
+import { countFreeAddresses } from '../store/peer-counts.ts';
 import type { HubDatabase } from '../store/schema.ts';
 
 /** How many addresses of a network are to be had. What is reserved for the hub and for routers is in none of the numbers. */
@@ -23,7 +23,7 @@ export interface IpUsage {
  * what its free ranges cost, which is one, unless peers were removed; no peer is looked at.
  */
 export async function ipUsage(db: Kysely<HubDatabase>, name: string, pool: Pool): Promise<IpUsage> {
-  const free = await countFree(db, name);
+  const free = (await countFreeAddresses(db)).get(name) ?? 0;
   const total = capacityOf(pool);
   const of = (family: 4 | 6): FamilyUsage | null => {
     const network = pool.networks.find((one) => one.family === family);
