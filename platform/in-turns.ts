@@ -1,5 +1,8 @@
-/** How long work goes on in one piece, in milliseconds: whoever arrives meanwhile waits that long. */
-const TURN_MS = 4;
+/**
+ * How long work goes on in one piece, in milliseconds. Short, as a request takes several turns until it is answered, and waits that long
+ * for each.
+ */
+const TURN_MS = 1;
 
 /**
  * Work that is long and not urgent, of which nothing else has to wait: each `yield` is a place where it may be interrupted, and a few
@@ -10,14 +13,9 @@ export async function inTurns<T>(steps: Generator<undefined, T>): Promise<T> {
   for (let step = steps.next(); ; step = steps.next()) {
     if (step.done === true) return step.value;
     if (performance.now() - begun < TURN_MS) continue;
-    await nextTurn();
+    await new Promise((resolve) => setImmediate(resolve));
     begun = performance.now();
   }
-}
-
-/** Resolves when everything that waits has had its turn. */
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Such work in one piece. */

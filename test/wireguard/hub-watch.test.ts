@@ -6,7 +6,7 @@ import type { Store } from '../../platform/store.ts';
 import { MemoryDriver } from '../../wireguard/drivers/memory.ts';
 import { COMMAND } from '../../wireguard/hub/actor.ts';
 import { Hub } from '../../wireguard/hub/hub.ts';
-import { HubWatch } from '../../wireguard/hub/hub-watch.ts';
+import { HubWatch, restAfter } from '../../wireguard/hub/hub-watch.ts';
 import { generateKeyPair } from '../../wireguard/keys.ts';
 import type { Comparison } from '../../wireguard/reconcile/reconciler.ts';
 import { insertInterface } from '../../wireguard/store/hub-interface.ts';
@@ -77,6 +77,14 @@ test('a look that shows nothing strange compares nothing, until a minute is over
   now += 1;
   await watch.turn();
   expect(compared).toMatchObject([{ outcome: 'settled' }]);
+});
+
+test.each([
+  [1, 10_000],
+  [100, 10_000],
+  [150, 15_000],
+])('an interface that takes %d ms to tell of itself is left alone for %d ms', (telling, rest) => {
+  expect(restAfter(telling, 10_000)).toBe(rest);
 });
 
 test('a clock that went back does not put the comparison off', async () => {

@@ -11,6 +11,8 @@ import { HandshakeTracker } from './handshake-tracker.ts';
 import type { Hub } from './hub.ts';
 
 const USUAL_LOOK_MS = 10_000;
+/** How many times as long as it takes to tell of itself: a program with ten thousand peers does nothing else meanwhile. */
+const LEFT_ALONE = 100;
 /** How often the whole of it is compared with the store when looks show nothing strange. */
 const COMPARE_MS = 60_000;
 /** How long a stop waits for a look under way, whose database may not answer. */
@@ -53,6 +55,7 @@ export class HubWatch {
   #timer: NodeJS.Timeout | undefined;
   #turning: Promise<void> = Promise.resolve();
   #isStopped = false;
+  #tellingMs = 0;
 
   constructor(hub: Hub, parts: WatchParts) {
     this.hub = hub;
@@ -107,9 +110,12 @@ export class HubWatch {
   /** The next round begins when this one is over, however long it took. */
   #rest(): void {
     if (this.#isStopped) return;
-    this.#timer = setTimeout(() => {
-      this.#turning = this.turn().then(() => this.#rest());
-    }, this.#parts.lookMs ?? USUAL_LOOK_MS).unref();
+    this.#timer = setTimeout(
+      () => {
+        this.#turning = this.turn().then(() => this.#rest());
+      },
+      restAfter(this.#tellingMs, this.#parts.lookMs ?? USUAL_LOOK_MS),
+    ).unref();
   }
 
   /** Asks the interface how its peers are, and writes that down. True when the interface is not as it should be. */
@@ -121,7 +127,9 @@ export class HubWatch {
   async #lookBeside(heard: ReadonlySet<WireGuardKey>): Promise<boolean> {
     const { now } = this.#parts;
     const isThere = await this.#attempt('interface was not looked at', async () => {
+      const begun = performance.now();
       const live = await this.hub.driver.read();
+      this.#tellingMs = performance.now() - begun;
       this.#last = { at: now(), live };
     });
     if (!isThere) this.#last = { at: now(), live: null };
@@ -184,4 +192,9 @@ export class HubWatch {
       return false;
     }
   }
+}
+
+/** How long an interface is left alone that took so long to tell of itself, at the least `usual`; all in milliseconds. */
+export function restAfter(tellingMs: number, usual: number): number {
+  return Math.max(usual, tellingMs * LEFT_ALONE);
 }
