@@ -68,7 +68,8 @@ export async function standingOf(
   db: Kysely<HubDatabase>,
   name: string,
 ): Promise<{ readonly role: Role; readonly changed_at: number } | null> {
-  return (await readStanding(db, name))[0] ?? null;
+  const row = (await readStanding(db, name))[0];
+  return row === undefined ? null : { role: row.role, changed_at: row.changed_at };
 }
 
 /** All accounts by name. */
