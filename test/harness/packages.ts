@@ -19,6 +19,7 @@ export const testPackages = [
     'sudo',
     'squashfs-tools',
     'python3',
+    'python3-cryptography',
   ],
   ...['postgresql', 'chromium', 'spin', 'gcc', 'libc6-dev'],
 ] as const;
