@@ -83,6 +83,7 @@ test.each([
   [1, 10_000],
   [100, 10_000],
   [150, 15_000],
+  [9_000, 60_000],
 ])('an interface that takes %d ms to tell of itself is left alone for %d ms', (telling, rest) => {
   expect(restAfter(telling, 10_000)).toBe(rest);
 });

@@ -1,5 +1,5 @@
 import { chmodSync, rmSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import * as z from 'zod';
 import { LatchkeyError } from '../../platform/errors.ts';
 
@@ -17,6 +17,7 @@ const ringSchema = z.strictObject({
 const questionSchema = z.strictObject({ ask: z.literal('status') });
 const MOST_BYTES = 1024 * 1024;
 const TIMEOUT_MS = 15_000;
+const FAREWELL_MS = 1_000;
 
 /**
  * Listens at a socket that only the hub's own user can reach, for commands that committed something and want the interface to show
@@ -29,8 +30,11 @@ export async function hangDoorbell(
   report: () => unknown,
 ): Promise<() => Promise<void>> {
   rmSync(path, { force: true }); // of a hub that was killed; two hubs of one directory are told apart by their API's port
+  const lines = new Set<Socket>();
   const server: Server = createServer((line) => {
     let text = '';
+    lines.add(line);
+    line.on('close', () => lines.delete(line));
     line.setTimeout(TIMEOUT_MS, () => line.destroy());
     line.on('error', () => undefined);
     line.on('data', (chunk: Buffer) => {
@@ -47,7 +51,20 @@ export async function hangDoorbell(
     server.listen(path, resolve);
   });
   chmodSync(path, 0o600);
-  return () => new Promise((resolve) => server.close(() => resolve()));
+  return () => unhung(server, lines);
+}
+
+/** Takes no new ring, and gives those under way a moment for their answer. */
+function unhung(server: Server, lines: ReadonlySet<Socket>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      for (const line of lines) line.destroy();
+    }, FAREWELL_MS);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 async function answered(

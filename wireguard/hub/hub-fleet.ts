@@ -7,8 +7,8 @@ import type { HubParts } from './hub.ts';
 import { HubWatch, type WatchParts } from './hub-watch.ts';
 import { makeHub } from './make-hub.ts';
 
-export interface FleetParts extends HubParts, Omit<WatchParts, 'onComparison' | 'onForeign'> {
-  readonly config: Pick<HubConfig, 'driver'>;
+export interface FleetParts extends HubParts, Omit<WatchParts, 'onComparison' | 'onForeign' | 'lookMs'> {
+  readonly config: Pick<HubConfig, 'driver' | 'lookSeconds'>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly metrics: Pick<HubMetrics, 'compared' | 'foundForeign'>;
 }
@@ -73,7 +73,9 @@ export class HubFleet {
     const means = config.driver === 'memory' ? null : () => linkMeans(env);
     const hub = await makeHub(facts, means, this.#parts);
     const onForeign = metrics.foundForeign.bind(metrics);
-    const watch = new HubWatch(hub, { store, now, log, onComparison: metrics.compared.bind(metrics), onForeign });
+    const onComparison = metrics.compared.bind(metrics);
+    const lookMs = config.lookSeconds * 1000;
+    const watch = new HubWatch(hub, { store, now, log, onComparison, onForeign, lookMs });
     this.#watches.set(facts.name, watch);
     return watch;
   }

@@ -1,8 +1,10 @@
 import type { Clock, RandomBytes } from '../../platform/clock.ts';
 import { DenialLog } from '../../platform/denials.ts';
+import { guardStore } from '../../platform/guarded-store.ts';
 import { startHousekeeping } from '../../platform/housekeeping.ts';
 import { createHttpApp } from '../../platform/http-app.ts';
 import { listen } from '../../platform/listening/listen.ts';
+import { isWithin } from '../../platform/listening/network.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Vault } from '../../platform/vault/vault.ts';
 import { openAccess } from '../access/open-access.ts';
@@ -35,8 +37,9 @@ export interface HubServerDeps {
 
 /** Builds the interfaces of an opened data directory and serves its API, at the address in its config. */
 export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps): Promise<HubServer> {
-  const { config, store } = data;
+  const { config } = data;
   const { clock, random, log } = deps;
+  const store = guardStore(data.store, data.databaseFile, clock);
   const auditKey = await loadAuditKey(data, vault);
   const metrics = new HubMetrics();
   metrics.countPeersBy(() => store.read(countPeers));
@@ -69,8 +72,10 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
     onAnswer: (answer) => metrics.answered(answer),
     problemMembers,
   });
+  // usually the port comes first, which tells that another hub runs here; an address in the hub's own tunnel is made with the tunnel
+  const early = isInside(config.listen.host, fleet) ? await fleet.start() : null;
   const listener = await listen(config.listen, null, '', app);
-  const unbuilt = await fleet.start();
+  const unbuilt = early ?? (await fleet.start());
   const exports =
     config.exportFolder === null ? null : new ExportKeeper({ store, seal: vault, log, folder: config.exportFolder });
   exports?.start();
@@ -87,6 +92,7 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
     port: listener.port,
     unbuilt,
     stop: async () => {
+      for (const { hub } of fleet.watches.values()) hub.driver.abandon?.(); // whoever waits for it is answered now
       await unhang();
       await listener.stop();
       await desk.access.stop();
@@ -95,4 +101,14 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
       await housekeeping.stop();
     },
   };
+}
+
+function isInside(host: string, { watches }: HubFleet): boolean {
+  const own = [...watches.values()].flatMap(({ hub }) => hub.facts.addresses);
+  return isWithin(host, own.map(alone));
+}
+
+/** The network of one address: `10.0.1.1/24` is `10.0.1.1/32`. */
+function alone(address: string): string {
+  return address.replace(/\/\d+$/, address.includes(':') ? '/128' : '/32');
 }

@@ -194,7 +194,10 @@ export class HubWatch {
   }
 }
 
-/** How long an interface is left alone that took so long to tell of itself, at the least `usual`; all in milliseconds. */
+/**
+ * How long an interface is left alone that took so long to tell of itself, at the least `usual`; all in milliseconds. Never longer than
+ * comparisons are apart: one that hung for a while took long too.
+ */
 export function restAfter(tellingMs: number, usual: number): number {
-  return Math.max(usual, tellingMs * LEFT_ALONE);
+  return Math.max(usual, Math.min(tellingMs * LEFT_ALONE, COMPARE_MS));
 }
