@@ -64,13 +64,19 @@ class SqliteStore<DB> implements Store<DB> {
   readonly #tx: Kysely<DB>;
   readonly #snapshot: Kysely<DB>;
   readonly #commits: GroupCommit<Kysely<DB>>;
+  /** The last error with which a transaction could not be begun. */
+  #refusal: unknown = null;
 
   constructor(database: DatabaseSync, tx: Kysely<DB>, snapshot: Kysely<DB>) {
     this.#database = database;
     this.#tx = tx;
     this.#snapshot = snapshot;
-    // not even a commit that failed is everybody's: on a full disk the small ones may still find room
-    this.#commits = new GroupCommit({ commit: (work) => this.#commit(work), isForAll: () => false });
+    this.#commits = new GroupCommit({
+      commit: (work) => this.#commit(work),
+      // a database that another process holds is so for everybody, and each would wait as long again, one after the other; a
+      // commit that failed is not: on a full disk the small ones may still find room
+      isForAll: (error) => error === this.#refusal,
+    });
   }
 
   transaction<T>(work: (tx: Kysely<DB>) => Promise<T>): Promise<T> {
@@ -89,11 +95,20 @@ class SqliteStore<DB> implements Store<DB> {
 
   async #commit(work: (tx: Kysely<DB>) => Promise<void>): Promise<void> {
     try {
-      this.#guarded('begin immediate');
+      this.#begin();
       await work(this.#tx);
       this.#guarded('commit');
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('rollback');
+      throw error;
+    }
+  }
+
+  #begin(): void {
+    try {
+      this.#guarded('begin immediate');
+    } catch (error) {
+      this.#refusal = error;
       throw error;
     }
   }

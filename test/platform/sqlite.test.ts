@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSqlite } from '../../platform/sqlite.ts';
 import { type ContractTables, contractMigrations as migrations, testStoreContract } from './store-contract.ts';
@@ -29,6 +30,21 @@ describe('openSqlite()', () => {
   });
   it('refuses a file that is no database', async () => {
     await expect(openSqlite('/etc/passwd', { migrations })).rejects.toMatchObject({ code: 'store_not_opened' });
+  });
+  it('refuses all who wait for a database that another process holds together, and none of them one after the other', async () => {
+    count++;
+    const store = await openSqlite<ContractTables>(path(), { migrations, create: true });
+    const other = new DatabaseSync(path());
+    other.exec('begin immediate');
+    const add = (n: number) => store.transaction((tx) => tx.insertInto('item').values({ n }).execute());
+    const refused = await Promise.allSettled([add(1), add(2), add(3)]);
+    expect(refused).toMatchObject(refused.map(() => ({ status: 'rejected', reason: { code: 'store_not_written' } })));
+    expect(new Set(refused.map((one) => one.status === 'rejected' && one.reason)).size).toBe(1);
+    other.exec('rollback');
+    other.close();
+    await add(4);
+    expect(await store.read((db) => db.selectFrom('item').selectAll().execute())).toEqual([{ n: 4 }]);
+    await store.close();
   });
   it('keeps what a process had committed that was killed right after', async () => {
     count++;
