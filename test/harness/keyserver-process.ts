@@ -12,7 +12,7 @@ const project = resolve(import.meta.dirname, '..', '..');
 
 /** The command line of one of the project's own programs, on the pinned Node. */
 export function projectProgram(
-  file: 'keyserver/main.ts' | 'patcher/main.ts',
+  file: 'keyserver/main.ts' | 'patcher/main.ts' | 'wireguard/main.ts',
   options: readonly string[] = ['--disable-warning=ExperimentalWarning'],
 ): Argv {
   const node = join(project, 'node_modules', '.bin', 'node');
