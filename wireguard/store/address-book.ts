@@ -50,9 +50,14 @@ export async function freeOffset(tx: Tx, name: string, offset: number): Promise<
   await carryOut(tx, name, change);
 }
 
+/** A range that only changes its ends, as nearly every one does, is one statement. */
 async function carryOut(tx: Tx, name: string, { remove, add }: RangeChange): Promise<void> {
-  for (const { start } of remove) await deleteRange(tx, name, start);
-  for (const { start, end } of add) await insertRange(tx, name, start, end);
+  for (let at = 0; at < Math.max(remove.length, add.length); at++) {
+    const [before, after] = [remove[at], add[at]];
+    if (before === undefined && after !== undefined) await insertRange(tx, name, after.start, after.end);
+    if (before !== undefined && after === undefined) await deleteRange(tx, name, before.start);
+    if (before !== undefined && after !== undefined) await changeRange(tx, name, before.start, after.start, after.end);
+  }
 }
 
 interface Row {
@@ -99,4 +104,12 @@ const deleteRange = statement<HubDatabase, [string, number]>((db, slot) =>
 
 const insertRange = statement<HubDatabase, [string, number, number]>((db, slot) =>
   db.insertInto('free_range').values({ interface: slot<string>(0), first: slot<number>(1), last: slot<number>(2) }),
+);
+
+const changeRange = statement<HubDatabase, [string, number, number, number]>((db, slot) =>
+  db
+    .updateTable('free_range')
+    .set({ first: slot<number>(2), last: slot<number>(3) })
+    .where('interface', '=', slot<string>(0))
+    .where('first', '=', slot<number>(1)),
 );
