@@ -13,3 +13,27 @@ export function readQrPng(dataUrl: string): string {
   if (found === null) throw new TypeError('no QR code was found in the picture');
   return Buffer.from(found.binaryData).toString('utf8');
 }
+
+/** The same for one that was written to a terminal: each character is two squares, one above the other, dark where something is drawn. */
+export function readQrText(picture: string): string {
+  const plain = picture.replaceAll('\u001b[30;107m', '').replaceAll('\u001b[0m', '');
+  const lines = plain.split('\n').filter((line) => /[\u2580\u2584\u2588]/.test(line));
+  const border = 4;
+  const scale = 4;
+  const width = (Math.max(0, ...lines.map((line) => line.length)) + 2 * border) * scale;
+  const height = (2 * lines.length + 2 * border) * scale;
+  const pixels = new Uint8ClampedArray(width * height * 4).fill(255);
+  const isDark = (x: number, y: number): boolean => {
+    const sign = lines[y >> 1]?.[x] ?? ' ';
+    return sign === '\u2588' || sign === (y % 2 === 0 ? '\u2580' : '\u2584');
+  };
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      if (!isDark(Math.floor(x / scale) - border, Math.floor(y / scale) - border)) continue;
+      pixels.fill(0, (y * width + x) * 4, (y * width + x) * 4 + 3);
+    }
+  }
+  const found = readQr(pixels, width, height);
+  if (found === null) throw new TypeError('no QR code was found on the terminal');
+  return Buffer.from(found.binaryData).toString('utf8');
+}
