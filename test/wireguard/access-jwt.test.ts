@@ -156,6 +156,20 @@ describe('readJwt() takes', () => {
   });
 });
 
+test('readJwt() goes by the times of a token as they are written, whatever they are', async () => {
+  const around = fc.oneof(fc.integer({ min: -120, max: 120 }), fc.integer({ min: 86_390, max: 86_410 }));
+  const maybe = fc.option(around, { nil: undefined });
+  await fc.assert(
+    fc.asyncProperty(around, maybe, maybe, async (exp, nbf, iat) => {
+      const at = (offset: number | undefined) => (offset === undefined ? undefined : seconds + offset);
+      const isGood = exp > 0 && exp <= 86_400 && (nbf ?? 0) <= 60 && (iat === undefined || (iat <= 60 && iat < exp));
+      const answer = await read(ed({ exp: at(exp), nbf: at(nbf), iat: at(iat) }));
+      expect(answer !== null).toBe(isGood);
+    }),
+    { numRuns: 500 },
+  );
+});
+
 describe('a key file', () => {
   const pem = (key: KeyObject) => key.export({ format: 'pem', type: 'spki' }).toString();
   const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' });

@@ -93,6 +93,34 @@ describe.each(places)('who may ask, kept in %s', (_, placeOf) => {
     });
   });
 
+  test('there are a thousand tokens at the most', async () => {
+    const id = (index: number) => index.toString(16).padStart(16, '0');
+    const rows = Array.from({ length: 1_000 }, (_, index) => ({
+      id: id(index),
+      name: `t${index}`,
+      token_hash: randomBytes(32),
+      scopes: '["devices","of-tomorrow"]',
+      created_at: now,
+      expires_at: null,
+      used_at: null,
+    }));
+    await store.transaction(async (tx) => {
+      for (let from = 0; from < 1_000; from += 100) {
+        await tx
+          .insertInto('api_token')
+          .values(rows.slice(from, from + 100))
+          .execute();
+      }
+    });
+    const add = () =>
+      store.transaction((tx) => addToken(tx, { name: 'more', scopes: ['devices'] }, COMMAND, now, randomBytes));
+    await expect(add()).rejects.toMatchObject({ code: 'too_many_tokens', status: 409 });
+    const list = await store.read(listTokens);
+    expect([list.length, list[0]?.scopes]).toEqual([1_000, ['devices']]);
+    await store.transaction((tx) => removeToken(tx, { id: id(7) }, COMMAND, now));
+    await add();
+  });
+
   test('a key of JWTs is found by its name, or as the only one', async () => {
     const keys = new JwtKeys(store, seal);
     const { publicKey } = generateKeyPairSync('ed25519');

@@ -21,7 +21,6 @@ export class LastUse {
   note({ id, usedAt }: { readonly id: string; readonly usedAt: number | null }, now: number): void {
     const known = this.#noted.get(id) ?? usedAt;
     if (known !== null && Math.abs(now - known) < grain) return;
-    if (this.#noted.size >= 10_000) this.#noted.clear(); // of tokens that are gone
     this.#noted.set(id, now);
     this.#running = this.#running.then(async () => {
       try {
