@@ -16,6 +16,7 @@ export type ExitCode = 0 | 1 | 2 | 3;
 /**
  * Runs one command line to its exit code. Data goes to stdout; errors go to stderr as `NAME: error: …` and
  * `NAME: hint: …`, and with `--json` anywhere in `argv` also to stdout as `{"error":{code,message,hint?,field?}}`.
+ * A command that has told all of it in its own JSON says so by `extra: { told: true }`, so that stdout is one document.
  * An error that is not ours is a defect: it is told as `internal_error`, with its stack only when LATCHKEY_DEBUG is set.
  */
 export async function runProgram(
@@ -39,7 +40,7 @@ export async function runProgram(
   } catch (error) {
     const failure = asFailure(error);
     if (failure === null) return 0;
-    if (argv.includes('--json')) {
+    if (argv.includes('--json') && failure.extra?.told !== true) {
       const { code, message, hint, field } = failure;
       printJson(terminal, { error: { code, message, ...(hint && { hint }), ...(field && { field }) } });
     }

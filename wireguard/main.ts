@@ -7,6 +7,7 @@ import { addAuditCommands } from './commands/audit.ts';
 import { addBackupCommand } from './commands/backup.ts';
 import { addBackupTimerCommand } from './commands/backup-timer.ts';
 import { addCheckCommand } from './commands/check.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
 import { addExportCommand } from './commands/export.ts';
 import { addGatewayCommands } from './commands/gateway.ts';
 import { addGenerateCommand } from './commands/generate.ts';
@@ -45,6 +46,7 @@ process.exitCode = await runProgram(
     addAuditCommands(program, io);
     addCheckCommand(program, io);
     addExportCommand(program, io);
+    addDoctorCommand(program, io);
   },
   process.argv.slice(2),
   terminal,

@@ -32,8 +32,10 @@ function check(file: string, options: CheckOptions, { terminal }: Pick<CommandIo
   if (options.json === true) printJson(terminal, { file, sound: faults === 0, ...result });
   else print(result, terminal);
   if (faults > 0)
-    throw new LatchkeyError('config_unsound', `${file} breaks ${faults === 1 ? 'a rule' : `${faults} rules`}`);
-  if (why !== null) throw new LatchkeyError('client_unfit', why);
+    throw new LatchkeyError('config_unsound', `${file} breaks ${faults === 1 ? 'a rule' : `${faults} rules`}`, {
+      extra: { told: true },
+    });
+  if (why !== null) throw new LatchkeyError('client_unfit', why, { extra: { told: true } });
 }
 
 function print({ remarks, needs, mtu, peers, clients }: ConfigCheck, terminal: CommandIo['terminal']): void {
