@@ -99,17 +99,19 @@ describe('POST /api/create-peer', () => {
       peers: [
         {
           publicKey: plain.publicKey,
+          presharedKey: expect.any(String),
           allowedIPs: plain.networks,
           endpoint: 'hub.example:51820',
           keepalive: 25,
         },
       ],
     });
-    const secret = privateKey ?? text;
-    expect(await everything()).not.toContain(secret);
-    expect(JSON.stringify(await hub.audit())).not.toContain(secret);
-    expect(hub.log()).not.toContain(secret);
-    expect((await get('/api/list-peers')).text).not.toContain(secret);
+    for (const secret of [privateKey ?? text, config.peers[0]?.presharedKey ?? text]) {
+      expect(await everything()).not.toContain(secret);
+      expect(JSON.stringify(await hub.audit())).not.toContain(secret);
+      expect(hub.log()).not.toContain(secret);
+      expect((await get('/api/list-peers')).text).not.toContain(secret);
+    }
   });
 
   test('makes a device that belongs to the user, and says in the audit log who asked for it', async () => {
