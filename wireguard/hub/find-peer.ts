@@ -13,12 +13,11 @@ const MOST_NAMED = 10;
 export async function findPeer(db: Kysely<HubDatabase>, interfaces: readonly string[], text: string): Promise<Peer> {
   const found = new Map<string, Peer>();
   for (const name of interfaces) {
-    for (const peer of [await findById(db, name, text), await findByKey(db, name, text)]) {
+    const exact = [await findById(db, name, text), await findByKey(db, name, text)];
+    for (const peer of [...exact, ...(await findByName(db, name, text, MOST_NAMED))]) {
       if (peer !== null) found.set(peer.id, peer);
     }
   }
-  const named = await findByName(db, text, interfaces, MOST_NAMED + 1);
-  for (const peer of named) found.set(peer.id, peer);
   const [only, ...more] = found.values();
   if (only === undefined) {
     throw new LatchkeyError('peer_not_found', 'there is no such peer', { status: 404, exit: 1 });

@@ -216,13 +216,13 @@ export interface PeerFilter {
   readonly owner?: string;
 }
 
-/** Living peers of that name on these interfaces, the oldest first, `limit` at the most. */
-export async function findByName(db: Tx, name: string, interfaces: readonly string[], limit: number): Promise<Peer[]> {
+/** Living peers of that name, the oldest first, `limit` at the most. */
+export async function findByName(db: Tx, on: string, name: string, limit: number): Promise<Peer[]> {
   const rows = await db
     .selectFrom('peer')
     .selectAll()
+    .where('interface', '=', on)
     .where('name', '=', name)
-    .where('interface', 'in', interfaces)
     .where('status', '<>', sql.lit('deleted'))
     .orderBy('created_at')
     .orderBy('id')
@@ -238,6 +238,8 @@ export async function peersWithNetworks(db: Tx): Promise<Pick<Peer, 'id' | 'inte
     .select(['id', 'interface', 'name', 'extra_networks'])
     .where('extra_networks', '<>', sql.lit('[]'))
     .where('status', '<>', sql.lit('deleted'))
+    .orderBy('interface') // in the order of the index that has only these
+    .orderBy('id')
     .execute();
   return rows.map(({ extra_networks: networks, ...row }) => ({
     ...row,

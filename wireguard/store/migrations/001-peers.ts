@@ -69,7 +69,7 @@ export const peerTables: Migration = {
       ['peer_listed', ['interface', 'created_at', 'id']],
       ['peer_by_status', ['interface', 'status', 'created_at', 'id']],
       ['peer_by_kind', ['interface', 'kind', 'created_at', 'id']],
-      ['peer_by_name', ['name']],
+      ['peer_by_name', ['interface', 'name', 'created_at', 'id']],
     ] as const) {
       await db.schema
         .createIndex(name)
