@@ -21,7 +21,7 @@ export const testPackages = [
     'python3',
     'python3-cryptography',
   ],
-  ...['postgresql', 'chromium', 'spin', 'gcc', 'libc6-dev'],
+  ...['postgresql', 'chromium', 'spin', 'gcc', 'libc6-dev', 'age'],
 ] as const;
 
 /** Programs by which a system without apt is judged. */
@@ -47,6 +47,7 @@ const testPrograms = [
   'python3',
   'spin',
   'gcc',
+  'age',
 ];
 
 export interface PackageSystem {
