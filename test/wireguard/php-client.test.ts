@@ -21,6 +21,12 @@ const tokens = [
   { name: 'reader', scopes: ['peers:read'] },
 ] as const;
 
+/** What a hub with much room tells of itself. */
+function infoOf(change: object): string {
+  const info = { name: 'odd', status: 'online', interface: 'wg0', ip: 'x', port: 1, public_key: 'x' };
+  return JSON.stringify({ ...info, dns: [], networks: [], free_addresses: 100_000, amneziawg: null, ...change });
+}
+
 describe.skipIf(missing !== null)(`the client for PHP${missing === null ? '' : ` (${missing})`}`, () => {
   const folder = mkdtempSync(join(tmpdir(), 'lk-php-'));
   const odd: OddServer[] = [];
@@ -62,7 +68,7 @@ describe.skipIf(missing !== null)(`the client for PHP${missing === null ? '' : `
   });
 
   const at = (one: RunningHub): object => ({ url: one.url, token: one.token('backend') });
-  const open = '$hub = new Client($given["url"], $given["token"], 5.0, 2.0, $given["ca"] ?? null);';
+  const open = '$hub = new Client($given["url"], $given["token"], 20.0, 10.0, $given["ca"] ?? null);';
   const call = (body: string, given: object = {}): Promise<PhpResult> =>
     php(`${open} ${body}`, { ...at(hub), ...given });
   const devices = (of: RunningHub): Promise<unknown[]> =>
@@ -212,7 +218,7 @@ describe.skipIf(missing !== null)(`the client for PHP${missing === null ? '' : `
 
     test('does not know what happened where no answer comes in time', async () => {
       const silent = await facing(() => undefined);
-      const body = '$hub = new Client($given["url"], "x", 0.5); $hub->create("anna", "phone");';
+      const body = '$hub = new Client($given["url"], "x", 2.0); $hub->create("anna", "phone");';
       const { thrown } = await php(body, { url: `http://127.0.0.1:${silent.port}` });
       expect(thrown).toMatchObject({ class: 'Unreachable', code: 'timeout', mayHaveHappened: true });
       expect(silent.heard).toEqual(['POST /api/create-peer']);
@@ -234,7 +240,13 @@ describe.skipIf(missing !== null)(`the client for PHP${missing === null ? '' : `
         'TOO_MANY_REQUESTS',
         429,
       ],
-      ['more than a hub says', saying(200, json, `{"a":"${'x'.repeat(5_000_000)}"}`), 'BadAnswer', 'bad_answer', 200],
+      [
+        'more than a hub says',
+        saying(200, json, infoOf({ dns: ['x'.repeat(5_000_000)] })),
+        'BadAnswer',
+        'bad_answer',
+        200,
+      ],
     ] as const)('throws for %s', async (_, handler, name, code, status) => {
       const { port } = await facing(handler);
       const { thrown } = await call('$hub->serverInfo();', { url: `http://127.0.0.1:${port}` });
@@ -312,7 +324,7 @@ describe.skipIf(missing !== null)(`the client for PHP${missing === null ? '' : `
   });
 
   describe('with several hubs', () => {
-    const place = `$pool = new HubPool(array_map(fn ($one) => new Client($one["url"], $one["token"], 2.0, 1.0), $given["hubs"]));
+    const place = `$pool = new HubPool(array_map(fn ($one) => new Client($one["url"], $one["token"], $one["timeout"] ?? 20.0, 10.0), $given["hubs"]));
       $placed = $pool->create("carl", "phone", $given["client"] ?? null);
       return ["hub" => $placed->hub, "server" => $placed->device->serverName, "key" => $placed->device->publicKey,
         "over" => array_map(fn ($one) => $one->errorCode, $placed->passedOver)];`;
@@ -337,8 +349,7 @@ describe.skipIf(missing !== null)(`the client for PHP${missing === null ? '' : `
     });
 
     test('a hub whose interface is down comes after one that has less room', async () => {
-      const info = { name: 'down', status: 'degraded', interface: 'wg0', ip: 'x', port: 1, public_key: 'x' };
-      const body = JSON.stringify({ ...info, dns: [], networks: [], free_addresses: 100_000, amneziawg: null });
+      const body = infoOf({ status: 'degraded' });
       const degraded = await oddServer(saying(200, 'application/json', body));
       odd.push(degraded);
       const { returned } = await pool({
@@ -350,14 +361,16 @@ describe.skipIf(missing !== null)(`the client for PHP${missing === null ? '' : `
     });
 
     test('a device that a hub may have made without an answer is not made elsewhere', async () => {
-      const info = { name: 'mute', status: 'online', interface: 'wg0', ip: 'x', port: 1, public_key: 'x' };
-      const body = JSON.stringify({ ...info, dns: [], networks: [], free_addresses: 100_000, amneziawg: null });
+      const body = infoOf({});
       const mute = await oddServer((incoming, outgoing) => {
         if (incoming.method === 'GET') saying(200, 'application/json', body)(incoming, outgoing);
       });
       odd.push(mute);
       const before = await devices(hub);
-      const { thrown } = await pool({ mute: { ...nobody, url: `http://127.0.0.1:${mute.port}` }, large: at(hub) });
+      const { thrown } = await pool({
+        mute: { ...nobody, url: `http://127.0.0.1:${mute.port}`, timeout: 4.0 },
+        large: at(hub),
+      });
       expect(thrown).toMatchObject({ class: 'Unreachable', code: 'timeout', mayHaveHappened: true });
       expect(await devices(hub)).toEqual(before);
     });
