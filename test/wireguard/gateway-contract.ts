@@ -185,6 +185,33 @@ export function testGateways(makePlace: () => HubStorePlace | Promise<HubStorePl
     });
   });
 
+  test('a request whose secret is ended after its signature held is refused all the same', async () => {
+    await add();
+    // as if an administrator were quicker by a hair
+    const racing: Store<HubDatabase> = {
+      ...store,
+      read: (work) => store.read(work),
+      transaction: async (work) => {
+        await rotate(NEW, true);
+        return store.transaction(work);
+      },
+    };
+    const parts = { vault: seal, clock: { now: () => now }, random: randomBytes, denials: new DenialLog() };
+    await expect(new GatewayDoor({ ...parts, store: racing }).verify(signed(OLD))).rejects.toMatchObject(refused);
+    expect((await gateways())[0]).toMatchObject({ usedAt: null });
+  });
+
+  test('the newest time that was taken does not go back', async () => {
+    await add();
+    const box = (await store.read((db) => db.selectFrom('gateway').selectAll().executeTakeFirstOrThrow()))
+      .secret_sealed;
+    for (const timestamp of [7, 9, 8]) {
+      expect(await store.transaction((tx) => noteUse(tx, 'berlin', { box, timestamp }, COMMAND, NOW))).toBe(true);
+    }
+    const row = await store.read((db) => db.selectFrom('gateway').select('newest').executeTakeFirstOrThrow());
+    expect(Number(row.newest)).toBe(9);
+  });
+
   describe('a hub that was started again', () => {
     test('refuses what it took before, though it remembers no nonce, and takes what is signed after', async () => {
       await add();
@@ -240,6 +267,26 @@ export function testGateways(makePlace: () => HubStorePlace | Promise<HubStorePl
         }),
       ]);
       expect(denials.take(now, true)).toMatchObject([{ event: 'denials_counted', detail: { count: 99 } }]);
+    });
+
+    test.each<[string, (good: SignedRequest) => SignedRequest]>([
+      ['headers', (good) => ({ ...good, headers: { ...good.headers, 'x-nonce': undefined } })],
+      ['headers', (good) => ({ ...good, headers: { ...good.headers, 'x-timestamp': 'now' } })],
+      ['gateway', (good) => ({ ...good, headers: { ...good.headers, 'x-gateway': 'london' } })],
+      ['gateway', (good) => ({ ...good, headers: { ...good.headers, 'x-gateway': 'Ber lin' } })],
+      ['signature', (good) => ({ ...good, method: 'PUT' })],
+      ['signature', (good) => ({ ...good, bytes: Buffer.from('{}') })],
+    ])('tells what was wrong in the audit log alone: %s', async (wrong, spoil) => {
+      await add();
+      await expect(door.verify(spoil(signed(OLD)))).rejects.toMatchObject(refused);
+      expect((await audit()).at(-1)).toMatchObject({ event: 'gateway_refused', detail: { wrong } });
+    });
+
+    test('meets whoever signs what is only judged in place of a header that is missing', async () => {
+      await add();
+      const standIn = signed(OLD, { nonce: 'A'.repeat(16) });
+      const headers = { ...standIn.headers, 'x-nonce': undefined };
+      await expect(door.verify({ ...standIn, headers })).rejects.toMatchObject(refused);
     });
 
     test('of what was signed well tells the gateway, and how far its clock is off', async () => {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { MachineGauge, type MachineState, readMachine } from '../../wireguard/gateways/machine.ts';
 import { NonceBook } from '../../wireguard/gateways/nonce-book.ts';
 import { openPayload, type PayloadCall, sealPayload } from '../../wireguard/gateways/payload.ts';
 import {
@@ -174,5 +175,42 @@ describe('a payload', () => {
     for (const text of ['', 'AAAA', '!', box.subarray(0, 27).toString('base64')]) {
       expect(() => openPayload(SECRET, call, text)).toThrowError(/does not open/);
     }
+  });
+});
+
+describe('the gauge of the machine', () => {
+  const idle: MachineState = {
+    cores: 2,
+    busy: 1_000,
+    all: 10_000,
+    memoryTotal: 4_096,
+    memoryAvailable: 1_024,
+    load: [0.123, 1, 2.999],
+  };
+
+  test('tells the use of the processor since it was asked before, and of no time too short to tell', () => {
+    let now = idle;
+    const gauge = new MachineGauge(() => now);
+    const usage = (busy: number, all: number): number => {
+      now = { ...now, busy: now.busy + busy, all: now.all + all };
+      return gauge.report().cpu.usage;
+    };
+    expect(gauge.report()).toEqual({
+      cpu: { cores: 2, usage: 0 },
+      memory: { total: 4_096, available: 1_024, used: 3_072 },
+      load: [0.12, 1, 3],
+    });
+    expect(usage(500, 2_000)).toBe(0.25);
+    expect(usage(1_000, 1_000)).toBe(0.25); // half a second of each core
+    expect(usage(500, 2_000)).toBe(0.5); // with the half before
+    expect(usage(-9_999, 2_000)).toBe(0); // a core that was taken away
+    expect(usage(9_999, 2_000)).toBe(1);
+  });
+
+  test('reads this machine', () => {
+    const { cores, busy, all, memoryTotal, memoryAvailable } = readMachine();
+    expect(cores).toBeGreaterThan(0);
+    expect(all).toBeGreaterThanOrEqual(busy);
+    expect(memoryTotal).toBeGreaterThan(memoryAvailable);
   });
 });
