@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { addInterfaceCommand } from '../../wireguard/commands/interface.ts';
-import { poolOf } from '../../wireguard/store/hub-interface.ts';
+import { listInterfaces, poolOf } from '../../wireguard/store/hub-interface.ts';
 import { listInterfaceFacts } from '../../wireguard/store/interface-facts.ts';
 import { insertPeer } from '../../wireguard/store/peers.ts';
 import { runCommand, type Said } from '../keyserver/command-runner.ts';
@@ -72,6 +72,13 @@ describe('wghub interface', () => {
       { by: 'command', interface: 'wg1', networks: ['10.5.0.0/24'], port: 51821, level: 'high' },
       { interface: 'wg2' },
     ]);
+  });
+
+  test('two of one level have other parameters', async () => {
+    const all = await hub.data.store.read((db) => listInterfaces(db, hub.vault));
+    const [one, two] = ['wg1', 'wg2'].map((name) => all.find((facts) => facts.name === name)?.obfuscation);
+    expect(Object.keys(one ?? {})).toEqual(Object.keys(two ?? {}));
+    expect(one?.H1).not.toEqual(two?.H1);
   });
 
   test('list and show tell how full each is, and no secret', async () => {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { launch, run } from '../../platform/run.ts';
 import type { LinkChoice } from '../../wireguard/links/link-choice.ts';
-import { isWireGuardLink } from '../../wireguard/links/link-state.ts';
+import { isWireGuardLink, readLink } from '../../wireguard/links/link-state.ts';
 import { linkTrouble } from '../../wireguard/links/link-trouble.ts';
 import { ensureLink, removeLink, type WantedLink } from '../../wireguard/links/linux-link.ts';
 import { Cleanup } from '../harness/cleanup.ts';
@@ -139,6 +139,11 @@ describe.skipIf(tunnelObstacle() !== null)('in a network namespace', { timeout: 
       code: 'link_not_made',
       message: 'wireguard-go ended at once with exit code 7',
     });
+  });
+
+  test('an ip that hangs is given up, with a code of ours', { timeout: 30_000 }, async () => {
+    const hanging = ['sh', '-c', 'exec sleep 60', 'sh'];
+    await expect(readLink(name, hanging, 200)).rejects.toMatchObject({ code: 'link_not_made', status: 503 });
   });
 
   test('no process of an interface that was taken away stays behind', async () => {

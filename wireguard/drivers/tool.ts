@@ -70,7 +70,7 @@ function failure(tool: string, name: string, cause: unknown): unknown {
     return new LatchkeyError('driver_missing', `${tool} is not installed on this machine`, {
       status: 503,
       cause,
-      hint: 'install wireguard-tools',
+      hint: `install ${tool === 'awg' ? 'amneziawg-tools' : 'wireguard-tools'}`,
     });
   }
   if (isLatchkeyError(cause, 'command_timeout')) {

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { isLatchkeyError } from '../../platform/errors.ts';
 import { run } from '../../platform/run.ts';
 import { formatPrefix, parsePrefix } from '../address/prefix.ts';
-import { programMissing } from './link-trouble.ts';
+import { noAnswer, programMissing } from './link-trouble.ts';
 
 /** Words before each command, such as `ip netns exec NAME`; none for this process's own network. */
 export type Inside = readonly string[];
@@ -31,8 +31,12 @@ const shownSchema = z.array(
 );
 
 /** The interface of that name, `null` when there is none. Throws `link_missing` where `ip` is not installed. */
-export async function readLink(name: string, inside: Inside = []): Promise<LinkState | null> {
-  const { exit, stdout } = await callIp(['-details', '-json', 'address', 'show', 'dev', name], inside);
+export async function readLink(
+  name: string,
+  inside: Inside = [],
+  timeoutMs: number = TIMEOUT_MS,
+): Promise<LinkState | null> {
+  const { exit, stdout } = await callIp(['-details', '-json', 'address', 'show', 'dev', name], inside, timeoutMs);
   if (exit !== 0) return null;
   const [shown] = shownSchema.parse(JSON.parse(stdout));
   if (shown === undefined) return null;
@@ -60,17 +64,19 @@ export function hasControlSocket(name: string): boolean {
   });
 }
 
-/** Runs `ip`, whatever its exit code. Throws `link_missing`, and `command_timeout` where it hangs. */
+/** Runs `ip`, whatever its exit code. Throws `link_missing`, and `link_not_made` where it hangs. */
 export async function callIp(
   args: readonly string[],
   inside: Inside,
+  timeoutMs: number = TIMEOUT_MS,
 ): Promise<{ exit: number; stdout: string; stderr: string }> {
   const [first = 'ip', ...rest] = [...inside, 'ip', ...args];
   try {
-    const { exit, stdout, stderr } = await run([first, ...rest], { timeoutMs: TIMEOUT_MS, allowExit: 'any' });
+    const { exit, stdout, stderr } = await run([first, ...rest], { timeoutMs, allowExit: 'any' });
     return { exit, stdout: stdout.toString('utf8'), stderr };
   } catch (error) {
     if (isLatchkeyError(error, 'command_missing')) throw programMissing('ip');
+    if (isLatchkeyError(error, 'command_timeout')) throw noAnswer('ip', error);
     throw error;
   }
 }

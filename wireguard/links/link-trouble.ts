@@ -60,6 +60,14 @@ export function programMissing(program: string): LatchkeyError {
   });
 }
 
+export function noAnswer(program: string, cause: unknown): LatchkeyError {
+  return new LatchkeyError('link_not_made', `${program} did not answer in time`, {
+    status: 503,
+    hint: `see: ${program} link`,
+    cause,
+  });
+}
+
 function trouble(
   code: string,
   message: string,
