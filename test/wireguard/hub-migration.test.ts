@@ -1,10 +1,12 @@
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { PassThrough } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { appendAudit } from '../../platform/audit-chain.ts';
 import { digestOf } from '../../platform/backup/archive.ts';
 import { secretEnvelope, secretOpener } from '../../platform/backup/envelope.ts';
 import { systemRandom } from '../../platform/clock.ts';
+import { runProgram } from '../../platform/command-line.ts';
 import type { DatabaseChoice } from '../../platform/database-choice.ts';
 import { openPostgres } from '../../platform/postgres.ts';
 import { parsePostgresUrl } from '../../platform/postgres-url.ts';
@@ -15,9 +17,10 @@ import { migrateHub } from '../../wireguard/backup/hub-migration.ts';
 import { restoreHub } from '../../wireguard/backup/hub-restore.ts';
 import { digestTables, isEmptyStore, type TableDigest } from '../../wireguard/backup/table-copy.ts';
 import { addMigrateCommand } from '../../wireguard/commands/migrate.ts';
-import { readConfig } from '../../wireguard/data/hub-config.ts';
+import { addStartCommand } from '../../wireguard/commands/start.ts';
+import { readConfig, writeConfig } from '../../wireguard/data/hub-config.ts';
 import { doorbellFile, openHubData, withHubData } from '../../wireguard/data/hub-data.ts';
-import { hangDoorbell } from '../../wireguard/hub/doorbell.ts';
+import { hangDoorbell, ringDoorbell } from '../../wireguard/hub/doorbell.ts';
 import { type HubDatabase, migrations } from '../../wireguard/store/schema.ts';
 import { BackgroundProcess } from '../harness/background-process.ts';
 import { postgresMissing, TestPostgres } from '../harness/postgres.ts';
@@ -26,6 +29,32 @@ import { eventsOf, type MadeHub, makeHub, momentOf, urlFileIn } from './made-hub
 
 const main = new URL('../../wireguard/main.ts', import.meta.url).pathname;
 const NOW = 1_790_000_000_000;
+
+describe('wghub start', () => {
+  it('ends when the state was moved while it started', async () => {
+    const hub = await makeHub();
+    const stop = new AbortController();
+    const io = {
+      terminal: { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough(), env: {} },
+      random: systemRandom,
+      stopSignal: () => stop.signal,
+      clock: {
+        // asked when the old store is open already
+        now: () => {
+          writeConfig(hub.at('hub'), { ...hub.data.config, database: { urlFile: hub.at('url') } });
+          return Date.now();
+        },
+      },
+    };
+    const argv = ['start', '--data', hub.at('hub'), '--keyfile', hub.keyfile];
+    const exit = await runProgram('wghub', (program) => addStartCommand(program, io), argv, io.terminal);
+    expect(exit).toBe(1);
+    expect(String(io.terminal.stderr.read())).toContain('the state of the hub was moved while it started');
+    expect(io.terminal.stdout.read()).toBeNull();
+    expect(await ringDoorbell(doorbellFile(hub.at('hub')), { interface: 'wg0', publicKeys: [] })).toBe('none');
+    await hub.remove();
+  });
+});
 
 describe.skipIf(postgresMissing() !== null)('a hub that moves', () => {
   let postgres: TestPostgres;

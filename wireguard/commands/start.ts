@@ -1,9 +1,11 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Command, Option } from 'commander';
 import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { authorityOf } from '../../platform/listening/listen-address.ts';
 import { createLog } from '../../platform/log.ts';
 import { type UnsealOptions, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
+import { readConfig } from '../data/hub-config.ts';
 import { type HubData, withHubData } from '../data/hub-data.ts';
 import { placeOf } from '../interface-address.ts';
 import { openVault } from './open-vault.ts';
@@ -33,6 +35,12 @@ async function start(data: HubData, options: StartOptions, io: CommandIo): Promi
   const { clock, random, terminal } = io;
   const stop = io.stopSignal();
   const server = await startHub(data, vault, { clock, random, log, env: terminal.env });
+  if (!isDeepStrictEqual(readConfig(data.directory).database, data.config.database)) {
+    await server.stop();
+    throw new LatchkeyError('store_moved', 'the state of the hub was moved while it started', {
+      hint: 'start it again',
+    });
+  }
   for (const name of server.unbuilt) {
     terminal.stderr.write(
       `wghub: warning: ${name} could not be built yet, see the log; it is tried again each minute\n`,
