@@ -35,7 +35,7 @@ test('a gateway that was added is let in at once, and its secret was shown once'
   expect(await usage(played('berlin', secret))).toBe(200);
   const shown = await gateway('list');
   expect(shown.stdout).toMatch(
-    /^NAME +INTERFACE +PAYLOADS +SECRET +ADDED +USED\nberlin +wg0 +either +in use +\S+Z +\S+Z\n$/,
+    /^NAME +INTERFACE +PAYLOADS +SECRET +ADDED +USED\nberlin +wg0 +either +current +\S+Z +\S+Z\n$/,
   );
   expect(shown.stdout + JSON.stringify(await hub.audit()) + hub.log()).not.toContain(secret);
 });

@@ -156,7 +156,7 @@ async function list({ store }: HubData, options: DataOptions, { terminal }: Comm
     return;
   }
   const rows = gateways.map((one) => [
-    ...[one.name, one.interface, one.payloads, one.isRotating ? 'new one unused' : 'in use'],
+    ...[one.name, one.interface, one.payloads, one.isRotating ? 'new one unused' : 'current'],
     ...[showTime(one.createdAt), showTime(one.usedAt)],
   ]);
   printTable(terminal, ['NAME', 'INTERFACE', 'PAYLOADS', 'SECRET', 'ADDED', 'USED'], rows);
