@@ -4,7 +4,7 @@ import { type RunningHub, startRunningHub } from './running-hub.ts';
 
 let hub: RunningHub;
 beforeAll(async () => {
-  hub = await startRunningHub({ tokens: [{ name: 'backend', scopes: ['devices'] }] });
+  hub = await startRunningHub({ tokens: [{ name: 'backend', scopes: ['devices'] }], config: { lookSeconds: 1 } });
 });
 afterAll(() => hub.stop());
 
@@ -27,7 +27,7 @@ test('two hundred devices made by fifty callers at once: no address twice, none 
   expect(info.body.free_addresses).toBe(53);
 
   const keys = new Set(made.map(({ key }) => key));
-  // the interface is looked at every ten seconds
+  // told from the last look at the interface
   await vi.waitFor(
     async () => {
       const { peers } = (await hub.request('GET', '/api/list-peers', { token: 'backend' })).body;

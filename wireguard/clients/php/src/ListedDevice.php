@@ -6,7 +6,7 @@ declare(strict_types=1);
 
 namespace LatchkeyHub;
 
-/** A device with what the hub's interface showed of it when it was looked at last, at most ten seconds or so ago. */
+/** A device with what the hub's interface showed of it when it was looked at last, which it is every few seconds. */
 final class ListedDevice {
 	/**
 	 * @param string $status pending (never heard), active, inactive, disabled
