@@ -1,0 +1,31 @@
+#!/bin/bash
+# The naive way to a new peer, as scripts for wg have it: wghub-naive.sh INTERFACE NETWORK-PREFIX FILE COUNT
+# Prints the microseconds that each took. Keys go by pipes; what was added is taken off again.
+set -euo pipefail
+interface=$1 prefix=$2 file=$3 count=$4
+umask 077
+: >"$file"
+
+next_address() { # the first that nobody has, of all that wg knows of
+  wg show "$interface" allowed-ips | awk -v prefix="$prefix" '
+    { for (at = 2; at <= NF; at++) taken[$at] = 1 }
+    END {
+      for (third = 0; third < 256; third++) for (fourth = third == 0 ? 2 : 0; fourth < 256; fourth++) {
+        address = prefix "." third "." fourth "/32"
+        if (!(address in taken)) { print address; exit }
+      }
+    }'
+}
+
+for ((number = 0; number < count; number++)); do
+  begun=${EPOCHREALTIME/./}
+  private=$(wg genkey)
+  public=$(wg pubkey <<<"$private")
+  preshared=$(wg genpsk)
+  address=$(next_address)
+  wg set "$interface" peer "$public" preshared-key /dev/stdin allowed-ips "$address" <<<"$preshared"
+  wg-quick save "$file" 2>/dev/null
+  ended=${EPOCHREALTIME/./}
+  echo $((ended - begun))
+  wg set "$interface" peer "$public" remove
+done
