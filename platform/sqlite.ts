@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Kysely, type Migration, Migrator } from 'kysely';
 import { LatchkeyError } from './errors.ts';
 import { GroupCommit } from './group-commit.ts';
@@ -7,12 +8,18 @@ import { SqliteConnection, sqliteDialect } from './sqlite-dialect.ts';
 import { goDirectly } from './statement.ts';
 import type { Store } from './store.ts';
 
-/** How long a writer waits for another process (a command beside a running server), in milliseconds. */
-const busyTimeout = 5000;
+const usualPatience = 5000;
+/** The longest pause between two tries. */
+const longestPause = 50;
+/** SQLITE_BUSY, in the low byte of whatever kind of it. */
+const busy = 5;
+
 export interface SqliteOptions {
   readonly migrations: Readonly<Record<string, Migration>>;
   /** Without it a missing database is an error: a server must never start on an empty one by accident. */
   readonly create?: boolean;
+  /** How long a writer waits for another process (a command beside a running server), in milliseconds; 5000 unless told. */
+  readonly patience?: number;
 }
 
 /**
@@ -50,25 +57,28 @@ export async function openSqlite<DB>(path: string, options: SqliteOptions): Prom
       cause: error,
     });
   }
-  return new SqliteStore(writer.database, tx, snapshot);
+  writer.database.exec('pragma busy_timeout = 0'); // from here on who waits for another process lets this one go on
+  return new SqliteStore(writer.database, tx, snapshot, options.patience ?? usualPatience);
 }
 
 function connect(path: string, readOnly: boolean): SqliteConnection {
   return new SqliteConnection(
-    new DatabaseSync(path, { timeout: busyTimeout, readOnly, enableForeignKeyConstraints: true }),
+    new DatabaseSync(path, { timeout: usualPatience, readOnly, enableForeignKeyConstraints: true }),
   );
 }
 
 class SqliteStore<DB> implements Store<DB> {
   readonly #database: DatabaseSync;
+  readonly #patience: number;
   readonly #tx: Kysely<DB>;
   readonly #snapshot: Kysely<DB>;
   readonly #commits: GroupCommit<Kysely<DB>>;
   /** The last error with which a transaction could not be begun. */
   #refusal: unknown = null;
 
-  constructor(database: DatabaseSync, tx: Kysely<DB>, snapshot: Kysely<DB>) {
+  constructor(database: DatabaseSync, tx: Kysely<DB>, snapshot: Kysely<DB>, patience: number) {
     this.#database = database;
+    this.#patience = patience;
     this.#tx = tx;
     this.#snapshot = snapshot;
     this.#commits = new GroupCommit({
@@ -95,7 +105,7 @@ class SqliteStore<DB> implements Store<DB> {
 
   async #commit(work: (tx: Kysely<DB>) => Promise<void>): Promise<void> {
     try {
-      this.#begin();
+      await this.#begin();
       await work(this.#tx);
       this.#guarded('commit');
     } catch (error) {
@@ -104,12 +114,19 @@ class SqliteStore<DB> implements Store<DB> {
     }
   }
 
-  #begin(): void {
-    try {
-      this.#guarded('begin immediate');
-    } catch (error) {
-      this.#refusal = error;
-      throw error;
+  async #begin(): Promise<void> {
+    const until = performance.now() + this.#patience;
+    for (let pause = 1; ; pause = Math.min(2 * pause, longestPause)) {
+      try {
+        this.#database.exec('begin immediate');
+        return;
+      } catch (cause) {
+        if (!isBusy(cause) || performance.now() >= until) {
+          this.#refusal = notWritten(cause);
+          throw this.#refusal;
+        }
+      }
+      await delay(pause);
     }
   }
 
@@ -117,11 +134,19 @@ class SqliteStore<DB> implements Store<DB> {
     try {
       this.#database.exec(statement);
     } catch (cause) {
-      throw new LatchkeyError('store_not_written', 'the database could not be written', {
-        status: 503,
-        hint: 'is the disk full, read-only, or the database held by another program?',
-        cause,
-      });
+      throw notWritten(cause);
     }
   }
+}
+
+function isBusy(error: unknown): boolean {
+  return ((error as { errcode?: number }).errcode ?? 0) % 256 === busy;
+}
+
+function notWritten(cause: unknown): LatchkeyError {
+  return new LatchkeyError('store_not_written', 'the database could not be written', {
+    status: 503,
+    hint: 'is the disk full, read-only, or the database held by another program?',
+    cause,
+  });
 }

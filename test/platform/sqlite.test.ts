@@ -33,17 +33,37 @@ describe('openSqlite()', () => {
   });
   it('refuses all who wait for a database that another process holds together, and none of them one after the other', async () => {
     count++;
-    const store = await openSqlite<ContractTables>(path(), { migrations, create: true });
+    const store = await openSqlite<ContractTables>(path(), { migrations, create: true, patience: 300 });
     const other = new DatabaseSync(path());
     other.exec('begin immediate');
     const add = (n: number) => store.transaction((tx) => tx.insertInto('item').values({ n }).execute());
+    let turns = 0;
+    const others = setInterval(() => turns++, 10);
     const refused = await Promise.allSettled([add(1), add(2), add(3)]);
+    clearInterval(others);
+    expect(turns).toBeGreaterThan(2); // what does not write goes on meanwhile
     expect(refused).toMatchObject(refused.map(() => ({ status: 'rejected', reason: { code: 'store_not_written' } })));
     expect(new Set(refused.map((one) => one.status === 'rejected' && one.reason)).size).toBe(1);
     other.exec('rollback');
     other.close();
     await add(4);
     expect(await store.read((db) => db.selectFrom('item').selectAll().execute())).toEqual([{ n: 4 }]);
+    await store.close();
+  });
+  it('writes as soon as another process lets go of the database', async () => {
+    count++;
+    const store = await openSqlite<ContractTables>(path(), { migrations, create: true });
+    const other = new DatabaseSync(path());
+    other.exec('begin immediate');
+    const added = store.transaction((tx) => tx.insertInto('item').values({ n: 1 }).execute());
+    expect(await store.read((db) => db.selectFrom('item').selectAll().execute())).toEqual([]);
+    other.exec('insert into item (n) values (2); commit');
+    other.close();
+    await added;
+    expect(await store.read((db) => db.selectFrom('item').select('n').orderBy('n').execute())).toEqual([
+      { n: 1 },
+      { n: 2 },
+    ]);
     await store.close();
   });
   it('keeps what a process had committed that was killed right after', async () => {
