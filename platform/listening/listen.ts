@@ -22,6 +22,8 @@ export const limits = {
   connections: 2_048,
   connectionsPerSource: 512,
   stop: 5_000,
+  /** How often a server that stops looks for connections whose last answer is out. */
+  sweep: 50,
   /** For a refused peer to read why. */
   farewell: 1_000,
 } as const;
@@ -104,8 +106,11 @@ function stopped(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
     const timer = setTimeout(() => {
       for (const socket of sockets) socket.destroy();
     }, limits.stop);
+    // a connection that carried a request is idle only after its answer
+    const sweep = setInterval(() => server.closeIdleConnections(), limits.sweep);
     server.close(() => {
       clearTimeout(timer);
+      clearInterval(sweep);
       resolve();
     });
     server.closeIdleConnections();
