@@ -1,6 +1,7 @@
-import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../../platform/run.ts';
 import { type Argv, BackgroundProcess } from './background-process.ts';
 import type { Cleanup } from './cleanup.ts';
@@ -71,10 +72,14 @@ export class Machine implements Place {
     });
   }
 
-  signal(name: string, signal: NodeJS.Signals): void {
+  async signal(name: string, signal: NodeJS.Signals): Promise<void> {
     const pids = this.processes(name);
     if (pids.length === 0) throw new Error(`no ${name} runs on ${this.name}`);
-    for (const pid of pids) process.kill(pid, signal);
+    for (const pid of pids) {
+      process.kill(pid, signal);
+      // its threads stop one by one, after that call
+      while (signal === 'SIGSTOP' && !/^State:\tT/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))) await sleep(5);
+    }
   }
 
   /** As when the power fails: every process ends, and with them everything that is not on disk. */

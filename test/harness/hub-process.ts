@@ -99,8 +99,9 @@ export class HubProcess {
     this.#cleanup.add('hub', () => started.kill());
   }
 
+  /** Asks it to end and waits for that, half a minute at the most. */
   stop(): Promise<void> {
-    return this.#process?.stop() ?? Promise.resolve();
+    return this.#process?.stop(30_000) ?? Promise.resolve();
   }
 
   /** As a power cut would; what it was asked meanwhile is answered with 0. */
@@ -194,7 +195,7 @@ export class HubProcess {
   async #newToken(): Promise<string> {
     const { opened } = await this.side();
     const order = {
-      name: `test-${process.pid}`,
+      name: `test-${systemRandom(4).toString('hex')}`,
       scopes: ['devices', 'peers:write', 'hub:read', 'metrics:read'] as const,
     };
     const made = await opened.store.transaction((tx) =>

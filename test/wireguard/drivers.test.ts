@@ -216,6 +216,7 @@ describe('errors', () => {
           for (const answer of await Promise.allSettled(asked)) {
             expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'interface_down' } });
           }
+          await expect(driver.read()).rejects.toMatchObject({ code: 'interface_down' });
         },
         null,
       ));

@@ -124,7 +124,7 @@ describe.skipIf(obstacle !== null)(`a hub with ${PEERS} devices, each a machine 
 
   test('a hub killed between commit and interface makes the interface what the store says, and cuts nobody off', async () => {
     const before = await hub.dump();
-    hub.machine.signal('wireguard-go', 'SIGSTOP'); // nothing reaches the interface from here
+    await hub.machine.signal('wireguard-go', 'SIGSTOP'); // nothing reaches the interface from here
     const removed = await peerOf(5);
     const hanging = hub.call('POST', '/api/remove-peer', { public_key: removed.publicKey });
     await vi.waitFor(async () => expect(await (await hub.register()).peers.get(removed.id)).toBeNull(), PATIENCE);
@@ -135,7 +135,7 @@ describe.skipIf(obstacle !== null)(`a hub with ${PEERS} devices, each a machine 
     await peers.switch(off.id, false, COMMAND);
     const added = (await peers.create({ name: 'while it was dead', kind: 'device' }, COMMAND)).peer;
     expect(taken()).toBe('none');
-    hub.machine.signal('wireguard-go', 'SIGCONT');
+    await hub.machine.signal('wireguard-go', 'SIGCONT');
     expect(await hub.differences()).toEqual(
       expect.arrayContaining([`${off.publicKey} is too much`, `${added.publicKey} is missing`]),
     );
@@ -159,7 +159,7 @@ describe.skipIf(obstacle !== null)(`a hub with ${PEERS} devices, each a machine 
 
   test.each([
     ['ip link delete', () => hub.machine.run('ip', 'link', 'delete', 'wg0')],
-    ['wireguard-go killed', async () => hub.machine.signal('wireguard-go', 'SIGKILL')],
+    ['wireguard-go killed', () => hub.machine.signal('wireguard-go', 'SIGKILL')],
     ['its control socket removed', () => hub.machine.run('rm', '/run/wireguard/wg0.sock')],
   ])(
     'an interface that is gone (%s) is there again with everybody, whom the hub calls itself',

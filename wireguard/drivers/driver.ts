@@ -59,7 +59,7 @@ export interface Driver {
   apply(change: InterfaceChange): Promise<void>;
   /** Makes the whole interface what is wanted: what is not named is gone after. */
   replace(device: WantedDevice, peers: readonly WantedPeer[]): Promise<void>;
-  /** Gives up what it waits for (`interface_down`), so that whoever stops need not wait for a program that hangs. */
+  /** Gives up what it waits for, and all that is asked of it after (`interface_down`): whoever stops need not wait for a program that hangs. */
   abandon?(): void;
 }
 

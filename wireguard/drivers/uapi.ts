@@ -7,24 +7,22 @@ import { answerSteps, changeSteps, errnoOf, GET, replaceSteps } from './uapi-tex
 /** Longer than the answer of an interface with as many peers as wireguard-go takes (65,536). */
 const MAX_BYTES = 64 * 1024 * 1024;
 
+/** An interface of ten thousand peers is told of them in megabytes, and a slow machine takes its time: a second more for so many bytes. */
+const BYTES_A_SECOND = 100_000;
+
 export interface UapiOptions {
   /** Such as `/var/run/wireguard/wg0.sock`. */
   readonly socket: string;
-  /** Deadline of one request, default 10 s. */
+  /** Deadline of a short request, default 10 s. */
   readonly timeoutMs?: number;
 }
 
 /** The control socket of an interface in user space: wireguard-go, boringtun, amneziawg-go. */
 export function uapiDriver({ socket, timeoutMs = 10_000 }: UapiOptions): Driver {
   const lines = new Set<Socket>();
-  let abandoned = 0;
-  const written = async (steps: Generator<undefined, string>): Promise<string> => {
-    const before = abandoned;
-    const request = await inTurns(steps);
-    if (before !== abandoned) throw interfaceDown('the request to the interface was given up');
-    return request;
-  };
+  let isAbandoned = false;
   const ask = async (request: string): Promise<string> => {
+    if (isAbandoned) throw interfaceDown('the request to the interface was given up');
     const answer = await exchange(socket, request, timeoutMs, lines);
     const errno = errnoOf(answer);
     if (errno === 0) return answer;
@@ -34,13 +32,13 @@ export function uapiDriver({ socket, timeoutMs = 10_000 }: UapiOptions): Driver 
     name: 'uapi',
     read: async () => inTurns(answerSteps(await ask(GET))),
     apply: async (change) => {
-      if (change.set.length + change.remove.length > 0) await ask(await written(changeSteps(change)));
+      if (change.set.length + change.remove.length > 0) await ask(await inTurns(changeSteps(change)));
     },
     replace: async (device, peers) => {
-      await ask(await written(replaceSteps(device, peers)));
+      await ask(await inTurns(replaceSteps(device, peers)));
     },
     abandon: () => {
-      abandoned++;
+      isAbandoned = true;
       for (const line of lines) line.destroy();
     },
   };
@@ -60,7 +58,8 @@ function exchange(path: string, request: string, timeoutMs: number, lines: Set<S
     let bytes = 0;
     const line = connect(path);
     lines.add(line);
-    const timer = setTimeout(() => down('the control socket of the interface did not answer in time'), timeoutMs);
+    const deadline = timeoutMs + (request.length / BYTES_A_SECOND) * 1000;
+    const timer = setTimeout(() => down('the control socket of the interface did not answer in time'), deadline);
     line.on('connect', () => line.write(request));
     line.on('data', (chunk: Buffer) => {
       chunks.push(chunk);
