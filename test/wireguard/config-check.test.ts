@@ -123,6 +123,7 @@ describe('checkConfig() of what is sound', () => {
     expect(whyOf(check, 'amneziawg-apple')).toBe('amneziawg-apple refuses a file with PostUp, FwMark');
     expect(whyOf(check, 'amneziawg-windows')).toBe('amneziawg-windows refuses a file with FwMark');
     expect(whyOf(check, 'amneziawg-tools')).toBeNull();
+    expect(whyOf(checkConfig(AWG.replace(/PersistentKeepalive.*\n/, '')), 'amneziawg-windows')).toBeNull();
     const ranged = checkConfig(AWG.replace('PersistentKeepalive = 25', 'PersistentKeepalive = 25-35'));
     expect(whyOf(ranged, 'amneziawg-windows')).toMatch(/no range/);
   });

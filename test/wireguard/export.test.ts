@@ -89,7 +89,7 @@ describe('of a hub', () => {
     const { peer, presharedKey } = await addPeer('one');
     expect(await exported('--out', place())).toMatchObject({
       exit: 0,
-      stdout: `wrote wg0 with 1 peers to ${place()}\n`,
+      stdout: `wrote wg0 with 1 peer to ${place()}\n`,
     });
     const text = readFileSync(place(), 'utf8');
     expect(text).toMatch(/^# export of wghub: /);

@@ -98,7 +98,7 @@ describe('wghub interface', () => {
     const before = await state();
     expect(await interfaceCommand('remove', 'wg1')).toMatchObject({
       exit: 3,
-      stderr: expect.stringContaining('1 living peers'),
+      stderr: expect.stringContaining('wg1 has 1 peer'),
     });
     expect(await interfaceCommand('remove', 'wg1', '--with-peers')).toMatchObject({
       exit: 2,

@@ -26,7 +26,7 @@ function whyNotFile(program: ClientProgram, config: WireGuardConfig): string | n
   const { name } = program;
   const obfuscated = whyNot(program, config.interface.obfuscation);
   if (obfuscated !== null) return obfuscated;
-  if (config.peers.some(({ keepalive }) => typeof keepalive === 'object') && !isNewest(program)) {
+  if (config.peers.some(({ keepalive }) => keepalive !== null && typeof keepalive === 'object') && !isNewest(program)) {
     return `${name} takes no range for PersistentKeepalive, which needs AmneziaWG 3.0`;
   }
   const refused = usedKeys(config).filter((key) => REFUSED_KEYS[name]?.includes(key));

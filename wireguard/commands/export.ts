@@ -39,5 +39,8 @@ async function exportInterface(data: HubData, options: ExportOptions, io: Comman
   }
   const changed = writeExport(options.out, text);
   if (options.json === true) printJson(io.terminal, { interface: name, peers: peers.size, file: options.out, changed });
-  else io.terminal.stdout.write(`wrote ${name} with ${peers.size} peers to ${options.out}\n`);
+  else
+    io.terminal.stdout.write(
+      `wrote ${name} with ${peers.size} ${peers.size === 1 ? 'peer' : 'peers'} to ${options.out}\n`,
+    );
 }

@@ -136,7 +136,7 @@ async function show(data: HubData, name: string, options: DataOptions, { termina
 async function remove(data: HubData, name: string, options: RemoveOptions, io: CommandIo): Promise<void> {
   const { peers: count } = chosenInterface(await shownInterfaces(data), name);
   if (count > 0 && options.withPeers === true && options.yes !== true) {
-    const question = `${name} has ${count} peers, which lose their tunnels; type its name to remove it`;
+    const question = `${name} has peers (${count}), which lose their tunnels; type its name to remove it`;
     if ((await askLine(io.terminal, question, 'give --yes where nobody can be asked')) !== name)
       throw new LatchkeyError('cancelled', 'that is not its name, nothing was removed');
   }
@@ -155,7 +155,9 @@ async function remove(data: HubData, name: string, options: RemoveOptions, io: C
     printJson(io.terminal, { removed: name, peers: removed, hub: taken });
     return;
   }
-  io.terminal.stdout.write(`removed ${name}${removed === 0 ? '' : ` and its ${removed} peers`}\n`);
+  io.terminal.stdout.write(
+    `removed ${name}${removed === 0 ? '' : ` and its ${removed === 1 ? 'peer' : `${removed} peers`}`}\n`,
+  );
   if (taken !== 'live' && data.config.driver !== 'memory')
     io.terminal.stderr.write(`wghub: hint: ${goneWords(name, taken)}\n`);
 }

@@ -91,7 +91,11 @@ export async function deleteInterface(tx: Kysely<HubDatabase>, name: string, wit
   }
   const peers = livingPeers(await countPeers(tx), name);
   if (peers > 0 && !withPeers) {
-    throw refused('interface_in_use', `${name} has ${peers} living peers`, 'remove them, or give --with-peers');
+    throw refused(
+      'interface_in_use',
+      `${name} has ${peers} ${peers === 1 ? 'peer' : 'peers'}`,
+      'remove them, or give --with-peers',
+    );
   }
   await tx.deleteFrom('peer').where('interface', '=', name).execute();
   await tx.deleteFrom('free_range').where('interface', '=', name).execute();
