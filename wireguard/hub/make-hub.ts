@@ -4,11 +4,14 @@ import { MemoryDriver } from '../drivers/memory.ts';
 import { toolDriver } from '../drivers/tool.ts';
 import { uapiDriver } from '../drivers/uapi.ts';
 import { chooseLink, type LinkChoice, type LinkMeans } from '../links/link-choice.ts';
+import { settleRoutes } from '../links/link-routes.ts';
 import { ensureLink } from '../links/linux-link.ts';
 import { LINK_MTU, tunnelMtu } from '../obfuscation/mtu.ts';
 import { isPlain, type Obfuscation } from '../obfuscation/parameters.ts';
 import type { HubInterface } from '../store/hub-interface.ts';
+import { networksBehind } from '../store/peers.ts';
 import { Hub, type HubParts } from './hub.ts';
+import { RouteKeeper } from './route-keeper.ts';
 
 /**
  * A hub for the interface, spoken to in the best way that this machine has; without `findMeans` it is only remembered. Where this
@@ -22,13 +25,20 @@ export async function makeHub(
 ): Promise<Hub> {
   if (findMeans === null) return new Hub(facts, new MemoryDriver(), () => Promise.resolve(), parts);
   const obfuscated = !isPlain(facts.obfuscation);
-  const driver = new ChosenDriver(facts.name, obfuscated);
+  const { store, onTrouble } = parts;
+  const routes = new RouteKeeper({
+    networks: () => store.read((db) => networksBehind(db, facts.name)),
+    settle: (networks) => settleRoutes(facts.name, networks),
+    onTrouble,
+  });
+  const driver = new ChosenDriver(facts.name, obfuscated, () => routes.follow());
   driver.choose(chooseLink(await findMeans(), obfuscated));
   const ensure = async ({ name, addresses, mtu, obfuscation }: HubInterface): Promise<void> => {
     if (driver.choice === null) driver.choose(chooseLink(await findMeans(), obfuscated));
     const choice = driver.chosen();
     try {
       await ensureLink({ name, choice, addresses, mtu: mtu ?? fittingMtu(obfuscation), routes: [] });
+      await routes.mend();
     } catch (error) {
       if (isLatchkeyError(error, 'link_missing')) driver.forget(); // taken from this machine: another way may be there now
       throw error;
@@ -55,10 +65,12 @@ class ChosenDriver implements Driver {
   readonly #fallback: Driver['name'];
   #choice: LinkChoice | null = null;
   #driver: Driver | null = null;
+  readonly #onChange: () => Promise<void>;
   #missing = '';
 
-  constructor(name: string, obfuscated: boolean) {
+  constructor(name: string, obfuscated: boolean, onChange: () => Promise<void>) {
     this.#interface = name;
+    this.#onChange = onChange;
     this.#fallback = obfuscated ? 'awg' : 'wg';
   }
 
@@ -91,8 +103,14 @@ class ChosenDriver implements Driver {
   }
 
   read: Driver['read'] = async () => this.#there().read();
-  apply: Driver['apply'] = async (change) => this.#there().apply(change);
-  replace: Driver['replace'] = async (device, peers) => this.#there().replace(device, peers);
+  apply: Driver['apply'] = async (change) => {
+    await this.#there().apply(change);
+    await this.#onChange();
+  };
+  replace: Driver['replace'] = async (device, peers) => {
+    await this.#there().replace(device, peers);
+    await this.#onChange();
+  };
   abandon = (): void => this.#driver?.abandon?.();
 
   #there(): Driver {

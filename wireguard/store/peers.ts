@@ -247,6 +247,20 @@ export async function peersWithNetworks(db: Tx): Promise<Pick<Peer, 'id' | 'inte
   }));
 }
 
+/** Networks behind the peers that belong on an interface. */
+export async function networksBehind(db: Tx, name: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('peer')
+    .select('extra_networks')
+    .where('interface', '=', name)
+    .where('extra_networks', '<>', sql.lit('[]'))
+    .where('status', '<>', sql.lit('deleted'))
+    .where('status', '<>', sql.lit('disabled'))
+    .orderBy('id')
+    .execute();
+  return rows.flatMap((row) => JSON.parse(row.extra_networks) as string[]);
+}
+
 /** Living peers in the order of their creation, a page at a time: costs what the page costs, however many there are. */
 export async function listPeers(
   db: Tx,
