@@ -51,7 +51,11 @@ beforeAll(async () => {
       await ask('GET', path, token);
     }
     await ask('POST', '/api/tokens', token, { name: hub.token('backend'), scopes: [made.body.token] });
-    await ask('POST', '/api/login', token, { name: 'ann', password: testPassword, code: hub.secret('ann').slice(0, 16) });
+    await ask('POST', '/api/login', token, {
+      name: 'ann',
+      password: testPassword,
+      code: hub.secret('ann').slice(0, 16),
+    });
     await ask('POST', '/api/login', token, { [testPassword]: 1 });
     await ask('DELETE', `/api/tokens/${hub.token('backend')}`, token);
     await ask('GET', `/api/${session}`, token);
