@@ -236,7 +236,7 @@ describe('restoreHub()', () => {
     ['age', age, () => ageOpener(at('identity'))],
     ['nothing', async () => ({ envelope: plainEnvelope(), sealedWith: 'nothing' }), plainEnvelope],
   ])('gives back the hub out of a backup sealed by %s, on record, with every secret', async (_, sealing, opener) => {
-    const wanted = await hub.data.store.read(digestTables);
+    const wanted = await hub.data.store.read((db) => digestTables(db));
     const { sha256 } = await backup('one.backup', await sealing());
     const report = await restore('one.backup', opener());
     expect(report).toMatchObject({ hub: 'hub', peers: 3, sealedWith: 'keyfile', madeAt: NOW });
@@ -251,7 +251,7 @@ describe('restoreHub()', () => {
     const vault = await unsealVault(at('restored'), keyfileMethod(hub.keyfile), systemRandom);
     await withHubData(at('restored'), {}, async (data) => {
       const changed = ['backup', 'audit'];
-      const found = await data.store.read(digestTables);
+      const found = await data.store.read((db) => digestTables(db));
       const others = (list: typeof wanted) => list.filter(({ table }) => !changed.includes(table));
       expect(others(found)).toEqual(others(wanted));
       const { secret_sealed } = await data.store.read((db) =>

@@ -41,7 +41,7 @@ describe('digestTables()', () => {
           .values({ ...rows, ...change })
           .execute();
       });
-      return store.read(digestTables);
+      return store.read((db) => digestTables(db));
     };
     const first = await digests({});
     expect(differingTable(first, await digests({}))).toBeNull();
@@ -49,7 +49,7 @@ describe('digestTables()', () => {
       expect(differingTable(first, await digests(change))).toBe('backup');
     }
     await store.transaction(emptyTables);
-    expect(differingTable(first, await store.read(digestTables))).toBe('backup');
+    expect(differingTable(first, await store.read((db) => digestTables(db)))).toBe('backup');
     await store.close();
   });
 });
@@ -83,10 +83,10 @@ describe.skipIf(postgresMissing() !== null)('copyTables()', () => {
         await one.transaction((tx) => insertRandomRows(tx, rows));
         await moved(one, remote);
         await moved(remote, two);
-        const wanted = await one.read(digestTables);
+        const wanted = await one.read((db) => digestTables(db));
         expect(wanted.map(({ rows: count }) => count)).toEqual(wanted.map(({ table }) => rows[table]?.length));
-        expect(await remote.read(digestTables)).toEqual(wanted);
-        expect(await two.read(digestTables)).toEqual(wanted);
+        expect(await remote.read((db) => digestTables(db))).toEqual(wanted);
+        expect(await two.read((db) => digestTables(db))).toEqual(wanted);
       }),
       { numRuns: 25 },
     );
@@ -97,7 +97,7 @@ describe.skipIf(postgresMissing() !== null)('copyTables()', () => {
       for (let number = 1; number <= 1203; number += 1) await appendAudit(tx, { time: number, event: 'ünïcode ✓' });
     });
     await moved(one, remote);
-    expect(await remote.read(digestTables)).toEqual(await one.read(digestTables));
+    expect(await remote.read((db) => digestTables(db))).toEqual(await one.read((db) => digestTables(db)));
     expect(await remote.transaction((tx) => appendAudit(tx, { time: 1, event: 'next' }))).toMatchObject({ seq: 1204 });
     expect((await remote.read((db) => readAudit(db, 1202, 5))).map(({ seq }) => seq)).toEqual([1203, 1204]);
   });

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { type DatabasePlace, openDatabase, showDatabase } from '../../platform/database-choice.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import type { Store } from '../../platform/store.ts';
@@ -19,29 +19,26 @@ export async function fillDatabase(from: Kysely<HubDatabase>, place: DatabasePla
       await copyTables(from, to);
       return true;
     });
-    await compare(store, wanted, isNew, place);
-    return wanted;
+    const table = differingTable(wanted, await digestsBeside(from, store));
+    if (table === null) return wanted;
+    if (!isNew) throw databaseTaken(place);
+    await store.transaction(emptyTables);
+    throw new LatchkeyError('copy_differs', `what was copied differs from the store in "${table}"`, {
+      hint: 'nothing was changed; is another program writing to one of them?',
+    });
   } finally {
     await store.close();
   }
 }
 
-async function compare(
-  store: Store<HubDatabase>,
-  wanted: readonly TableDigest[],
-  isNew: boolean,
-  place: DatabasePlace,
-): Promise<void> {
-  const table = differingTable(wanted, await store.read(digestTables));
-  if (table === null) return;
-  if (!isNew) {
-    throw new LatchkeyError('database_taken', `${showDatabase(place)}: there are rows in it already`, {
-      exit: 3,
-      hint: 'name an empty database, or move that one out of the way first',
-    });
-  }
-  await store.transaction(emptyTables);
-  throw new LatchkeyError('copy_differs', `what was copied differs from the store in "${table}"`, {
-    hint: 'nothing was changed; is another program writing to one of them?',
+/** What the copy holds; its source is asked something now and then, as PostgreSQL ends a transaction that stands still. */
+function digestsBeside(from: Kysely<HubDatabase>, copy: Store<HubDatabase>): Promise<readonly TableDigest[]> {
+  return copy.read((db) => digestTables(db, () => sql`select 1`.execute(from)));
+}
+
+function databaseTaken(place: DatabasePlace): LatchkeyError {
+  return new LatchkeyError('database_taken', `${showDatabase(place)}: there are rows in it already`, {
+    exit: 3,
+    hint: 'name an empty database, or move that one out of the way first',
   });
 }

@@ -40,7 +40,11 @@ export async function emptyTables(db: Db): Promise<void> {
   for (const { name } of [...storedTables].reverse()) await sql`delete from ${sql.table(name)}`.execute(db);
 }
 
-export async function digestTables(db: Db): Promise<readonly TableDigest[]> {
+/** `afterPage` is for who must not stand still meanwhile. */
+export async function digestTables(
+  db: Db,
+  afterPage: () => Promise<unknown> = async () => undefined,
+): Promise<readonly TableDigest[]> {
   const digests: TableDigest[] = [];
   for (const table of storedTables) {
     let count = 0;
@@ -48,6 +52,7 @@ export async function digestTables(db: Db): Promise<readonly TableDigest[]> {
     for await (const rows of pagesOf(db, table)) {
       count += rows.length;
       for (const row of rows) sum += rowHash(row);
+      await afterPage();
     }
     const digest = BigInt.asUintN(256, sum).toString(16).padStart(64, '0');
     digests.push({ table: table.name, rows: count, digest });
