@@ -83,7 +83,7 @@ test.each([
   [1, 10_000],
   [100, 10_000],
   [150, 15_000],
-  [9_000, 60_000],
+  [9_000, 30_000],
 ])('an interface that takes %d ms to tell of itself is left alone for %d ms', (telling, rest) => {
   expect(restAfter(telling, 10_000)).toBe(rest);
 });
@@ -142,6 +142,18 @@ async function insertByOther(): Promise<void> {
   });
   await other.peers.create(order, COMMAND);
 }
+
+test('an interface with another key, port or mark is put right by the next look', async () => {
+  for (const change of [{ privateKey: generateKeyPair().privateKey }, { listenPort: 1 }, { fwMark: 7 }]) {
+    const { privateKey, listenPort, fwMark } = facts;
+    await driver.replace({ privateKey, listenPort, fwMark, obfuscation: {}, ...change }, []);
+    await watch.turn();
+    expect(compared.at(-1)).toMatchObject({ outcome: 'rebuilt' });
+    expect(await driver.read()).toMatchObject({ privateKey, listenPort, fwMark });
+    await watch.turn();
+    compared = [];
+  }
+});
 
 test('a stranger is taken off by the next look, and told of once each time that it comes', async () => {
   for (let time = 1; time <= 2; time++) {

@@ -3,6 +3,7 @@ import type { Log } from '../../platform/log.ts';
 import type { Store } from '../../platform/store.ts';
 import type { LiveInterface } from '../drivers/driver.ts';
 import type { WireGuardKey } from '../keys.ts';
+import { isOtherDevice } from '../reconcile/difference.ts';
 import type { Comparison } from '../reconcile/reconciler.ts';
 import { expiredPeers } from '../store/peers.ts';
 import type { HubDatabase } from '../store/schema.ts';
@@ -13,6 +14,7 @@ import type { Hub } from './hub.ts';
 const USUAL_LOOK_MS = 10_000;
 /** How many times as long as it takes to tell of itself: a program with ten thousand peers does nothing else meanwhile. */
 const LEFT_ALONE = 100;
+const MOST_RESTS = 3;
 /** How often the whole of it is compared with the store when looks show nothing strange. */
 const COMPARE_MS = 60_000;
 /** How long a stop waits for a look under way, whose database may not answer. */
@@ -135,11 +137,12 @@ export class HubWatch {
     if (!isThere) this.#last = { at: now(), live: null };
     const { live } = this.#last;
     if (live === null) return true;
-    let isStrange = false;
+    let isStrange = isOtherDevice(this.hub.facts, live);
     await this.#attempt('handshakes were not written down', async () => {
       const { missing, unwanted } = await this.#tracker.take(live, now());
       const known = this.hub.policy === 'adopt' ? this.#foreign : new Set();
-      isStrange = missing.some((key) => !heard.has(key)) || unwanted.some((key) => !known.has(key) && !heard.has(key));
+      isStrange ||= missing.some((key) => !heard.has(key));
+      isStrange ||= unwanted.some((key) => !known.has(key) && !heard.has(key));
     });
     return isStrange;
   }
@@ -195,9 +198,9 @@ export class HubWatch {
 }
 
 /**
- * How long an interface is left alone that took so long to tell of itself, at the least `usual`; all in milliseconds. Never longer than
- * comparisons are apart: one that hung for a while took long too.
+ * How long an interface is left alone that took so long to tell of itself, at the least `usual` and at the most thrice that, since one
+ * that hung for a while took long too; all in milliseconds.
  */
 export function restAfter(tellingMs: number, usual: number): number {
-  return Math.max(usual, Math.min(tellingMs * LEFT_ALONE, COMPARE_MS));
+  return Math.max(usual, Math.min(tellingMs * LEFT_ALONE, MOST_RESTS * usual));
 }

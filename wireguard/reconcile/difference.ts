@@ -44,13 +44,22 @@ export function* differenceSteps(...[device, peers, live, known]: Wanted): Gener
   }
   const unwanted = [...live.peers.keys()].filter((key) => !peers.has(key));
   return {
-    device:
-      live.privateKey !== device.privateKey ||
-      live.fwMark !== device.fwMark ||
-      (device.listenPort !== 0 && live.listenPort !== device.listenPort),
+    device: isOtherDevice(device, live),
     change: { set, remove: policy === 'strict' ? unwanted : unwanted.filter((key) => retired.has(key)) },
     foreign: unwanted.filter((key) => !retired.has(key)),
   };
+}
+
+/** Pure: whether the interface itself, without its peers, is another than it is to be. */
+export function isOtherDevice(
+  device: Pick<WantedDevice, 'privateKey' | 'fwMark' | 'listenPort'>,
+  live: LiveInterface,
+): boolean {
+  return (
+    live.privateKey !== device.privateKey ||
+    live.fwMark !== device.fwMark ||
+    (device.listenPort !== 0 && live.listenPort !== device.listenPort)
+  );
 }
 
 function isAsWanted(wanted: WantedPeer, live: LiveInterface): boolean {
