@@ -5,7 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../../platform/run.ts';
 import { type Argv, BackgroundProcess } from './background-process.ts';
 import type { Cleanup } from './cleanup.ts';
+import { tunnelObstacle } from './namespaces.ts';
 import type { Place } from './place.ts';
+import { hasProgram } from './programs.ts';
 
 const TIMEOUT_MS = 20_000;
 
@@ -17,6 +19,12 @@ const HELD = [
   'echo ready',
   'exec sleep infinity',
 ].join(' && ');
+
+/** Why no such machines can be made here, or `null`. */
+export function machinesObstacle(): string | null {
+  const missing = ['unshare', 'mount', 'busybox', 'wg-quick'].filter((name) => !hasProgram(name));
+  return tunnelObstacle() ?? (missing.length === 0 ? null : `${missing.join(', ')} not installed`);
+}
 
 /** Network and mount namespaces without a name, which end with the last process inside. */
 export class Machine implements Place {

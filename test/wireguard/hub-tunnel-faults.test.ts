@@ -5,12 +5,11 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { run } from '../../platform/run.ts';
 import { Cleanup } from '../harness/cleanup.ts';
-import { answers, bringUp, HubNetwork, type Machine } from '../harness/hub-network.ts';
+import { answers, bringUp, HubNetwork, type Machine, machinesObstacle } from '../harness/hub-network.ts';
 import { HubProcess, type MadeDevice } from '../harness/hub-process.ts';
-import { tunnelObstacle } from '../harness/namespaces.ts';
 import { postgresMissing, TestPostgres } from '../harness/postgres.ts';
 
-const obstacle = tunnelObstacle();
+const obstacle = machinesObstacle();
 const LOOK_SECONDS = process.env.LATCHKEY_THOROUGH === '1' ? 10 : 1;
 const PATIENCE = { timeout: 45_000, interval: 100 };
 const INTERFACE = ['--interface', 'wg0', '--network', '10.77.0.0/24', '--network6', 'fd77::/64'];
@@ -18,7 +17,7 @@ const HUB = '10.77.0.1';
 /** Nobody waits longer for an answer, whatever hangs; what it is really is printed. */
 const DEADLINE_MS = 20_000;
 
-describe.skipIf(obstacle !== null)(`a hub under which something fails${obstacle ?? ''}`, () => {
+describe.skipIf(obstacle !== null)(`a hub under which something fails${why(obstacle)}`, () => {
   const cleanup = new Cleanup();
   const folder = mkdtempSync(join(tmpdir(), 'lk-faults-'));
   const disk = join(folder, 'disk');
@@ -149,7 +148,7 @@ describe.skipIf(obstacle !== null)(`a hub under which something fails${obstacle 
 
 const without = obstacle ?? postgresMissing();
 
-describe.skipIf(without !== null)(`two hubs on two machines, and one PostgreSQL${without ?? ''}`, () => {
+describe.skipIf(without !== null)(`two hubs on two machines, and one PostgreSQL${why(without)}`, () => {
   const cleanup = new Cleanup();
   const folder = mkdtempSync(join(tmpdir(), 'lk-two-hubs-'));
   let postgres: TestPostgres;
@@ -227,4 +226,8 @@ function tell(what: string, began: number): void {
 
 function report(what: string, millis: number): void {
   process.stdout.write(`      ${what} after ${(millis / 1000).toFixed(1)} s\n`);
+}
+
+function why(reason: string | null): string {
+  return reason === null ? '' : ` (${reason})`;
 }
