@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MachineGauge, type MachineState, readMachine } from '../../wireguard/gateways/machine.ts';
 import { NonceBook } from '../../wireguard/gateways/nonce-book.ts';
+import { NonceBooks } from '../../wireguard/gateways/nonce-books.ts';
 import { openPayload, type PayloadCall, sealPayload } from '../../wireguard/gateways/payload.ts';
 import {
   isSignature,
@@ -118,6 +119,19 @@ describe('a nonce', () => {
     expect(book.use('n', at - 1, now)).toBe(false);
     expect(book.use('n', at, now)).toBe(false);
     expect(book.use('n', at + 1, now)).toBe(true);
+  });
+
+  test('is booked for its secret alone, and the book of a secret that is gone is dropped in time', () => {
+    const books = new NonceBooks();
+    const [one, two, three] = [Buffer.from([1]), Buffer.from([2]), Buffer.from([3])];
+    expect(books.of(one, 0, now).use('n', at, now)).toBe(true);
+    expect(books.of(two, 0, now).use('n', at, now)).toBe(true);
+    expect(books.of(Buffer.from([1]), 0, now).use('n', at, now)).toBe(false);
+    const soon = now + 3 * WINDOW_SECONDS * 1000;
+    expect(books.of(two, 0, soon).use('m', at + 3 * WINDOW_SECONDS, soon)).toBe(true);
+    const later = now + 4 * WINDOW_SECONDS * 1000;
+    expect(books.of(three, at, later).use('n', at, later)).toBe(false);
+    expect(books.size).toBe(2);
   });
 
   test('is taken once of any that come, whatever the clock does', () => {

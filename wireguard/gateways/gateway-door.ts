@@ -16,7 +16,7 @@ import {
   SECRET_BYTES,
   soleGateway,
 } from './gateway-store.ts';
-import { NonceBook } from './nonce-book.ts';
+import { NonceBooks } from './nonce-books.ts';
 import { isSignature, isTimely, NONCE, SIGNATURE, TIMESTAMP } from './signature.ts';
 
 export interface DoorParts {
@@ -51,8 +51,7 @@ export class GatewayDoor {
   readonly #parts: DoorParts;
   /** Stands in where there is no such gateway, so that the same work is done. */
   readonly #stranger: GatewayRow;
-  /** By the sealed secret, whose box is as good as a name. */
-  readonly #books: Map<string, NonceBook> = new Map();
+  readonly #books: NonceBooks = new NonceBooks();
 
   constructor(parts: DoorParts) {
     this.#parts = parts;
@@ -96,8 +95,9 @@ export class GatewayDoor {
     if (!timely) return this.#refuse(request, 'time', found, now);
     const { box, secret } = held;
     const timestamp = Number(given.timestamp);
-    if (!this.#bookOf(box, row, now).use(given.nonce, timestamp, now))
-      return this.#refuse(request, 'nonce', found, now);
+    // nothing was signed yet with a secret that was just made, whatever was with the one before it
+    const book = this.#books.of(box, box === row.secret_sealed ? Number(row.newest) : 0, now);
+    if (!book.use(given.nonce, timestamp, now)) return this.#refuse(request, 'nonce', found, now);
     const actor = { name: `gateway:${row.name}`, source: request.source };
     const use = { box, timestamp };
     const isNew = box !== row.secret_sealed || timestamp > Number(row.newest);
@@ -105,17 +105,6 @@ export class GatewayDoor {
       return this.#refuse(request, 'secret', found, now);
     }
     return { gateway: gatewayOf(row), actor, secret, nonce: given.nonce };
-  }
-
-  /** A secret that was just made was never used, whatever was signed with the one before it. */
-  #bookOf(box: Uint8Array, row: GatewayRow, now: number): NonceBook {
-    const id = Buffer.from(box).toString('latin1');
-    const known = this.#books.get(id);
-    if (known !== undefined) return known;
-    for (const [other, book] of this.#books) if (book.isIdle(now)) this.#books.delete(other); // of secrets that are gone
-    const book = new NonceBook(box === row.secret_sealed ? Number(row.newest) : 0);
-    this.#books.set(id, book);
-    return book;
   }
 
   /**
