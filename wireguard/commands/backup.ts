@@ -92,7 +92,7 @@ function targetOf({ out, folder }: BackupOptions, data: HubData, { sealedWith }:
 function seriesText(series: SeriesReport | null): string {
   if (series === null) return '';
   const removed = series.removed.map((name) => `removed ${name}\n`).join('');
-  return `${series.kept} good ones in the folder\n${removed}`;
+  return `good ones in the folder: ${series.kept}\n${removed}`;
 }
 
 function tellHints(
