@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,6 +10,7 @@ import { EMPTY_INTERFACE as EMPTY } from '../../wireguard/config/wireguard-confi
 import { writeBareConfig, writeConfig } from '../../wireguard/config/write-config.ts';
 import { parseDump } from '../../wireguard/drivers/dump.ts';
 import { toolDriver } from '../../wireguard/drivers/tool.ts';
+import { uapiDriver } from '../../wireguard/drivers/uapi.ts';
 import { networkFiles } from '../../wireguard/generate/network-files.ts';
 import { generateKeyPair } from '../../wireguard/keys.ts';
 import { CLIENT_PROGRAMS } from '../../wireguard/obfuscation/clients.ts';
@@ -226,3 +228,61 @@ describe('the driver of awg, over a stand-in that records what it is given', () 
     expect(parseDump(`${columns.join('\t')}\n`)).toMatchObject({ privateKey: null, listenPort: 0, fwMark: 0 });
   });
 });
+
+const REAL_AWG = hasProgram('awg') && process.getuid?.() === 0;
+describe.skipIf(!REAL_AWG)('a real awg', () => {
+  const name = `lka${process.pid % 1e6}`;
+  const socket = `/var/run/amneziawg/${name}.sock`;
+  const peer = {
+    publicKey: OTHER.publicKey,
+    presharedKey: null,
+    allowedIPs: ['10.0.1.5/32'],
+    endpoint: null,
+    keepalive: 0,
+  };
+  let told = '';
+  let server: Server;
+  beforeAll(async () => {
+    mkdirSync('/var/run/amneziawg', { recursive: true });
+    // a stand-in for amneziawg-go, which takes everything and says what it was told last
+    server = createServer({ allowHalfOpen: true }, (line) => {
+      let text = '';
+      line.on('data', (chunk: Buffer) => {
+        text += chunk.toString('latin1');
+        if (!text.endsWith('\n\n')) return;
+        if (text.startsWith('set=1\n')) told = text;
+        const known = told.split('\n').filter((one) => !/^(set=1|replace_.*|)$/.test(one));
+        line.end(`${text.startsWith('get=1') ? `${known.join('\n')}\n` : ''}errno=0\n\n`);
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(socket, resolve));
+  });
+  afterAll(() => {
+    server.close();
+    rmSync(socket, { force: true });
+  });
+
+  test.each(LEVELS)(
+    'reads what is written for %s, tells the control socket what the hub tells it, and is understood',
+    async (level) => {
+      const obfuscation = drawObfuscation(level, randomBytes);
+      const device = { privateKey: KEYS.privateKey, listenPort: 51821, fwMark: 0, obfuscation };
+      const lines = (): string[] =>
+        told
+          .split('\n')
+          .filter((one) => OBFUSCATED.test(one))
+          .sort();
+      await toolDriver({ tool: 'awg', interface: name }).replace(device, [peer]);
+      const byTool = lines();
+      expect(byTool).toHaveLength(Object.keys(obfuscation).length);
+      await uapiDriver({ socket }).replace(device, [peer]);
+      expect(lines()).toEqual(byTool);
+      const live = await toolDriver({ tool: 'awg', interface: name }).read();
+      expect(live).toMatchObject({ privateKey: KEYS.privateKey, listenPort: 51821 });
+      expect(live.peers.get(OTHER.publicKey)).toMatchObject({ allowedIPs: ['10.0.1.5/32'], keepalive: 0 });
+    },
+  );
+});
+
+/** What is not of plain WireGuard on the control socket. */
+const OBFUSCATED = /^(jc|jmin|jmax|[shi]\d|header_|content_|rekey_|reject_|keepalive_|max_|random_|disable_)/;

@@ -89,7 +89,7 @@ function obfuscationLines(obfuscation: Obfuscation): string[] {
     if (PARAMETERS[key].kind === 'key') return [`${name}=${keyToHex(String(value))}`];
     if (typeof value === 'object')
       return [`${name}=${(value as Exclude<Span, number>).from}-${(value as Exclude<Span, number>).to}`];
-    return [`${name}=${value}`];
+    return [`${name}=${typeof value === 'boolean' ? Number(value) : value}`]; // switches are numbers there
   });
 }
 
