@@ -12,6 +12,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { run } from '../../platform/run.ts';
+import { type Finding, isTrouble } from '../../wireguard/doctor/finding.ts';
+import { generateKeyPair } from '../../wireguard/keys.ts';
 import { type Argv, BackgroundProcess } from '../harness/background-process.ts';
 import { Cleanup } from '../harness/cleanup.ts';
 import { answers, bringUp, HubNetwork, type Machine } from '../harness/hub-network.ts';
@@ -105,6 +107,30 @@ describe.skipIf(tunnelObstacle() !== null)('a hub and what it makes its interfac
     const children = (): string[] => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
     await vi.waitFor(() => expect(children()).not.toContain(String(first)), PATIENCE);
     await vi.waitFor(async () => expect(await hub.differences()).toEqual([]), PATIENCE);
+  });
+
+  test('doctor sees what is wrong with an interface that no hub mends', async () => {
+    await start();
+    await running?.stop();
+    await machine.run('ip', 'link', 'set', 'wg0', 'mtu', '1500');
+    await machine.run('ip', 'address', 'add', '10.9.9.9/32', 'dev', 'wg0');
+    await machine.run('wg', 'set', 'wg0', 'listen-port', '4444', 'peer', generateKeyPair().publicKey);
+    const doctor = [
+      ...projectProgram('wireguard/main.ts'),
+      'doctor',
+      '--data',
+      hub.data,
+      '--keyfile',
+      keyfile,
+      '--json',
+    ];
+    const argv = machine.inside(doctor as unknown as Argv);
+    const { exit, stdout } = await run(argv, { timeoutMs: 30_000, allowExit: 'any' });
+    const findings: readonly Finding[] = JSON.parse(stdout.toString('utf8')).findings;
+    const ofInterface = findings.filter((one) => one.interface === 'wg0' && isTrouble(one)).map(({ check }) => check);
+    expect(exit).toBe(1);
+    expect(ofInterface).toEqual(['addresses', 'mtu', 'port', 'foreign peers']);
+    expect(findings).toContainEqual(expect.objectContaining({ check: 'hub', verdict: 'fault', found: 'does not run' }));
   });
 
   test('a name that another kind of interface has is left alone until it is free', async () => {

@@ -1,3 +1,4 @@
+import { showTime } from '../../platform/command-io.ts';
 import type { TimeSync } from '../../platform/time-sync.ts';
 import { type Finding, findingsAbout } from './finding.ts';
 
@@ -107,9 +108,9 @@ function auditFindings({ audit, now, directory }: HubLook): Finding[] {
     return [fault('audit log', audit.broken, why, `wghub restore, or keep ${directory} for whoever looks into it`)];
   }
   const { records, signedTo, signedAt } = audit;
-  const whole = ok('audit log', `${records} records, unbroken, signed up to ${signedTo}`);
+  const whole = ok('audit log', `${records} records, unbroken, signed up to ${signedTo} at ${showTime(signedAt)}`);
   if (signedTo >= records || now - signedAt < 2 * HOUR) return [whole];
-  const found = `${records - signedTo} records since ${new Date(signedAt).toISOString()} are not signed`;
+  const found = `${records - signedTo} records since ${showTime(signedAt)} are not signed`;
   return [
     whole,
     warn(
