@@ -27,12 +27,13 @@ export function withPeer(
   return withHubData(options.data, io.terminal.env, async (data) => {
     const { store } = data;
     const all = await store.read(listInterfaceFacts);
-    const peer = await store.read((db) => findPeer(db, chosenNames(all, options.interface), text));
+    const names = chosenInterfaces(all, options.interface).map(({ name }) => name);
+    const peer = await store.read((db) => findPeer(db, names, text));
     await work({ data, peer, facts: chosenInterface(all, peer.interface) });
   });
 }
 
-/** Names of the interfaces that are meant: one, or all. */
-export function chosenNames(all: readonly InterfaceFacts[], name: string | undefined): readonly string[] {
-  return name === undefined ? all.map((one) => one.name) : [chosenInterface(all, name).name];
+/** The interfaces that are meant: one, or all. */
+export function chosenInterfaces(all: readonly InterfaceFacts[], name: string | undefined): readonly InterfaceFacts[] {
+  return name === undefined ? all : [chosenInterface(all, name)];
 }

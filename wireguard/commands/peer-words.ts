@@ -1,4 +1,5 @@
 import { showTime } from '../../platform/command-io.ts';
+import type { InterfaceFacts } from '../store/interface-facts.ts';
 import type { Peer } from '../store/peers.ts';
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
@@ -26,7 +27,11 @@ export function bareAddress(address: string): string {
   return address.replace(/\/(32|128)$/, '');
 }
 
-const WIDTHS = { name: 20, address: 15, status: 8, handshake: 9, rx: 8, tx: 8 } as const;
+/** Columns of 80, two blanks between each: status, handshake, what was received and sent; name and address share the rest. */
+const FIXED = { status: 8, handshake: 9, rx: 8, tx: 8 } as const;
+const SHARED = 35;
+/** Of `255.255.255.255`; of `fd42:4242:1::ffff:ffff` where there is IPv6 only. */
+const ADDRESS = { 4: 15, 6: 22 } as const;
 
 /** The lines of a table that fits 80 columns, the first of them its header. Where several interfaces are shown, names are shorter. */
 export class PeerTable {
@@ -34,14 +39,14 @@ export class PeerTable {
   readonly #isMixed: boolean;
   readonly #now: number;
 
-  constructor(interfaces: readonly string[], now: number) {
+  constructor(interfaces: readonly Pick<InterfaceFacts, 'name' | 'networks'>[], now: number) {
     this.#isMixed = interfaces.length > 1;
     this.#now = now;
-    const { name, address, status, handshake, rx, tx } = WIDTHS;
-    const first = Math.max(...interfaces.map(({ length }) => length), 'IFACE'.length);
-    this.#widths = this.#isMixed
-      ? [first, Math.max(8, name - first - 2), address, status, handshake, rx, tx]
-      : [name, address, status, handshake, rx, tx];
+    const { status, handshake, rx, tx } = FIXED;
+    const address = ADDRESS[interfaces.every(({ networks }) => networks.some(isIPv4Network)) ? 4 : 6];
+    const first = Math.max(...interfaces.map(({ name }) => name.length), 'IFACE'.length);
+    const name = Math.max(8, SHARED - address - (this.#isMixed ? first + 2 : 0));
+    this.#widths = [...(this.#isMixed ? [first] : []), name, address, status, handshake, rx, tx];
   }
 
   header(): string {
@@ -61,6 +66,10 @@ export class PeerTable {
     });
     return `${line.join('  ').trimEnd()}\n`;
   }
+}
+
+function isIPv4Network(network: string): boolean {
+  return !network.includes(':');
 }
 
 function shortened(text: string, width: number): string {

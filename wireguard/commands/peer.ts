@@ -13,7 +13,7 @@ import { LIVING_STATUSES, type LivingStatus } from '../store/peer-counts.ts';
 import type { Peer } from '../store/peers.ts';
 import { PEER_KINDS, type PeerKind } from '../store/schema.ts';
 import { addPeerAddCommand } from './peer-add.ts';
-import { chosenNames, type PeerOptions, withPeer } from './peer-at-hand.ts';
+import { chosenInterfaces, type PeerOptions, withPeer } from './peer-at-hand.ts';
 import { addPeerQrCommand } from './peer-qr.ts';
 import { bareAddress, PeerTable, peerText } from './peer-words.ts';
 
@@ -64,12 +64,13 @@ export function addPeerCommands(program: Command, io: CommandIo): void {
 }
 
 async function list({ store }: HubData, options: ListOptions, { clock, terminal }: CommandIo): Promise<void> {
-  const interfaces = chosenNames(await store.read(listInterfaceFacts), options.interface);
+  const interfaces = chosenInterfaces(await store.read(listInterfaceFacts), options.interface);
+  const names = interfaces.map(({ name }) => name);
   const filter = {
     ...(options.status === undefined ? {} : { status: options.status }),
     ...(options.kind === undefined ? {} : { kind: options.kind }),
   };
-  const pages = allPeers((work) => store.read(work), interfaces, filter);
+  const pages = allPeers((work) => store.read(work), names, filter);
   if (options.json === true) {
     const peers: object[] = [];
     for await (const page of pages) peers.push(...page.map(peerJson));

@@ -1,6 +1,6 @@
 import { LatchkeyError } from '../../platform/errors.ts';
 import { offsetOf, type Pool } from '../address/pool.ts';
-import { contains, formatPrefix, overlap, type Prefix, parseNetwork } from '../address/prefix.ts';
+import { formatPrefix, overlap, type Prefix, parseNetwork } from '../address/prefix.ts';
 import { parsePublicKey, type WireGuardKey } from '../keys.ts';
 import type { InterfaceFacts } from '../store/interface-facts.ts';
 import type { PeerKind } from '../store/schema.ts';
@@ -126,7 +126,7 @@ const UNSEEN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\
 
 function text(value: string, field: string, most: number): string {
   const length = [...value].length;
-  if (length < 1 || length > most || value.length > 2 * most) throw invalid(field, `must be 1 to ${most} characters`);
+  if (length < 1 || length > most) throw invalid(field, `must be 1 to ${most} characters`);
   if (UNSEEN.test(value)) throw invalid(field, 'must not hold control characters');
   if (value.trim() !== value) throw invalid(field, 'must not begin or end with a blank');
   return value;
@@ -160,7 +160,7 @@ function networksOf(
       const other = theirs.find((one) => overlap(parseNetwork(one, field), network));
       if (other !== undefined) throw shared(field, network, other, `the interface ${name}`);
     }
-    const twin = networks.slice(0, at).find((other) => contains(other, network) || contains(network, other));
+    const twin = networks.slice(0, at).find((other) => overlap(other, network));
     if (twin !== undefined) throw shared(field, network, formatPrefix(twin), 'the same peer');
   });
   return networks.map(formatPrefix);
