@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -115,6 +124,23 @@ describe('wghub peer add refuses, and changes nothing:', () => {
     expect(await peer(['add', 'x'])).toMatchObject({ exit: 2, stdout: '' });
     expect(await everything()).toBe(before);
   });
+});
+
+test('a file that cannot be filled leaves neither a peer that nobody could use nor the file', async () => {
+  const out = join(folder, 'full.conf');
+  const inTheWay = `${out}.${process.pid}.new`;
+  mkdirSync(inTheWay);
+  const living = async () => json(await peer(['list', '--json'])).peers;
+  const before = await living();
+  expect(await add('lost', '--out', out)).toMatchObject({
+    exit: 1,
+    stdout: '',
+    stderr: expect.stringContaining('could not be written'),
+  });
+  expect(await living()).toEqual(before);
+  expect(existsSync(out)).toBe(false);
+  rmSync(inTheWay, { recursive: true });
+  expect((await hub.audit()).slice(-2).map(({ event }) => event)).toEqual(['peer_created', 'peer_removed']);
 });
 
 describe('wghub peer add', () => {
