@@ -339,5 +339,15 @@ describe.skipIf(postgresMissing() !== null)('a hub that moves', () => {
     expect(readFileSync(file, 'utf8')).toBe(`${bare}\n`);
     expect(statSync(file).mode & 0o777).toBe(0o600);
     expect(await moment()).toEqual({ peers: 12, told: 12, places: true });
+
+    // the file of before is nobody's to take away, whatever is refused later
+    await hub.data.store.close();
+    renameSync(at('hub/hub.db'), at('old.db'));
+    expect(await command('--to', 'sqlite')).toMatchObject({ exit: 0 });
+    expect(await command('--to', bare)).toMatchObject({ exit: 3 });
+    expect(readFileSync(file, 'utf8')).toBe(`${bare}\n`);
+    expect(await command('--to', bare.replace(/\w+$/, 'other'))).toMatchObject({ exit: 3 });
+    expect(readFileSync(file, 'utf8')).toBe(`${bare}\n`);
+    Object.assign(hub.data, { store: (await openHubData(at('hub'), {})).store });
   });
 });

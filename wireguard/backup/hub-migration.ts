@@ -41,6 +41,7 @@ export async function migrateHub(path: string, choice: DatabaseChoice, { now, en
       throw new LatchkeyError('usage', `the state is in ${showDatabase(to)} already`, { exit: 2 });
     }
     await assertAtRest(data);
+    // waits for the other database within it: nobody else is served by this process, and the lock is what is wanted
     const tables = await data.store.transaction(async (db) => {
       const copied = choice === null ? await fillFile(db, to) : await fillDatabase(db, to);
       await switchConfig(data, choice);
