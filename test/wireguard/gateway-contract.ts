@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { DenialLog } from '../../platform/denials.ts';
 import type { Store } from '../../platform/store.ts';
@@ -287,6 +288,26 @@ export function testGateways(makePlace: () => HubStorePlace | Promise<HubStorePl
       const standIn = signed(OLD, { nonce: 'A'.repeat(16) });
       const headers = { ...standIn.headers, 'x-nonce': undefined };
       await expect(door.verify({ ...standIn, headers })).rejects.toMatchObject(refused);
+    });
+
+    test('meets whatever else comes in the headers, and changes nothing', async () => {
+      await add();
+      const before = await everything();
+      const text = fc.oneof(
+        fc.string({
+          unit: fc.integer({ min: 0x20, max: 0xff }).map((code) => String.fromCharCode(code)),
+          maxLength: 80,
+        }),
+        fc.constantFrom('berlin', "berlin'--", String(NOW / 1000), '0'.repeat(64), 'A'.repeat(16), undefined),
+      );
+      const names = ['x-timestamp', 'x-nonce', 'x-signature', 'x-gateway'] as const;
+      await fc.assert(
+        fc.asyncProperty(fc.tuple(text, text, text, text), fc.uint8Array({ maxLength: 8 }), async (values, bytes) => {
+          const headers = Object.fromEntries(names.map((name, at) => [name, values[at]]));
+          await expect(door.verify({ ...signed(OLD), headers, bytes })).rejects.toMatchObject(refused);
+        }),
+      );
+      expect(await everything()).toBe(before);
     });
 
     test('of what was signed well tells the gateway, and how far its clock is off', async () => {
