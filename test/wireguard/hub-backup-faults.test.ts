@@ -100,6 +100,20 @@ describe('wghub backup', () => {
 });
 
 describe('makeHubBackup()', () => {
+  it('takes away what a killed one wrote down as its own, and nothing that only looks like it', async () => {
+    const names = ['left.partial', 'precious', 'alive.partial'];
+    const pids = ['4194304', '4194303', String(process.ppid)];
+    for (const [index, name] of names.entries()) {
+      writeFileSync(hub.at(name), 'x');
+      mkdirSync(hub.at(`hub/.backup-${pids[index]}`));
+      writeFileSync(hub.at(`hub/.backup-${pids[index]}/partial`), hub.at(name));
+    }
+    const envelope = secretEnvelope(keyfileMethod(hub.backupKeyfile), systemRandom);
+    await makeHubBackup(hub.data, hub.at('one.backup'), { envelope, sealedWith: 'keyfile' }, 1);
+    expect(names.map((name) => existsSync(hub.at(name)))).toEqual([false, true, true]);
+    expect(pids.map((pid) => existsSync(hub.at(`hub/.backup-${pid}`)))).toEqual([false, false, true]);
+  });
+
   it('leaves the unfinished file of somebody else alone', async () => {
     writeFileSync(hub.at('one.backup.partial'), 'another program’s');
     const envelope = secretEnvelope(keyfileMethod(hub.backupKeyfile), systemRandom);

@@ -1,17 +1,19 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { restoreBackup } from '../../keyserver/backup/restore.ts';
 import { ageEnvelope, ageOpener } from '../../platform/backup/age.ts';
 import { type Opener, plainEnvelope, secretEnvelope, secretOpener } from '../../platform/backup/envelope.ts';
+import { restoreDirectory } from '../../platform/backup/restored-directory.ts';
 import { pieceBytes } from '../../platform/backup/stream.ts';
 import { systemClock, systemRandom } from '../../platform/clock.ts';
 import { createSecretFile } from '../../platform/files.ts';
 import { keyfileMethod, passphraseMethod, type UnsealMethod } from '../../platform/vault/unseal.ts';
 import { unsealVault } from '../../platform/vault/vault-file.ts';
-import { type HubSealing, makeHubBackup } from '../../wireguard/backup/hub-backup.ts';
+import { archiveKind, type HubSealing, makeHubBackup } from '../../wireguard/backup/hub-backup.ts';
 import { restoreHub } from '../../wireguard/backup/hub-restore.ts';
 import { digestTables } from '../../wireguard/backup/table-copy.ts';
 import { openHubData, withHubData } from '../../wireguard/data/hub-data.ts';
@@ -266,13 +268,33 @@ describe('restoreHub()', () => {
     });
   });
 
-  it('leaves a directory that is no hub where it could not put config.json into place', async () => {
+  it('leaves nothing where the database that was named is not to be had', async () => {
     await backup();
     const order = { from: at('one.backup'), path: at('restored'), opener: secretOpener(byKeyfile()) };
     const database = { urlFile: at('no-such-url') };
     const attempt = restoreHub({ ...order, sealedWith: 'keyfile', database }, { now: NOW, env: {} });
     await expect(attempt).rejects.toMatchObject({ code: 'file_not_read' });
     expect(existsSync(at('restored'))).toBe(false);
+  });
+});
+
+describe('restoreDirectory()', () => {
+  beforeEach(begin);
+  afterEach(end);
+
+  it('puts config.json into place last: what was interrupted is no hub', async () => {
+    await backup();
+    const attempt = restoreDirectory({
+      from: at('one.backup'),
+      path: at('restored'),
+      kind: archiveKind,
+      opener: secretOpener(byKeyfile()),
+      publicFiles: [],
+      settle: async ({ workshop }) => void mkdirSync(join(dirname(workshop), 'vault.json')), // the last by the alphabet cannot move
+    });
+    await expect(attempt).rejects.toThrow();
+    expect(readdirSync(at('restored'))).toContain('hub.db');
+    expect(readdirSync(at('restored'))).not.toContain('config.json');
     await expect(openHubData(at('restored'), {})).rejects.toMatchObject({ code: 'data_missing' });
   });
 });
