@@ -85,17 +85,18 @@ export class PeerRegister {
    */
   async create(order: PeerOrder, by: Actor, fields: OrderFields = ORDER_FIELDS): Promise<MadePeer> {
     const { now, random, seal, store } = this.#parts;
+    const [facts, pool] = [this.#facts, this.#pool]; // others may come meanwhile
     const hasNetworks = (order.extraNetworks ?? []).length > 0;
     // no network behind a peer, no look at the networks of others
     const interfaces = hasNetworks ? await store.read(listInterfaceFacts) : [];
-    const checked = checkOrder(order, this.facts, this.pool, interfaces, now(), fields);
+    const checked = checkOrder(order, facts, pool, interfaces, now(), fields);
     const pair: KeyPair | null = checked.publicKey === null ? generateKeyPair() : null;
     const publicKey = pair?.publicKey ?? checked.publicKey ?? '';
     const presharedKey = checked.isPreshared ? generatePresharedKey(random) : null;
-    const about = { interface: this.facts.name, pool: this.pool, seal, now: now(), fields };
+    const about = { interface: facts.name, pool, seal, now: now(), fields };
     const given = { ...checked, id: random(12).toString('hex'), publicKey, presharedKey };
     const peer = await store.transaction(async (tx) => {
-      await this.#assertSameNetworks(tx);
+      await assertSameNetworks(tx, facts);
       if (hasNetworks) {
         refuseSharedNetworks(checked.extraNetworks, await peersWithNetworks(tx), fields.extraNetworks);
       }
@@ -162,17 +163,6 @@ export class PeerRegister {
     return this.#parts.store.read((db) => listPeers(db, this.facts.name, filter, after, limit));
   }
 
-  /** Another process may have given the interface another network, while there were no peers: addresses of the old one lead nowhere. */
-  async #assertSameNetworks(tx: Kysely<HubDatabase>): Promise<void> {
-    const [row] = await networksNow(tx, this.facts.name);
-    if (row?.networks === JSON.stringify(this.facts.networks)) return;
-    throw new LatchkeyError('interface_changed', 'the interface has other networks by now', {
-      status: 503,
-      hint: 'try again',
-      retryAfter: 1,
-    });
-  }
-
   async #record(
     tx: Kysely<HubDatabase>,
     event: string,
@@ -187,6 +177,17 @@ export class PeerRegister {
       detail: { by, interface: this.facts.name, peer: id, name, public_key: publicKey, ...more },
     });
   }
+}
+
+/** Another process may have given the interface another network, while there were no peers: addresses of the old one lead nowhere. */
+async function assertSameNetworks(tx: Kysely<HubDatabase>, { name, networks }: InterfaceFacts): Promise<void> {
+  const [row] = await networksNow(tx, name);
+  if (row?.networks === JSON.stringify(networks)) return;
+  throw new LatchkeyError('interface_changed', 'the interface has other networks by now', {
+    status: 503,
+    hint: 'try again',
+    retryAfter: 1,
+  });
 }
 
 const networksNow = statement<HubDatabase, [string], { networks: string }>((db, slot) =>
