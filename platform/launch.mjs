@@ -98,10 +98,14 @@ const [first, ...rest] = asProgram === undefined ? process.argv.slice(2) : [asPr
 if (first === undefined) fail('launch.mjs needs a file of the project to run');
 
 // a server answers small requests for months: without a bound V8 lets old garbage pile up to several times what is in use;
-// the young half is given room, so that requests under way do not grow old in it
-const isServer = first === 'keyserver/main.ts';
-const heap = isServer ? ['--max-semi-space-size=8', '--max-old-space-size=64'] : [];
-let argv = ['--disable-warning=ExperimentalWarning', ...heap, join(root, first), ...rest];
+// the young half is given room, so that requests under way do not grow old in it. A hub has as many peers as it has, so that
+// only its young half is bounded
+const heaps = {
+  'keyserver/main.ts': ['--max-semi-space-size=8', '--max-old-space-size=64'],
+  'wireguard/main.ts': ['--max-semi-space-size=8'],
+};
+const heap = heaps[/** @type {keyof typeof heaps} */ (first)];
+let argv = ['--disable-warning=ExperimentalWarning', ...(heap ?? []), join(root, first), ...rest];
 if (first === '--tool') {
   const [tool, ...toolArguments] = rest;
   const bin = { biome: '@biomejs/biome/bin/biome', tsc: 'typescript/bin/tsc', vitest: 'vitest/vitest.mjs' }[tool ?? ''];
@@ -112,7 +116,7 @@ if (first === '--tool') {
 // what was compiled once, types stripped, is kept: programs start faster, and the stripper is not loaded (18 MiB less)
 const compiled = join(root, '.cache', 'compiled'); // not in node_modules: npm could not empty that while a server runs
 // and with one arena glibc keeps less of what was given back
-const memory = isServer ? { MALLOC_ARENA_MAX: '1' } : {};
+const memory = heap === undefined ? {} : { MALLOC_ARENA_MAX: '1' };
 const env = { NODE_COMPILE_CACHE: compiled, ...memory, ...process.env };
 const child = spawn(runtime(), argv, { stdio: 'inherit', env });
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
