@@ -5,13 +5,13 @@ import type { ArchiveKind } from '../../platform/backup/archive-kind.ts';
 import { type BackupFile, newBackupPath, writeBackup } from '../../platform/backup/backup-file.ts';
 import { secretEnvelope } from '../../platform/backup/envelope.ts';
 import type { Clock, RandomBytes } from '../../platform/clock.ts';
+import { configFile } from '../../platform/config-file.ts';
 import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
 import { createSecretFile } from '../../platform/files.ts';
 import { checkSqlite, snapshotSqlite } from '../../platform/sqlite-snapshot.ts';
 import type { UnsealMethod } from '../../platform/vault/unseal.ts';
 import { sealMethodOf, vaultFile } from '../../platform/vault/vault-file.ts';
 import { raiseAlert } from '../alerts/raise.ts';
-import { configFile } from '../config.ts';
 import { databaseFile, killFile } from '../data-directory.ts';
 import { openServerData, type ServerData } from '../server-data.ts';
 

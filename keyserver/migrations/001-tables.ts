@@ -1,5 +1,6 @@
 import { type Kysely, type Migration, sql } from 'kysely';
-import { bytes, clustered, rowNumber } from '../../platform/column-types.ts';
+import { createAuditTables } from '../../platform/audit-tables.ts';
+import { bytes, clustered } from '../../platform/column-types.ts';
 
 /** Clients, their chains and keys, the server's own secrets, the audit log. */
 export const tables: Migration = {
@@ -103,18 +104,6 @@ export const tables: Migration = {
       .addColumn('id', 'integer', (c) => c.primaryKey())
       .addColumn('filling', bytes, (c) => c.notNull())
       .execute();
-    await db.schema
-      .createTable('audit')
-      .addColumn('seq', rowNumber, (c) => c.primaryKey())
-      .addColumn('body', 'text', (c) => c.notNull())
-      .addColumn('hash', bytes, (c) => c.notNull())
-      .execute();
-    await db.schema
-      .createTable('audit_signature')
-      .addColumn('seq', rowNumber, (c) => c.primaryKey())
-      .addColumn('hash', bytes, (c) => c.notNull())
-      .addColumn('time', 'bigint', (c) => c.notNull())
-      .addColumn('signature', bytes, (c) => c.notNull())
-      .execute();
+    await createAuditTables(db);
   },
 };

@@ -1,9 +1,10 @@
 import { statSync } from 'node:fs';
+import { configFile } from '../../platform/config-file.ts';
 import { createSecretFile } from '../../platform/files.ts';
 import { openSqlite } from '../../platform/sqlite.ts';
 import { snapshotSqlite } from '../../platform/sqlite-snapshot.ts';
 import { vaultFile } from '../../platform/vault/vault-file.ts';
-import { configFile, writeConfig } from '../data/hub-config.ts';
+import { writeConfig } from '../data/hub-config.ts';
 import { auditKeyFile, databaseFile, type HubData } from '../data/hub-data.ts';
 import { type HubDatabase, migrations } from '../store/schema.ts';
 import { copyTables } from './table-copy.ts';

@@ -1,10 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute } from 'node:path';
 import * as z from 'zod';
+import { readConfigFile, writeConfigFile } from '../../platform/config-file.ts';
 import { databaseSchema } from '../../platform/database-choice.ts';
-import { LatchkeyError } from '../../platform/errors.ts';
-import { writeFileAtomic } from '../../platform/files.ts';
 import { isNetwork } from '../../platform/listening/networks.ts';
 import { parseInput } from '../../platform/schema.ts';
 
@@ -45,26 +43,11 @@ export function hubConfig(value: z.input<typeof schema>): HubConfig {
   return parseInput(schema, value);
 }
 
-export function configFile(directory: string): string {
-  return join(directory, 'config.json');
-}
-
 export function writeConfig(directory: string, config: HubConfig): void {
-  writeFileAtomic(configFile(directory), `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+  writeConfigFile(directory, config);
 }
 
 /** Throws `config_damaged`, naming the field. */
 export function readConfig(directory: string): HubConfig {
-  const path = configFile(directory);
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new LatchkeyError('config_damaged', `${path} could not be read as JSON`, { cause });
-  }
-  try {
-    return parseInput(schema, value);
-  } catch (cause) {
-    throw new LatchkeyError('config_damaged', `in ${path}: ${(cause as Error).message}`, { cause });
-  }
+  return readConfigFile(directory, schema);
 }

@@ -1,5 +1,6 @@
 import { type Kysely, type Migration, sql } from 'kysely';
-import { bytes, rowNumber } from '../../../platform/column-types.ts';
+import { createAuditTables } from '../../../platform/audit-tables.ts';
+import { bytes } from '../../../platform/column-types.ts';
 
 /** Who may ask the hub for something, its own secrets, its backups, its audit log. */
 export const hubTables: Migration = {
@@ -67,18 +68,6 @@ export const hubTables: Migration = {
       .addColumn('sealed', bytes, (c) => c.notNull())
       .addColumn('created_at', 'bigint', (c) => c.notNull())
       .execute();
-    await db.schema
-      .createTable('audit')
-      .addColumn('seq', rowNumber, (c) => c.primaryKey())
-      .addColumn('body', 'text', (c) => c.notNull())
-      .addColumn('hash', bytes, (c) => c.notNull())
-      .execute();
-    await db.schema
-      .createTable('audit_signature')
-      .addColumn('seq', rowNumber, (c) => c.primaryKey())
-      .addColumn('hash', bytes, (c) => c.notNull())
-      .addColumn('time', 'bigint', (c) => c.notNull())
-      .addColumn('signature', bytes, (c) => c.notNull())
-      .execute();
+    await createAuditTables(db);
   },
 };
