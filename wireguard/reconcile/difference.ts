@@ -73,7 +73,3 @@ function isAsWanted(wanted: WantedPeer, live: LiveInterface): boolean {
     networks.every((network, at) => peer.allowedIPs[at] === network)
   );
 }
-
-export function isSettled({ device, change }: Difference): boolean {
-  return !device && change.set.length === 0 && change.remove.length === 0;
-}
