@@ -153,8 +153,10 @@ export class Reconciler {
   async #compareAll(heard: ReadonlySet<WireGuardKey>): Promise<Comparison> {
     const { desired, driver, policy } = this.#parts;
     const failures = this.#failures;
-    const [device, peers] = [await desired.device(), await desired.peers()];
     const live = await driver.read();
+    const isBlank = live.privateKey === null && live.peers.size === 0; // it was made just now: there is nothing to compare
+    if (isBlank) return this.#alone(() => this.#replaceAll([], []));
+    const [device, peers] = [await desired.device(), await desired.peers()];
     const unwanted = [...live.peers.keys()].filter((key) => !peers.has(key));
     const retired = unwanted.length === 0 ? new Set<WireGuardKey>() : await desired.retired(unwanted);
     const difference = await inTurns(differenceSteps(device, peers, live, { policy, retired }));
