@@ -85,3 +85,27 @@ test('without a hub nobody answers; what answers otherwise is no report', async 
   expect(await askDoorbell(other)).toBeNull();
   await new Promise((resolve) => server.close(resolve));
 });
+
+test('a hub that stops does not wait for who says nothing', async () => {
+  const other = join(folder, 'other.sock');
+  const stop = await hangDoorbell(
+    other,
+    () => Promise.resolve(true),
+    () => null,
+  );
+  const silent = connect(other);
+  const closed = new Promise((resolve) => silent.on('close', resolve));
+  await new Promise((resolve) => silent.on('connect', resolve));
+  await stop();
+  await closed;
+}, 10_000);
+
+test('a data directory whose path is too long for a socket is told as such', async () => {
+  const long = join(folder, 'x'.repeat(120));
+  const hung = hangDoorbell(
+    long,
+    () => Promise.resolve(true),
+    () => null,
+  );
+  await expect(hung).rejects.toMatchObject({ code: 'listen_failed', hint: expect.stringContaining('107 bytes') });
+});

@@ -46,7 +46,12 @@ export async function hangDoorbell(
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) =>
-      reject(new LatchkeyError('listen_failed', `could not listen at ${path}`, { cause })),
+      reject(
+        new LatchkeyError('listen_failed', `could not listen at ${path}`, {
+          cause,
+          hint: 'the path of a socket has 107 bytes at the most: a data directory of a shorter path has room for it',
+        }),
+      ),
     );
     server.listen(path, resolve);
   });
