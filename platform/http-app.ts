@@ -70,6 +70,8 @@ export interface AppOptions {
   readonly requestId: () => string;
   /** Told of each answer: the route's path (or `null` where there is none), the status and how long it took. */
   readonly onAnswer?: (answer: { method: string; route: string | null; status: number; millis: number }) => void;
+  /** What a 401 asks for (RFC 9110, section 11.6.1): `Bearer`. */
+  readonly challenge?: string;
   /** More members for each problem document, for callers that look for an error elsewhere than RFC 9457 has it. */
   readonly problemMembers?: (error: LatchkeyError) => Readonly<Record<string, unknown>>;
 }
@@ -105,7 +107,7 @@ export function createHttpApp(options: AppOptions): RequestListener {
     const status = (error as { status?: unknown }).status;
     refuse(response, status === 400 ? malformed('path', 'is not a valid URL path') : error, options);
   });
-  const plain = pathsOf(options.routes.filter(({ path }) => /^[a-z0-9/]+$/.test(path)));
+  const plain = pathsOf(options.routes.filter(({ path }) => /^[a-z0-9/-]+$/.test(path)));
   return (request, response) => {
     // such a path, when it is spelled just so, needs no router: Express would take a tenth of the time of an answer
     const methods = plain.get(request.url ?? '');
@@ -350,6 +352,8 @@ function refuse(response: ServerResponse, error: unknown, options: AppOptions): 
       'request failed',
     );
   }
+  if (problem.status === 401 && options.challenge !== undefined)
+    response.setHeader('WWW-Authenticate', options.challenge);
   // whoever sent a body that was not read to its end must not have the rest taken for a next request
   if (!response.req.complete) response.setHeader('Connection', 'close');
   send(response, problem, 'application/problem+json');

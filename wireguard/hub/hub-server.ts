@@ -70,6 +70,7 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
     log,
     requestId: () => random(8).toString('hex'),
     onAnswer: (answer) => metrics.answered(answer),
+    challenge: 'Bearer',
     problemMembers,
   });
   // usually the port comes first, which tells that another hub runs here; an address in the hub's own tunnel is made with the tunnel
