@@ -11,6 +11,7 @@ import { insertInterface } from '../../wireguard/store/hub-interface.ts';
 import { changeInterface } from '../../wireguard/store/interface-change.ts';
 import { listInterfaceFacts } from '../../wireguard/store/interface-facts.ts';
 import { countFreeAddresses, countPeers } from '../../wireguard/store/peer-counts.ts';
+import { retiredPeers } from '../../wireguard/store/retired-peers.ts';
 import type { HubDatabase, PeerTable } from '../../wireguard/store/schema.ts';
 import { wantedPeers } from '../../wireguard/store/wanted-peers.ts';
 import { type HubStorePlace, testInterface, testSeal } from './hub-store.ts';
@@ -117,6 +118,8 @@ export function testRegister(makePlace: () => HubStorePlace | Promise<HubStorePl
     expect(rows).not.toContain(made.presharedKey);
     // the old key is known for one that is gone, and the peer is one peer
     expect(await peers.find(before.publicKey)).toBeNull();
+    const retired = await store.read((db) => retiredPeers(db, 'wg0', [before.publicKey, made.peer.publicKey]));
+    expect([...retired]).toEqual([before.publicKey]);
     expect((await peers.list({}, null, 10)).map(({ id }) => id)).toEqual([before.id]);
     await peers.remove(before.id, COMMAND);
     expect((await store.read(countFreeAddresses)).get('wg0')).toBe(253);
@@ -138,6 +141,7 @@ export function testRegister(makePlace: () => HubStorePlace | Promise<HubStorePl
     for (const text of ['three', '', 'ONE', `${one.id} `, one.publicKey.slice(1)]) {
       await expect(find(text)).rejects.toMatchObject({ code: 'peer_not_found' });
     }
+    for (const odd of ['a\u0000b', '', 'x'.repeat(65)]) expect(await peers.get(odd)).toBeNull();
     await expect(find('one', ['wg1'])).rejects.toMatchObject({ code: 'peer_not_found' });
     const twin = (await others.create({ ...order, name: 'two' }, COMMAND)).peer;
     const ambiguous = await find('two').catch((error: unknown) => error);

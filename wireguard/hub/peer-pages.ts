@@ -36,7 +36,6 @@ export async function readPeerPage(
     const mark = name === after?.interface ? after : null;
     // one more than the page has room for tells whether there is a next one
     peers.push(...(await listPeers(db, name, filter, mark, limit + 1 - peers.length)));
-    if (peers.length > limit) break;
   }
   const page = peers.slice(0, limit);
   const last = page.at(-1);
