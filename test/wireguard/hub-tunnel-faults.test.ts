@@ -91,7 +91,9 @@ describe.skipIf(obstacle !== null)(`a hub under which something fails${why(obsta
     expect(took).toBeLessThan(DEADLINE_MS);
     expect(await waiting).toMatchObject({ status: 201, body: { live: false } });
     if (isThorough) {
+      const restarted = performance.now();
       await hub.start(); // serves all the same, when it has waited for it
+      tell('interface hangs: started, serves', restarted);
       expect(hub.output()).toContain('wg0 could not be built yet');
       expect((await hub.call('GET', '/api/health')).status).toBe(503);
       await hub.machine.signal('wireguard-go', 'SIGCONT');

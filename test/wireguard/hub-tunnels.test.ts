@@ -223,7 +223,6 @@ describe.skipIf(obstacle !== null)(`a hub with ${PEERS} devices, each a machine 
     const hand = (...words: string[]): Promise<string> => hub.machine.run('wg', 'set', 'wg0', ...words);
     await hand('peer', stranger.publicKey, 'allowed-ips', '10.77.9.9/32');
     await hand('peer', thief.public_key, 'allowed-ips', [...addressesOf(thief), victim.assigned_ip].join());
-    expect(await answers(device(1).machine, HUB[0])).toBe(false);
     const began = performance.now();
     await vi.waitFor(isAsStored, PATIENCE);
     tell('stranger and stolen address: interface equals store', began);
