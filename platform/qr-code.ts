@@ -7,6 +7,12 @@ export async function qrText(text: string, isTerminal: boolean): Promise<string>
   return isTerminal ? picture.split('\n').map(black).join('\n') : picture;
 }
 
+/**
+ * Readers take any mask (ISO/IEC 18004, 7.8). Looking for the one of eight that is easiest on them takes most of a code's time, and
+ * what is drawn here is keys, for the most part, which look the same under each.
+ */
+const MASK = 0;
+
 /** The most a QR code can hold, in bytes: version 40, least correction (ISO/IEC 18004, table 7). */
 export const QR_MOST_BYTES = 2953;
 
@@ -17,7 +23,10 @@ export const QR_MOST_BYTES = 2953;
 export async function qrDataUrl(text: string): Promise<string> {
   const data = Buffer.from(text);
   if (data.length > QR_MOST_BYTES) throw new TypeError('the text is too long for a QR code');
-  const { modules } = (await library()).create([{ data, mode: 'byte' }], { errorCorrectionLevel: 'L' });
+  const { modules } = (await library()).create([{ data, mode: 'byte' }], {
+    errorCorrectionLevel: 'L',
+    maskPattern: MASK,
+  });
   return `data:image/png;base64,${squaresPng(modules, { scale: 6, margin: 4 }).toString('base64')}`;
 }
 
