@@ -3,8 +3,7 @@ import { QR_MOST_BYTES } from '../../platform/qr-code.ts';
 import { writeConfig } from '../config/write-config.ts';
 import type { WireGuardKey } from '../keys.ts';
 import { type ClientProgram, clientProgram } from '../obfuscation/clients.ts';
-import { isPlain } from '../obfuscation/parameters.ts';
-import { clientConfig } from '../peers/client-config.ts';
+import { clientConfig, surestProgram } from '../peers/client-config.ts';
 import type { HubInterface } from '../store/hub-interface.ts';
 import type { MadePeer } from './peer-register.ts';
 
@@ -26,8 +25,9 @@ export function handoutWish(
   { obfuscation }: Pick<HubInterface, 'obfuscation'>,
   clientField: string,
 ): HandoutWish {
-  const usual = isPlain(obfuscation) ? 'wireguard' : 'amneziawg-tools';
-  return { program: clientProgram(given.client ?? usual, clientField), route: given.route ?? 'network', isForQr };
+  const { client, route = 'network' } = given;
+  const program = client === undefined ? surestProgram(obfuscation) : clientProgram(client, clientField);
+  return { program, route, isForQr };
 }
 
 /**
