@@ -127,7 +127,9 @@ export class HubNetwork {
     const machine = await Machine.start(name, address);
     this.#cleanup.add(name, () => machine.halt());
     const wire = `ip link add w${host} type veth peer name eth0 netns ${machine.pid}`;
-    await this.#switch.run('sh', '-c', `${wire} && ip link set w${host} master br0 up`);
+    // the system takes its time with the wire of a machine that was there before
+    const before = `ip link delete w${host} 2>/dev/null`;
+    await this.#switch.run('sh', '-c', `${before}; ${wire} && ip link set w${host} master br0 up`);
     await machine.run('sh', '-c', `ip address add ${address}/24 dev eth0 && ip link set eth0 up`);
     return machine;
   }

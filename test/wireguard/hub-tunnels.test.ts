@@ -298,7 +298,6 @@ describe.skipIf(obstacle !== null)(`a hub with ${PEERS} devices, each a machine 
   test('a hub whose machine started anew has everybody back from its data directory alone', async () => {
     await hub.closeSide();
     await hub.machine.halt();
-    await sleep(100);
     hub.machine = await hubMachine();
     const began = performance.now();
     await hub.start();
