@@ -43,7 +43,7 @@ async function start(data: HubData, options: StartOptions, io: CommandIo): Promi
   }
   for (const name of server.unbuilt) {
     terminal.stderr.write(
-      `wghub: warning: ${name} could not be built yet, see the log; it is tried again each minute\n`,
+      `wghub: warning: ${name} could not be built yet, see the log; it is tried again with each look\n`,
     );
   }
   const serving = `http://${authorityOf(data.config.listen.host, server.port)}`;

@@ -22,7 +22,7 @@ import { hubReport } from './hub-report.ts';
 export interface HubServer {
   /** The port of its API. */
   readonly port: number;
-  /** Names of interfaces that could not be built yet; they are tried again each minute. */
+  /** Names of interfaces that could not be built yet; they are tried again with each look. */
   readonly unbuilt: readonly string[];
   /** Ends the requests under way and signs the audit log. Interfaces stay up, so that nobody is cut off; the store stays open. */
   stop(): Promise<void>;
