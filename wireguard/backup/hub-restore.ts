@@ -8,6 +8,7 @@ import type { KekHeader } from '../../platform/vault/unseal.ts';
 import { sealMethodOf } from '../../platform/vault/vault-file.ts';
 import { writeConfig } from '../data/hub-config.ts';
 import { databaseFile, withHubData } from '../data/hub-data.ts';
+import { refuseOlder } from '../gateways/gateway-store.ts';
 import type { BackupTable } from '../store/schema.ts';
 import { fillDatabase } from './filled-database.ts';
 import { archiveKind, recordBackup } from './hub-backup.ts';
@@ -66,6 +67,7 @@ function recordRestore(
     store.transaction(async (tx) => {
       const file = basename(from);
       await recordBackup(tx, { sha256, made_at: madeAt, size: bytes, file, sealed_with: sealedWith });
+      await refuseOlder(tx, now);
       await appendAudit(tx, { time: now, event: 'hub_restored', detail: { backup_made_at: madeAt, sha256 } });
       return tx.selectFrom('interface').select(['name', 'endpoint']).orderBy('name').execute();
     }),

@@ -100,6 +100,12 @@ export async function rotateSecret(
   await record(tx, 'gateway_rotated', name, by, now, { at_once: isAtOnce });
 }
 
+/** From now on nothing is taken that was signed before: a store that was put back has forgotten what it took since. */
+export async function refuseOlder(tx: Tx, now: number): Promise<void> {
+  const seconds = Math.floor(now / 1000);
+  await tx.updateTable('gateway').set({ newest: seconds }).where('newest', '<', seconds).execute();
+}
+
 /**
  * Writes down that a request was taken: signed at `timestamp` (seconds) with the secret in `box`. A new secret that is used takes over.
  * False when the secret was ended in the meantime.
