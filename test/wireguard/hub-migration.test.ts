@@ -299,7 +299,7 @@ describe.skipIf(postgresMissing() !== null)('a hub that moves', () => {
       expect(readConfig(path).database).toEqual(database);
       expect(existsSync(`${path}/hub.db`)).toBe(database === null);
       await withHubData(path, {}, async (data) => {
-        const changed = ['audit', 'backup'];
+        const changed = ['audit', 'backup', 'gateway'];
         expect(without(await data.store.read((db) => digestTables(db)), ...changed)).toEqual(
           without(wanted, ...changed),
         );
