@@ -1,5 +1,6 @@
 import { LatchkeyError } from '../platform/errors.ts';
 import { assertPlainWords, commandLine, quoted, specifiersEscaped, xml } from '../platform/service-text.ts';
+import type { ServiceCredential } from '../platform/vault/unseal-words.ts';
 
 export const servicePlatforms = ['linux', 'macos', 'windows'] as const;
 export type ServicePlatform = (typeof servicePlatforms)[number];
@@ -16,7 +17,7 @@ export interface ServiceFacts {
   /** How it opens the vault with nobody there, as on the command line: `['--keyfile', '/media/key']`. */
   readonly unseal: readonly string[];
   /** The encrypted credential that systemd loads, with its name; Linux only. */
-  readonly credential: { readonly name: string; readonly file: string } | null;
+  readonly credential: ServiceCredential | null;
 }
 
 /** As the launcher starts a server: small heaps, kept small. */

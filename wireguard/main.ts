@@ -17,6 +17,7 @@ import { addJwtCommands } from './commands/jwt.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
 import { addPeerCommands } from './commands/peer.ts';
 import { addRestoreCommand } from './commands/restore.ts';
+import { addServiceCommands } from './commands/service.ts';
 import { addStartCommand } from './commands/start.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addTokenCommands } from './commands/token.ts';
@@ -31,6 +32,7 @@ process.exitCode = await runProgram(
     program.description('keeps the private network that keys travel on');
     addInitCommand(program, io);
     addStartCommand(program, io);
+    addServiceCommands(program, io);
     addStatusCommand(program, io);
     addPeerCommands(program, io);
     addInterfaceCommand(program, io);

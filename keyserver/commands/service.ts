@@ -5,13 +5,14 @@ import { dataCommand } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { type UnsealOptions, unsealMethodFrom, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
+import { credentialHint, serviceCredential, unsealWords } from '../../platform/vault/unseal-words.ts';
 import { type ServiceFacts, type ServicePlatform, servicePlatforms, serviceText } from '../service.ts';
 
 interface ServiceOptions extends UnsealOptions {
   readonly data: string;
   readonly platform?: ServicePlatform;
   readonly user: string;
-  readonly credentialFile?: string;
+  readonly credentialFile: string;
   readonly json?: boolean;
 }
 
@@ -49,7 +50,7 @@ async function print(options: ServiceOptions, io: CommandIo): Promise<void> {
     data: resolve(options.data),
     user: options.user,
     unseal: unsealWords(options),
-    credential: credentialOf(options),
+    credential: serviceCredential(options, options.credentialFile),
   };
   if (facts.credential !== null && platform !== 'linux') {
     throw new LatchkeyError('usage', 'credentials are systemd’s: use --keyfile or --keychain', { exit: 2 });
@@ -59,27 +60,7 @@ async function print(options: ServiceOptions, io: CommandIo): Promise<void> {
   else io.terminal.stdout.write(text);
   const say = (words: string): void => void io.terminal.stderr.write(`keyserver: hint: ${words}\n`);
   say(install[platform]);
-  if (facts.credential !== null) {
-    const { name, file } = facts.credential;
-    say(`the credential: head -c 32 /dev/urandom | systemd-creds encrypt --name=${name} - ${file}`);
-  }
-}
-
-function unsealWords(options: UnsealOptions): readonly string[] {
-  const { keyfile, passphraseFile, credential, keychain } = options;
-  if (keyfile !== undefined) return ['--keyfile', resolve(keyfile)];
-  if (passphraseFile !== undefined) return ['--passphrase-file', resolve(passphraseFile)];
-  if (credential !== undefined) return ['--credential', credential];
-  if (keychain !== undefined) return ['--keychain', keychain];
-  throw new LatchkeyError('usage', 'a service has nobody to ask for a passphrase or shares', {
-    exit: 2,
-    hint: 'give --credential NAME, --keyfile FILE, --keychain NAME or --passphrase-file FILE, or start it by hand',
-  });
-}
-
-function credentialOf({ credential, credentialFile }: ServiceOptions): ServiceFacts['credential'] {
-  if (credential === undefined) return null;
-  return { name: credential, file: resolve((credentialFile ?? '').replace('NAME', credential)) };
+  if (facts.credential !== null) say(credentialHint(facts.credential));
 }
 
 function ownPlatform(): ServicePlatform {

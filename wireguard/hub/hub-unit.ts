@@ -1,0 +1,89 @@
+import { assertPlainWords, commandLine, quoted, specifiersEscaped } from '../../platform/service-text.ts';
+import type { ServiceCredential } from '../../platform/vault/unseal-words.ts';
+
+/** What the unit of a hub has to know. Paths are absolute. */
+export interface HubUnitFacts {
+  /** The Node that runs it. */
+  readonly node: string;
+  /** The clone. */
+  readonly root: string;
+  readonly data: string;
+  /** Where a running hub keeps exports of its interfaces; `null` for nowhere. */
+  readonly exportFolder: string | null;
+  /** How it opens the vault with nobody there, as on the command line. */
+  readonly unseal: readonly string[];
+  readonly credential: ServiceCredential | null;
+}
+
+/**
+ * A systemd unit (systemd.exec(5)) that starts the hub at boot: root without any right but the one over networks. What it starts in user space
+ * is the interface itself, so that only the hub is ended with it.
+ */
+export function hubUnit(facts: HubUnitFacts): string {
+  const { node, root, data, exportFolder, unseal, credential } = facts;
+  assertPlainWords([node, root, data, exportFolder ?? '', ...unseal, credential?.file ?? '']);
+  const words = [
+    '--disable-warning=ExperimentalWarning',
+    `${root}/wireguard/main.ts`,
+    'start',
+    '--data',
+    data,
+    ...unseal,
+  ];
+  const inHome = [node, root, data, ...unseal].some((path) => /^\/(home|root|run\/user)\//.test(path));
+  const written = [data, ...(exportFolder === null ? [] : [exportFolder])].map(quoted).join(' ');
+  return `[Unit]
+Description=Latchkey hub of a WireGuard network
+After=network-pre.target nss-lookup.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+ExecStart=${commandLine(node, words)}
+WorkingDirectory=${specifiersEscaped(root)}
+UMask=0077
+${credential === null ? '' : `LoadCredentialEncrypted=${credential.name}:${specifiersEscaped(credential.file)}\n`}Restart=on-failure
+RestartSec=5
+# used wrongly, or refused because it would be unsafe: trying again changes nothing
+RestartPreventExitStatus=2 3
+# wireguard-go is the interface: it goes on without the hub, and nobody is cut off by a restart
+KillMode=process
+TimeoutStopSec=20
+
+# what it may do
+CapabilityBoundingSet=CAP_NET_ADMIN
+NoNewPrivileges=yes
+DevicePolicy=closed
+DeviceAllow=/dev/net/tun rw
+# what it may write; the runtime directories hold the control sockets of wireguard-go and amneziawg-go
+ProtectSystem=strict
+ReadWritePaths=${written}
+RuntimeDirectory=wireguard amneziawg
+RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
+ProtectHome=${inHome ? 'read-only' : 'yes'}
+PrivateTmp=yes
+LimitCORE=0
+MemorySwapMax=0
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+KeyringMode=private
+LockPersonality=yes
+# netlink makes addresses and routes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+# not MemoryDenyWriteExecute: Node writes machine code as it runs
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
