@@ -42,6 +42,9 @@ function doctor(options: DoctorOptions, io: CommandIo): Promise<void> {
         if (hint !== undefined) io.terminal.stderr.write(`keyserver: hint: ${check}: ${hint}\n`);
       }
     }
-    if (faults > 0) throw new LatchkeyError('unwell', `${faults} of ${findings.length} checks found a fault`);
+    if (faults > 0) {
+      const extra = { told: true };
+      throw new LatchkeyError('unwell', `${faults} of ${findings.length} checks found a fault`, { extra });
+    }
   });
 }

@@ -1,6 +1,7 @@
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { addDoctorCommand } from '../../keyserver/commands/doctor.ts';
 import { databaseFile, killFile } from '../../keyserver/data-directory.ts';
 import { examine, timeSyncFinding } from '../../keyserver/doctor.ts';
 import { loadAuditKey, serverIdentity } from '../../keyserver/server-secrets.ts';
@@ -9,6 +10,7 @@ import { systemRandom } from '../../platform/clock.ts';
 import { guardStore } from '../../platform/guarded-store.ts';
 import { readTimeSync } from '../../platform/time-sync.ts';
 import { Vault } from '../../platform/vault/vault.ts';
+import { runCommand } from './command-runner.ts';
 import { makeTestData, someMoment, type TestData } from './test-data.ts';
 
 const day = 86_400_000;
@@ -65,6 +67,13 @@ describe('examine()', () => {
     const found = await finding(check);
     expect(found?.verdict).toBe(verdict);
     expect(found?.found).toContain(words);
+  });
+  it('tells of a fault in one document for programs, and ends with 1', async () => {
+    const edit = { body: '{"event":"nothing_happened","seq":1}' };
+    await test.data.store.transaction((tx) => tx.updateTable('audit').set(edit).execute());
+    const said = await runCommand(addDoctorCommand, ['doctor', '--data', test.data.directory, '--json']);
+    expect([said.exit, JSON.parse(said.stdout).ok]).toEqual([1, false]);
+    expect(said.stderr).toContain('found a fault');
   });
   it('finds a database that is gone', async () => {
     const store = guardStore(test.data.store, databaseFile(test.data.directory), test.clock);
