@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { systemClock, systemRandom } from '../../platform/clock.ts';
 import type { LiveInterface } from '../../wireguard/drivers/driver.ts';
 import { COMMAND } from '../../wireguard/hub/actor.ts';
@@ -21,6 +22,8 @@ interface Order {
 
 /** What is printed. */
 export interface Inside {
+  /** What every commit waits for at the least: a few pages written to the same disk and synced. */
+  readonly disk: Spread;
   readonly rebuild: Piece;
   readonly create: Spread;
   readonly remove: Spread;
@@ -42,6 +45,22 @@ async function createAndRemove(hub: Hub): Promise<{ create: number; remove: numb
     id = made.peer.id;
   });
   return { create, remove: await millisOf(() => hub.peers.remove(id, COMMAND)) };
+}
+
+function syncs(folder: string, count: number): Spread {
+  const path = join(folder, 'synced');
+  const file = openSync(path, 'w');
+  const pages = Buffer.alloc(32_768, 1);
+  const samples: number[] = [];
+  for (let number = 0; number < count; number++) {
+    const begun = performance.now();
+    writeSync(file, pages);
+    fsyncSync(file);
+    samples.push(performance.now() - begun);
+  }
+  closeSync(file);
+  rmSync(path);
+  return spreadOf(samples);
 }
 
 /** As an interface shows itself when every peer has talked since the last look. */
@@ -90,6 +109,7 @@ const results: Inside = await withPlace(order, async (data, seal) => {
   const quiet = await times(order.rounds, () => blocking(() => track(live)));
   const lively = await times(order.rounds, (round) => blocking(() => track(talked(live, round))));
   return {
+    disk: syncs(dirname(order.data), order.samples),
     rebuild,
     create: spreadOf(pairs.map(({ create }) => create)),
     remove: spreadOf(pairs.map(({ remove }) => remove)),
