@@ -206,6 +206,22 @@ describe('errors', () => {
           expect(uapiDriver({ socket: path, timeoutMs: 100 }).read()).rejects.toMatchObject({ code: 'interface_down' }),
         null,
       ));
+    test('one that is told of many peers is given longer than one that is told of few', () => {
+      const slow = (server: Server): void => {
+        server.on('connection', (line) => {
+          lines.add(line);
+          setTimeout(() => line.end('errno=0\n\n'), 300);
+        });
+      };
+      const told = async (): Promise<void> => {
+        const driver = uapiDriver({ socket: path, timeoutMs: 50 });
+        const many = Array.from({ length: 2000 }, () => wanted());
+        await driver.apply({ set: many, remove: [] });
+        const few = driver.apply({ set: many.slice(0, 1), remove: [] });
+        await expect(few).rejects.toMatchObject({ code: 'interface_down' });
+      };
+      return served(slow, told, null);
+    });
     test('one that says nothing is given up at once by who stops', () =>
       served(
         keep,
