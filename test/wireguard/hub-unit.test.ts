@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { addServiceCommands } from '../../wireguard/commands/service.ts';
-import { type HubUnitFacts, hubUnit } from '../../wireguard/hub/hub-unit.ts';
+import { type HubUnitFacts, hubNodeOptions, hubUnit } from '../../wireguard/hub/hub-unit.ts';
 import { hasProgram } from '../harness/programs.ts';
 import { verifyUnits } from '../harness/unit-verification.ts';
 import { runCommand } from '../keyserver/command-runner.ts';
@@ -44,6 +45,13 @@ it('hubUnit() leaves the interface alive, and gives no right but the one over ne
   expect(lines).toContain('KillMode=process');
   expect(lines.filter((line) => /Capabilit/.test(line))).toEqual(['CapabilityBoundingSet=CAP_NET_ADMIN']);
   expect(lines).toContain('ReadWritePaths="/srv/a hub 100%% $HOME" "/srv/wg \\"files\\""');
+});
+
+it('hubUnit() starts Node with the options that the launcher gives a hub', () => {
+  const launcher = readFileSync(join(import.meta.dirname, '../../platform/launch.mjs'), 'utf8');
+  const own = /'wireguard\/main\.ts': \[([^\]]+)\]/.exec(launcher)?.[1];
+  expect(own?.split(',').map((word) => word.trim().replaceAll("'", ''))).toEqual(hubNodeOptions.slice(1));
+  expect(hubUnit(facts)).toContain(hubNodeOptions.map((word) => `"${word}"`).join(' '));
 });
 
 it.each([

@@ -15,6 +15,9 @@ export interface HubUnitFacts {
   readonly credential: ServiceCredential | null;
 }
 
+/** As the launcher starts a hub. */
+export const hubNodeOptions: readonly string[] = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8'];
+
 /**
  * A systemd unit (systemd.exec(5)) that starts the hub at boot: root without any right but the one over networks. What it starts in user space
  * is the interface itself, so that only the hub is ended with it.
@@ -22,14 +25,7 @@ export interface HubUnitFacts {
 export function hubUnit(facts: HubUnitFacts): string {
   const { node, root, data, exportFolder, unseal, credential } = facts;
   assertPlainWords([node, root, data, exportFolder ?? '', ...unseal, credential?.file ?? '']);
-  const words = [
-    '--disable-warning=ExperimentalWarning',
-    `${root}/wireguard/main.ts`,
-    'start',
-    '--data',
-    data,
-    ...unseal,
-  ];
+  const words = [...hubNodeOptions, `${root}/wireguard/main.ts`, 'start', '--data', data, ...unseal];
   const inHome = [node, root, data, ...unseal].some((path) => /^\/(home|root|run\/user)\//.test(path));
   const written = [data, ...(exportFolder === null ? [] : [exportFolder])].map(quoted).join(' ');
   return `[Unit]
@@ -42,6 +38,7 @@ Type=exec
 ExecStart=${commandLine(node, words)}
 WorkingDirectory=${specifiersEscaped(root)}
 UMask=0077
+Environment=MALLOC_ARENA_MAX=1
 ${credential === null ? '' : `LoadCredentialEncrypted=${credential.name}:${specifiersEscaped(credential.file)}\n`}Restart=on-failure
 RestartSec=5
 # used wrongly, or refused because it would be unsafe: trying again changes nothing
