@@ -98,7 +98,7 @@ export async function insertPeer(
     seen_tx: 0,
     metadata: JSON.stringify(given.metadata),
   };
-  await tx.insertInto('peer').values(row).execute();
+  await storeRow(tx, ...valuesOf(row));
   return peerOf(row);
 }
 
@@ -115,11 +115,7 @@ async function assertNewKey(tx: Tx, name: string, publicKey: WireGuardKey, field
 /** Deletes a living peer and frees its addresses; its row stays. Throws `peer_not_found` (404). */
 export async function deletePeer(tx: Tx, name: string, id: string, now: number): Promise<Peer> {
   const row = await livingRow(tx, name, id);
-  await tx
-    .updateTable('peer')
-    .set({ status: 'deleted', deleted_at: now, preshared_key_sealed: null })
-    .where('id', '=', id)
-    .execute();
+  await markDeleted(tx, now, id);
   await freeOffset(tx, name, Number(row.place));
   return { ...peerOf(row), status: 'deleted' };
 }
@@ -155,18 +151,14 @@ export async function rekeyPeer(
     seen_tx: 0,
   };
   await tx.updateTable('peer').set(change).where('id', '=', id).execute();
-  const former = { ...row, id: keys.formerId, status: 'deleted' as const, deleted_at: now, preshared_key_sealed: null };
-  await tx.insertInto('peer').values(former).execute();
-  return { before: peerOf(row), after: peerOf({ ...row, ...change }) };
+  const whole = wholeRow(row);
+  const former = { ...whole, id: keys.formerId, status: 'deleted' as const, deleted_at: now };
+  await storeRow(tx, ...valuesOf({ ...former, preshared_key_sealed: null }));
+  return { before: peerOf(row), after: peerOf({ ...whole, ...change }) };
 }
 
 async function livingRow(tx: Tx, name: string, id: string): Promise<PeerTable> {
-  const row = await tx
-    .selectFrom('peer')
-    .selectAll()
-    .where('id', '=', id)
-    .where('interface', '=', name)
-    .executeTakeFirst();
+  const [row] = await byId(tx, id, name);
   if (row === undefined || row.status === 'deleted') {
     throw new LatchkeyError('peer_not_found', 'there is no such peer', { status: 404 });
   }
@@ -182,14 +174,8 @@ export async function findByKey(db: Tx, name: string, publicKey: WireGuardKey): 
 /** The living peer with this id; `null` when there is none. */
 export async function findById(db: Tx, name: string, id: string): Promise<Peer | null> {
   if (!/^[\w-]{1,64}$/.test(id)) return null; // PostgreSQL has errors of its own for some texts
-  const row = await db
-    .selectFrom('peer')
-    .selectAll()
-    .where('id', '=', id)
-    .where('interface', '=', name)
-    .where('status', '<>', 'deleted')
-    .executeTakeFirst();
-  return row === undefined ? null : peerOf(row);
+  const [row] = await byId(db, id, name);
+  return row === undefined || row.status === 'deleted' ? null : peerOf(row);
 }
 
 /** Ids of living peers whose time is over. */
@@ -307,6 +293,59 @@ function peerOf(row: PeerTable): Peer {
     metadata: JSON.parse(row.metadata) as Record<string, unknown>,
   };
 }
+
+/** Every column, in the order in which a row is stored. */
+const COLUMNS = Object.keys({
+  id: 0,
+  interface: 0,
+  name: 0,
+  owner: 0,
+  public_key: 0,
+  preshared_key_sealed: 0,
+  place: 0,
+  addresses: 0,
+  extra_networks: 0,
+  endpoint: 0,
+  keepalive: 0,
+  kind: 0,
+  platform: 0,
+  status: 0,
+  created_at: 0,
+  expires_at: 0,
+  deleted_at: 0,
+  last_handshake: 0,
+  rx: 0,
+  tx: 0,
+  seen_rx: 0,
+  seen_tx: 0,
+  metadata: 0,
+} satisfies Record<keyof PeerTable, 0>) as (keyof PeerTable)[];
+
+function valuesOf(row: PeerTable): PeerTable[keyof PeerTable][] {
+  return COLUMNS.map((column) => row[column]);
+}
+
+/** A row of a compiled statement is for reading by column; this one may be spread. */
+function wholeRow(row: PeerTable): PeerTable {
+  return Object.fromEntries(COLUMNS.map((column) => [column, row[column]])) as unknown as PeerTable;
+}
+
+const storeRow = statement<HubDatabase, PeerTable[keyof PeerTable][]>((db, slot) =>
+  db
+    .insertInto('peer')
+    .values(Object.fromEntries(COLUMNS.map((column, index) => [column, slot(index)])) as unknown as PeerTable),
+);
+
+const markDeleted = statement<HubDatabase, [number, string]>((db, slot) =>
+  db
+    .updateTable('peer')
+    .set({ status: sql.lit('deleted'), deleted_at: slot<number>(0), preshared_key_sealed: sql.lit(null) })
+    .where('id', '=', slot<string>(1)),
+);
+
+const byId = statement<HubDatabase, [string, string], PeerTable>((db, slot) =>
+  db.selectFrom('peer').selectAll().where('id', '=', slot<string>(0)).where('interface', '=', slot<string>(1)),
+);
 
 const byKey = statement<HubDatabase, [string, string], PeerTable>((db, slot) =>
   db
