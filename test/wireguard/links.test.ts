@@ -107,7 +107,7 @@ describe.skipIf(tunnelObstacle() !== null)('a link of wireguard-go in a network 
   test('that cannot be made says why', async () => {
     const kernel: LinkChoice = { made: 'kernel', program: null, driver: 'awg', why: '' };
     await expect(ensureLink({ ...link, choice: kernel })).rejects.toMatchObject({ code: 'link_not_made', status: 503 });
-    const gone: LinkChoice = { made: 'user-space', program: 'amneziawg-go', driver: 'uapi', why: '' };
+    const gone: LinkChoice = { made: 'user-space', program: 'no-such-go' as 'wireguard-go', driver: 'uapi', why: '' };
     await expect(ensureLink({ ...link, choice: gone })).rejects.toMatchObject({ code: 'link_not_made' });
   });
 });
