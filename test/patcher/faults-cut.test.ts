@@ -28,8 +28,8 @@ const PASSPHRASE = 'a passphrase of some length';
 type Work = (place: Workplace) => Promise<unknown>;
 
 /**
- * Every way for every command; or the answer lost of every third that changed something, and some of these killed. Where an
- * exchange has few commands it is every third of all.
+ * Every way for every command; or the answer lost of every fifth that changed something, and some of these killed. Where an
+ * exchange has few commands it is every fifth of all.
  */
 function pointsFor({ commands, changing }: Undisturbed): CutPoint[] {
   const ways = (at: number): CutPoint[] => {
@@ -48,8 +48,8 @@ function pointsFor({ commands, changing }: Undisturbed): CutPoint[] {
 }
 
 const FEW = 20;
-/** `npm test` is to end within minutes: of those that come into question, every third. */
-const EACH = 3;
+/** `npm test` is to end within minutes: of those that come into question, every fifth. */
+const EACH = 5;
 
 describe.skipIf(missing !== null)(`over a line that breaks${missing === null ? '' : ` (${missing})`}`, () => {
   vi.setConfig({ testTimeout: thorough ? 3_600_000 : 600_000 });
