@@ -3,30 +3,17 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { makePool, type Pool } from '../address/pool.ts';
 import { parseNetwork, parsePrefix } from '../address/prefix.ts';
 import type { WireGuardKey } from '../keys.ts';
-import type { Level } from '../obfuscation/levels.ts';
 import type { Obfuscation } from '../obfuscation/parameters.ts';
 import { openPool } from './address-book.ts';
+import { factsOf, type InterfaceFacts } from './interface-facts.ts';
 import { countPeers, livingPeers } from './peer-counts.ts';
 import type { HubDatabase, InterfaceTable } from './schema.ts';
 import { openText, type Seal, sealText } from './seal.ts';
 
 /** One interface that the hub owns, its secrets opened. */
-export interface HubInterface {
-  readonly name: string;
-  readonly networks: readonly string[];
-  readonly addresses: readonly string[];
-  readonly listenPort: number;
-  /** `host:port` that peers are told. */
-  readonly endpoint: string;
-  readonly dns: readonly string[];
-  /** `null`: as the obfuscation leaves room for. */
-  readonly mtu: number | null;
-  readonly keepalive: number;
-  readonly fwMark: number;
-  readonly level: Level;
+export interface HubInterface extends InterfaceFacts {
   readonly obfuscation: Obfuscation;
   readonly privateKey: WireGuardKey;
-  readonly publicKey: WireGuardKey;
 }
 
 /** The addresses of its peers. Throws what `makePool` and the prefixes throw. */
@@ -111,18 +98,8 @@ function refused(code: string, message: string, hint: string): LatchkeyError {
 export async function listInterfaces(db: Kysely<HubDatabase>, seal: Seal): Promise<HubInterface[]> {
   const rows = await db.selectFrom('interface').selectAll().orderBy('name').execute();
   return rows.map((row) => ({
-    name: row.name,
-    networks: JSON.parse(row.networks) as string[],
-    addresses: JSON.parse(row.addresses) as string[],
-    listenPort: Number(row.listen_port),
-    endpoint: row.endpoint,
-    dns: JSON.parse(row.dns) as string[],
-    mtu: row.mtu === null ? null : Number(row.mtu),
-    keepalive: Number(row.keepalive),
-    fwMark: Number(row.fw_mark),
-    level: row.level as Level,
+    ...factsOf(row),
     obfuscation: JSON.parse(openText(seal, 'obfuscation', row.name, row.obfuscation_sealed)) as Obfuscation,
     privateKey: openText(seal, 'interface-key', row.name, row.private_key_sealed),
-    publicKey: row.public_key,
   }));
 }

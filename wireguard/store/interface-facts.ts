@@ -1,11 +1,27 @@
 import type { Kysely } from 'kysely';
 import { LatchkeyError } from '../../platform/errors.ts';
+import type { WireGuardKey } from '../keys.ts';
 import type { Level } from '../obfuscation/levels.ts';
-import type { HubInterface } from './hub-interface.ts';
-import type { HubDatabase } from './schema.ts';
+import type { HubDatabase, InterfaceTable } from './schema.ts';
 
 /** What of an interface is no secret, so that nothing has to be unsealed for it. */
-export type InterfaceFacts = Omit<HubInterface, 'privateKey' | 'obfuscation'>;
+export interface InterfaceFacts {
+  readonly name: string;
+  /** One network, or one of IPv4 and one of IPv6. */
+  readonly networks: readonly string[];
+  /** The hub's own, with their networks' lengths. */
+  readonly addresses: readonly string[];
+  readonly listenPort: number;
+  /** `host:port` that peers are told. */
+  readonly endpoint: string;
+  readonly dns: readonly string[];
+  /** `null`: as the obfuscation leaves room for. */
+  readonly mtu: number | null;
+  readonly keepalive: number;
+  readonly fwMark: number;
+  readonly level: Level;
+  readonly publicKey: WireGuardKey;
+}
 
 /** Every interface of the hub, by name. */
 export async function listInterfaceFacts(db: Kysely<HubDatabase>): Promise<InterfaceFacts[]> {
@@ -15,7 +31,14 @@ export async function listInterfaceFacts(db: Kysely<HubDatabase>): Promise<Inter
     .select(['keepalive', 'fw_mark', 'level', 'public_key'])
     .orderBy('name')
     .execute();
-  return rows.map((row) => ({
+  return rows.map(factsOf);
+}
+
+/** What a row tells without its secrets. */
+export function factsOf(
+  row: Omit<InterfaceTable, 'obfuscation_sealed' | 'private_key_sealed' | 'created_at'>,
+): InterfaceFacts {
+  return {
     name: row.name,
     networks: JSON.parse(row.networks) as string[],
     addresses: JSON.parse(row.addresses) as string[],
@@ -27,7 +50,7 @@ export async function listInterfaceFacts(db: Kysely<HubDatabase>): Promise<Inter
     fwMark: Number(row.fw_mark),
     level: row.level as Level,
     publicKey: row.public_key,
-  }));
+  };
 }
 
 /** The interface of that name; without a name the only one, or the first by name. Throws `interface_unknown` (404, exit 2). */

@@ -4,25 +4,12 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { contains, formatAddress, formatPrefix, overlap, parseNetwork, parsePrefix } from '../address/prefix.ts';
 import { formatEndpoint, parseEndpoint } from '../config/endpoint.ts';
 import { generateKeyPair } from '../keys.ts';
-import { drawObfuscation, type Level } from '../obfuscation/levels.ts';
+import { drawObfuscation } from '../obfuscation/levels.ts';
 import { type HubInterface, poolOf } from './hub-interface.ts';
+import type { InterfaceFacts } from './interface-facts.ts';
 
-/** An interface as it is asked for. */
-export interface InterfaceOrder {
-  readonly name: string;
-  /** One network, or one of IPv4 and one of IPv6. */
-  readonly networks: readonly string[];
-  /** The hub's own; none is the first address of each network. */
-  readonly addresses: readonly string[];
-  readonly listenPort: number;
-  /** `host:port` that peers are told. */
-  readonly endpoint: string;
-  readonly dns: readonly string[];
-  readonly mtu: number | null;
-  readonly keepalive: number;
-  readonly fwMark: number;
-  readonly level: Level;
-}
+/** An interface as it is asked for. No addresses are the first one of each network. */
+export type InterfaceOrder = Omit<InterfaceFacts, 'publicKey'>;
 
 const NAME = /^[a-zA-Z0-9_=+.-]{1,15}$/;
 

@@ -1,10 +1,10 @@
 import { type Kysely, sql } from 'kysely';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { statement } from '../../platform/statement.ts';
 import { addressesAt, offsetOf, type Pool } from '../address/pool.ts';
 import type { WireGuardKey } from '../keys.ts';
 import type { PeerStatus } from '../peers/peer-status.ts';
 import { freeOffset, takeOffset } from './address-book.ts';
+import { byId, byKey, markDeleted, storeRow, valuesOf, wholeRow } from './peer-row.ts';
 import type { HubDatabase, PeerKind, PeerTable } from './schema.ts';
 import { type Seal, sealText } from './seal.ts';
 
@@ -293,65 +293,3 @@ function peerOf(row: PeerTable): Peer {
     metadata: JSON.parse(row.metadata) as Record<string, unknown>,
   };
 }
-
-/** Every column, in the order in which a row is stored. */
-const COLUMNS = Object.keys({
-  id: 0,
-  interface: 0,
-  name: 0,
-  owner: 0,
-  public_key: 0,
-  preshared_key_sealed: 0,
-  place: 0,
-  addresses: 0,
-  extra_networks: 0,
-  endpoint: 0,
-  keepalive: 0,
-  kind: 0,
-  platform: 0,
-  status: 0,
-  created_at: 0,
-  expires_at: 0,
-  deleted_at: 0,
-  last_handshake: 0,
-  rx: 0,
-  tx: 0,
-  seen_rx: 0,
-  seen_tx: 0,
-  metadata: 0,
-} satisfies Record<keyof PeerTable, 0>) as (keyof PeerTable)[];
-
-function valuesOf(row: PeerTable): PeerTable[keyof PeerTable][] {
-  return COLUMNS.map((column) => row[column]);
-}
-
-/** A row of a compiled statement is for reading by column; this one may be spread. */
-function wholeRow(row: PeerTable): PeerTable {
-  return Object.fromEntries(COLUMNS.map((column) => [column, row[column]])) as unknown as PeerTable;
-}
-
-const storeRow = statement<HubDatabase, PeerTable[keyof PeerTable][]>((db, slot) =>
-  db
-    .insertInto('peer')
-    .values(Object.fromEntries(COLUMNS.map((column, index) => [column, slot(index)])) as unknown as PeerTable),
-);
-
-const markDeleted = statement<HubDatabase, [number, string]>((db, slot) =>
-  db
-    .updateTable('peer')
-    .set({ status: sql.lit('deleted'), deleted_at: slot<number>(0), preshared_key_sealed: sql.lit(null) })
-    .where('id', '=', slot<string>(1)),
-);
-
-const byId = statement<HubDatabase, [string, string], PeerTable>((db, slot) =>
-  db.selectFrom('peer').selectAll().where('id', '=', slot<string>(0)).where('interface', '=', slot<string>(1)),
-);
-
-const byKey = statement<HubDatabase, [string, string], PeerTable>((db, slot) =>
-  db
-    .selectFrom('peer')
-    .selectAll()
-    .where('interface', '=', slot<string>(0))
-    .where('public_key', '=', slot<string>(1))
-    .where('status', '<>', sql.lit('deleted')),
-);
