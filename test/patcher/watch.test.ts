@@ -119,7 +119,7 @@ describe.runIf(canRun)('the watch of a real nextcloud', { timeout: 900_000 }, ()
     });
   });
 
-  test('makes files readable again after an upgrade that switched the app off and deleted it', async ({ annotate }) => {
+  test('makes files readable again after an upgrade that switched the app off and deleted it', async () => {
     const tree = next?.tree;
     if (tree === undefined) throw new Error('no tree');
     await nextcloud.occ(['app:disable', 'remotekeystorage']);
@@ -133,7 +133,9 @@ describe.runIf(canRun)('the watch of a real nextcloud', { timeout: 900_000 }, ()
     expect(await readable()).toBe(false);
     await expect.poll(readable, { timeout: 300_000, interval: 50 }).toBe(true);
     const seconds = ((Date.now() - over) / 1000).toFixed(1);
-    await annotate(`readable ${seconds} s after the end of occ upgrade, ${before?.version} to ${tree.version}`);
+    process.stdout.write(
+      `      readable ${seconds} s after the end of occ upgrade, ${before?.version} to ${tree.version}\n`,
+    );
     expect(await watching).toEqual({ exit: 0, stderr: 'watch: the app was put back (release)\n' });
     expect(ok(await ncpatch(['watch', 'status']))).toMatchObject({
       repaired: { proof: 'release', from: before?.version, to: tree.version },
@@ -155,7 +157,7 @@ describe.runIf(canRun)('the watch of a real nextcloud', { timeout: 900_000 }, ()
     expect(alerts.map(({ event }) => event)).toContain('app_watch');
   });
 
-  test('puts the app back as its own timer finds it, switched off or changed', async ({ annotate }) => {
+  test('puts the app back as its own timer finds it, switched off or changed', async () => {
     writeFileSync(join(appFolder(), 'lib/Storage/RemoteKeyStorage.php'), '<?php\n');
     await nextcloud.occ(['app:disable', 'remotekeystorage'], { anyExit: true });
     const start = Date.now();
