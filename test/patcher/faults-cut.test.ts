@@ -29,7 +29,7 @@ type Work = (place: Workplace) => Promise<unknown>;
 
 /**
  * Every way for every command; or the answer lost of every fifth that changed something, and some of these killed. Where an
- * exchange has few commands it is every fifth of all.
+ * exchange has few commands it is every third of all.
  */
 function pointsFor({ commands, changing }: Undisturbed): CutPoint[] {
   const ways = (at: number): CutPoint[] => {
@@ -42,7 +42,8 @@ function pointsFor({ commands, changing }: Undisturbed): CutPoint[] {
     ];
   };
   if (thorough) return commands.flatMap((_, at) => ways(at));
-  const chosen = [...(commands.length < FEW ? commands.keys() : changing)].filter((_, i) => i % EACH === 1);
+  const isShort = commands.length < FEW;
+  const chosen = [...(isShort ? commands.keys() : changing)].filter((_, i) => i % (isShort ? EACH_OF_FEW : EACH) === 1);
   const some = [['after'], ['after', 'killed'], ['after'], ['after', 'dies']];
   return chosen.flatMap((at, i) => ways(at).filter(({ how }) => some[i % some.length]?.includes(how)));
 }
@@ -50,6 +51,7 @@ function pointsFor({ commands, changing }: Undisturbed): CutPoint[] {
 const FEW = 20;
 /** `npm test` is to end within minutes: of those that come into question, every fifth. */
 const EACH = 5;
+const EACH_OF_FEW = 3;
 
 describe.skipIf(missing !== null)(`over a line that breaks${missing === null ? '' : ` (${missing})`}`, () => {
   vi.setConfig({ testTimeout: thorough ? 3_600_000 : 600_000 });
