@@ -3,12 +3,11 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import type { AppRequest, AppResponse, Route } from '../../platform/http-app.ts';
 import { parseInput } from '../../platform/schema.ts';
 import { allowed, type Caller } from '../access/caller.ts';
-import { writeConfig } from '../config/write-config.ts';
 import type { Hub } from '../hub/hub.ts';
+import { handout } from '../hub/peer-handout.ts';
 import { ORDER_FIELDS } from '../hub/peer-order.ts';
 import { parsePublicKey } from '../keys.ts';
-import { clientProgram } from '../obfuscation/clients.ts';
-import { assertFit, clientConfig, surestProgram } from '../peers/client-config.ts';
+import { programFor } from '../peers/client-config.ts';
 import { type DeviceOrder, readDeviceOrder } from '../peers/device-order.ts';
 import { MOST_PER_PAGE, pageOf, readPageWish } from '../peers/page-mark.ts';
 import { countFreeAddresses } from '../store/peer-counts.ts';
@@ -50,9 +49,8 @@ async function create(desk: Desk, request: AppRequest, caller: Caller): Promise<
 async function makeDevice(desk: Desk, order: DeviceOrder, { actor }: Caller): Promise<MadeDevice> {
   const { hub } = hubOf(desk, order.interface);
   const { facts } = hub;
-  const program = order.client === undefined ? surestProgram(facts.obfuscation) : clientProgram(order.client, 'client');
-  assertFit(program, facts.obfuscation);
-  const { peer, privateKey, presharedKey, live } = await hub.peers.create(
+  const program = programFor(order.client, facts.obfuscation, 'client');
+  const made = await hub.peers.create(
     {
       name: order.device_name,
       owner: order.user_id,
@@ -64,9 +62,9 @@ async function makeDevice(desk: Desk, order: DeviceOrder, { actor }: Caller): Pr
     FIELDS,
   );
   desk.metrics.created('device');
-  const { addresses, keepalive } = peer;
-  const client = { privateKey, presharedKey, addresses, keepalive, route: 'network', program } as const;
-  return { peer, program, live, serverName: desk.config.name, config: writeConfig(clientConfig(facts, client)) };
+  const { peer, live } = made;
+  const config = handout(facts, made, { program, route: 'network', isForQr: false });
+  return { peer, program, live, serverName: desk.config.name, config };
 }
 
 function readDownload(text: string | undefined): Download | null {

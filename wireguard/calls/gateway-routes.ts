@@ -12,8 +12,8 @@ import type { HubWatch } from '../hub/hub-watch.ts';
 import { isoTime } from '../hub/peer-json.ts';
 import { ORDER_FIELDS, type OrderFields } from '../hub/peer-order.ts';
 import type { MadePeer } from '../hub/peer-register.ts';
-import { type ClientProgram, clientProgram } from '../obfuscation/clients.ts';
-import { assertFit, clientConfig, surestProgram } from '../peers/client-config.ts';
+import type { ClientProgram } from '../obfuscation/clients.ts';
+import { clientConfig, programFor } from '../peers/client-config.ts';
 import { pageOf, readPageWish } from '../peers/page-mark.ts';
 import type { HubInterface } from '../store/hub-interface.ts';
 import type { Peer } from '../store/peers.ts';
@@ -130,8 +130,7 @@ async function createPeer(
 ): Promise<AppResponse> {
   const order = parseInput(orderSchema, body);
   const { facts } = hub;
-  const program = order.client === undefined ? surestProgram(facts.obfuscation) : clientProgram(order.client, 'client');
-  assertFit(program, facts.obfuscation); // before there is a peer whose configuration nobody can be given
+  const program = programFor(order.client, facts.obfuscation, 'client');
   const { name, address, allowedIPs, presharedKey, keepalive, expiresAt } = order;
   const publicKey = order.publicKey === undefined ? undefined : asPublicKey(order.publicKey);
   const wanted = {

@@ -2,8 +2,8 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { QR_MOST_BYTES } from '../../platform/qr-code.ts';
 import { writeConfig } from '../config/write-config.ts';
 import type { WireGuardKey } from '../keys.ts';
-import { type ClientProgram, clientProgram } from '../obfuscation/clients.ts';
-import { clientConfig, surestProgram } from '../peers/client-config.ts';
+import type { ClientProgram } from '../obfuscation/clients.ts';
+import { clientConfig, programFor } from '../peers/client-config.ts';
 import type { HubInterface } from '../store/hub-interface.ts';
 import type { MadePeer } from './peer-register.ts';
 
@@ -18,7 +18,7 @@ export interface HandoutWish {
 /** As long as any key, and none. */
 const SOME_KEY: WireGuardKey = 'A'.repeat(43).concat('=');
 
-/** The wish in its words; a device without a word of its program gets what fits the interface. Throws `invalid_request`. */
+/** The wish in its words; a device without a word of its program gets what fits the interface. Throws `invalid_request` and `client_unfit` (409). */
 export function handoutWish(
   given: { readonly client?: string | undefined; readonly route?: 'network' | 'all' | undefined },
   isForQr: boolean,
@@ -26,8 +26,7 @@ export function handoutWish(
   clientField: string,
 ): HandoutWish {
   const { client, route = 'network' } = given;
-  const program = client === undefined ? surestProgram(obfuscation) : clientProgram(client, clientField);
-  return { program, route, isForQr };
+  return { program: programFor(client, obfuscation, clientField), route, isForQr };
 }
 
 /**

@@ -2,7 +2,7 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { outerFamily } from '../config/endpoint.ts';
 import { EMPTY_INTERFACE, type WireGuardConfig } from '../config/wireguard-config.ts';
 import type { WireGuardKey } from '../keys.ts';
-import { CLIENT_PROGRAMS, type ClientProgram, whyNot } from '../obfuscation/clients.ts';
+import { CLIENT_PROGRAMS, type ClientProgram, clientProgram, whyNot } from '../obfuscation/clients.ts';
 import { LINK_MTU, tunnelMtu } from '../obfuscation/mtu.ts';
 import { isPlain, type Obfuscation } from '../obfuscation/parameters.ts';
 
@@ -70,6 +70,17 @@ export function assertFit(program: ClientProgram, obfuscation: Obfuscation): voi
     exit: 3,
     hint: 'use another program there, or an interface of a lower level',
   });
+}
+
+/**
+ * The program that a configuration is for: the one that was named, or one that is sure to understand it. To be asked before a peer is
+ * made, as afterwards nobody could be told its key. Throws `invalid_request` naming the field, and `client_unfit` (409).
+ */
+export function programFor(client: string | undefined, obfuscation: Obfuscation, field: string): ClientProgram {
+  if (client === undefined) return surestProgram(obfuscation);
+  const program = clientProgram(client, field);
+  assertFit(program, obfuscation);
+  return program;
 }
 
 /** A program that is sure to understand the obfuscation: plain WireGuard where there is none. */
