@@ -54,15 +54,6 @@ export function parsePublicKey(text: string, field: string): WireGuardKey {
   return text;
 }
 
-export function isPublicKey(text: string): boolean {
-  try {
-    parsePublicKey(text, 'key');
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Keys are base64 in files and hex on the control socket. */
 export function keyToHex(key: WireGuardKey): string {
   return parseKey(key, 'key').toString('hex');

@@ -3,12 +3,13 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { atOnce } from '../../platform/in-turns.ts';
 import type { Driver, WantedPeer } from '../../wireguard/drivers/driver.ts';
 import { parseDump } from '../../wireguard/drivers/dump.ts';
 import { MemoryDriver } from '../../wireguard/drivers/memory.ts';
 import { toolDriver } from '../../wireguard/drivers/tool.ts';
 import { uapiDriver } from '../../wireguard/drivers/uapi.ts';
-import { changeRequest, errnoOf, parseAnswer } from '../../wireguard/drivers/uapi-text.ts';
+import { answerSteps, changeSteps, errnoOf } from '../../wireguard/drivers/uapi-text.ts';
 import { generateKeyPair, keyToHex } from '../../wireguard/keys.ts';
 import { type Argv, BackgroundProcess } from '../harness/background-process.ts';
 import { Cleanup } from '../harness/cleanup.ts';
@@ -261,19 +262,19 @@ describe('errors', () => {
   });
 });
 
-test('parseAnswer() passes over what newer versions add', () => {
+test('answerSteps() passes over what newer versions add', () => {
   const { privateKey, publicKey } = generateKeyPair();
   const text = `private_key=${keyToHex(privateKey)}\nlisten_port=1\njc=4\nrandom_trailers=true\npublic_key=${keyToHex(publicKey)}\nprotocol_version=1\nsomething_new=1\nlast_handshake_time_sec=1700000000\nlast_handshake_time_nsec=999999999\nallowed_ip=10.0.0.0/8\nerrno=0\n\n`;
   expect(errnoOf(text)).toBe(0);
-  expect(parseAnswer(text).peers.get(publicKey)).toMatchObject({
+  expect(atOnce(answerSteps(text)).peers.get(publicKey)).toMatchObject({
     lastHandshake: 1_700_000_000_999,
     allowedIPs: ['10.0.0.0/8'],
   });
 });
 
-test('changeRequest() removes before it sets, so that a network can change hands', () => {
+test('changeSteps() removes before it sets, so that a network can change hands', () => {
   const [gone, peer] = [generateKeyPair().publicKey, wanted()];
-  expect(changeRequest({ set: [peer], remove: [gone] })).toBe(
+  expect(atOnce(changeSteps({ set: [peer], remove: [gone] }))).toBe(
     `set=1\npublic_key=${keyToHex(gone)}\nremove=true\npublic_key=${keyToHex(peer.publicKey)}\npreshared_key=${'0'.repeat(64)}\npersistent_keepalive_interval=0\nreplace_allowed_ips=true\nallowed_ip=10.9.0.2/32\nallowed_ip=fd09::2/128\n\n`,
   );
 });

@@ -1,5 +1,4 @@
 import { LatchkeyError } from '../../platform/errors.ts';
-import { atOnce } from '../../platform/in-turns.ts';
 import { canonicalPrefix } from '../address/prefix.ts';
 import { keyFromHex, keyToHex, type WireGuardKey } from '../keys.ts';
 import { OBFUSCATION_KEYS, type Obfuscation, PARAMETERS, type Span } from '../obfuscation/parameters.ts';
@@ -17,10 +16,6 @@ import {
  * an empty line, an answer with `errno=N` and an empty line. Keys are hex here.
  */
 export const GET = 'get=1\n\n';
-
-export function changeRequest(change: InterfaceChange): string {
-  return atOnce(changeSteps(change));
-}
 
 /** The request for a change, peer by peer. */
 export function* changeSteps({ remove, set }: InterfaceChange): Generator<undefined, string> {
@@ -100,12 +95,10 @@ export function errnoOf(answer: string): number {
   return Math.abs(Number(found));
 }
 
-/** The answer to `get=1`. Keys that are not known are passed over: newer ones have more. */
-export function parseAnswer(answer: string): LiveInterface {
-  return atOnce(answerSteps(answer));
-}
-
-/** The same peer by peer: of ten thousand there are megabytes. */
+/**
+ * The answer to `get=1`, peer by peer: of ten thousand there are megabytes. Keys that are not known are passed over: newer ones have
+ * more.
+ */
 export function* answerSteps(answer: string): Generator<undefined, LiveInterface> {
   let privateKey: string | null = null;
   let listenPort = 0;
