@@ -1,4 +1,5 @@
 import { LatchkeyError } from '../platform/errors.ts';
+import { propertyList } from '../platform/property-list.ts';
 import { assertPlainWords, commandLine, quoted, specifiersEscaped, xml } from '../platform/service-text.ts';
 import type { ServiceCredential } from '../platform/vault/unseal-words.ts';
 
@@ -110,41 +111,19 @@ WantedBy=multi-user.target
 
 /** launchd.plist(5). */
 function launchdPlist(facts: ServiceFacts): string {
-  const words = [facts.node, ...argumentsOf(facts, '/')].map((word) => `    <string>${xml(word)}</string>`).join('\n');
-  return `<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
-<plist version="1.0">
-<dict>
-  <key>Label</key>
-  <string>latchkey.keyserver</string>
-  <key>ProgramArguments</key>
-  <array>
-${words}
-  </array>
-  <key>WorkingDirectory</key>
-  <string>${xml(facts.root)}</string>
-  <key>UserName</key>
-  <string>${xml(facts.user)}</string>
-  <key>Umask</key>
-  <integer>63</integer>
-  <key>RunAtLoad</key>
-  <true/>
-  <key>KeepAlive</key>
-  <true/>
-  <key>ThrottleInterval</key>
-  <integer>10</integer>
-  <key>ExitTimeOut</key>
-  <integer>20</integer>
-  <key>HardResourceLimits</key>
-  <dict>
-    <key>Core</key>
-    <integer>0</integer>
-  </dict>
-  <key>StandardErrorPath</key>
-  <string>${xml(facts.data)}/keyserver.log</string>
-</dict>
-</plist>
-`;
+  return propertyList({
+    Label: 'latchkey.keyserver',
+    ProgramArguments: [facts.node, ...argumentsOf(facts, '/')],
+    WorkingDirectory: facts.root,
+    UserName: facts.user,
+    Umask: 0o077,
+    RunAtLoad: true,
+    KeepAlive: true,
+    ThrottleInterval: 10,
+    ExitTimeOut: 20,
+    HardResourceLimits: { Core: 0 },
+    StandardErrorPath: `${facts.data}/keyserver.log`,
+  });
 }
 
 /** WinSW's service file (github.com/winsw/winsw). */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { propertyList } from '../../platform/property-list.ts';
 import { conditionPath, quoteForCron, quoteForSystemd } from '../unit-quoting.ts';
 import type { WorkOptions } from '../workplace.ts';
 
@@ -159,31 +160,20 @@ WantedBy=timers.target
 }
 
 function plist({ name, argv, everySeconds: seconds, environment }: HereJob): string {
-  const variables = Object.entries(environment).map(
-    ([key, value]) => `    <key>${xml(key)}</key><string>${xml(value)}</string>\n`,
+  const label = launchdLabel(name);
+  for (const word of [label, ...argv, ...Object.entries(environment).flat()]) {
+    if (/\p{Cc}/u.test(word)) throw new TypeError('a word of the job holds a control character');
+  }
+  return propertyList(
+    {
+      Label: label,
+      ProgramArguments: argv,
+      EnvironmentVariables: environment,
+      StartInterval: seconds,
+      RunAtLoad: true,
+    },
+    WRITTEN.replaceAll('--', '- -'),
   );
-  return `<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
-<!-- ${WRITTEN.replaceAll('--', '- -')} -->
-<plist version="1.0">
-<dict>
-  <key>Label</key><string>${xml(launchdLabel(name))}</string>
-  <key>ProgramArguments</key>
-  <array>
-${argv.map((word) => `    <string>${xml(word)}</string>\n`).join('')}  </array>
-  <key>EnvironmentVariables</key>
-  <dict>
-${variables.join('')}  </dict>
-  <key>StartInterval</key><integer>${seconds}</integer>
-  <key>RunAtLoad</key><true/>
-</dict>
-</plist>
-`;
-}
-
-function xml(text: string): string {
-  if (/\p{Cc}/u.test(text)) throw new TypeError('a word of the job holds a control character');
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
 const begins = (name: string): string => `# latchkey watch ${name}: ${WRITTEN}`;

@@ -1,4 +1,5 @@
-import { assertPlainWords, commandLine, quoted, specifiersEscaped, xml } from '../../platform/service-text.ts';
+import { propertyList } from '../../platform/property-list.ts';
+import { assertPlainWords, commandLine, quoted, specifiersEscaped } from '../../platform/service-text.ts';
 
 export const timerPlatforms = ['linux', 'macos', 'cron'] as const;
 export type TimerPlatform = (typeof timerPlatforms)[number];
@@ -110,34 +111,14 @@ function shellWord(word: string): string {
 
 /** launchd.plist(5). A night in which the machine slept is made up for when it wakes. */
 function launchdPlist(facts: TimerFacts): string {
-  const words = [facts.node, ...argumentsOf(facts)].map((word) => `    <string>${xml(word)}</string>`).join('\n');
-  const [hour, minute] = facts.at.split(':').map(Number);
-  return `<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
-<plist version="1.0">
-<dict>
-  <key>Label</key>
-  <string>latchkey.hub-backup</string>
-  <key>ProgramArguments</key>
-  <array>
-${words}
-  </array>
-  <key>WorkingDirectory</key>
-  <string>${xml(facts.root)}</string>
-  <key>UserName</key>
-  <string>${xml(facts.user)}</string>
-  <key>Umask</key>
-  <integer>63</integer>
-  <key>StartCalendarInterval</key>
-  <dict>
-    <key>Hour</key>
-    <integer>${hour}</integer>
-    <key>Minute</key>
-    <integer>${minute}</integer>
-  </dict>
-  <key>StandardErrorPath</key>
-  <string>${xml(facts.data)}/backup.log</string>
-</dict>
-</plist>
-`;
+  const [Hour = 0, Minute = 0] = facts.at.split(':').map(Number);
+  return propertyList({
+    Label: 'latchkey.hub-backup',
+    ProgramArguments: [facts.node, ...argumentsOf(facts)],
+    WorkingDirectory: facts.root,
+    UserName: facts.user,
+    Umask: 0o077,
+    StartCalendarInterval: { Hour, Minute },
+    StandardErrorPath: `${facts.data}/backup.log`,
+  });
 }
