@@ -89,7 +89,7 @@ describe.skipIf(tunnelObstacle() !== null)('in a network namespace', { timeout: 
   const namespace = `lkt${process.pid}`;
   const name = `lkt${process.pid % 1e6}`;
   const inside = ['ip', 'netns', 'exec', namespace];
-  const link: WantedLink = { name, choice: GO, addresses: ['10.78.0.1/24'], mtu: 1380, routes: [], inside };
+  const link: WantedLink = { name, choice: GO, addresses: ['10.78.0.1/24'], mtu: 1380, inside };
   const ip = async (...args: string[]): Promise<string> =>
     (await run(['ip', '-n', namespace, ...args], { timeoutMs: 5000 })).stdout.toString('utf8');
 

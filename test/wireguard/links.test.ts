@@ -4,6 +4,7 @@ import { run } from '../../platform/run.ts';
 import { uapiDriver } from '../../wireguard/drivers/uapi.ts';
 import { generateKeyPair } from '../../wireguard/keys.ts';
 import { chooseLink, type LinkChoice, type LinkMeans } from '../../wireguard/links/link-choice.ts';
+import { settleRoutes } from '../../wireguard/links/link-routes.ts';
 import { ensureLink, removeLink, type WantedLink } from '../../wireguard/links/linux-link.ts';
 import { Cleanup } from '../harness/cleanup.ts';
 import { tunnelObstacle } from '../harness/namespaces.ts';
@@ -43,7 +44,6 @@ describe.skipIf(tunnelObstacle() !== null)('a link of wireguard-go in a network 
     choice,
     addresses: ['10.77.0.1/24', 'fd77::1/64'],
     mtu: 1400,
-    routes: ['192.168.77.0/24'],
     inside,
   };
   const show = async (...args: string[]): Promise<string> =>
@@ -73,6 +73,7 @@ describe.skipIf(tunnelObstacle() !== null)('a link of wireguard-go in a network 
     const first = await show('-json', 'address', 'show', 'dev', name);
     expect(first).toContain('"local":"10.77.0.1"');
     expect(first).toContain('"mtu":1400');
+    await settleRoutes(name, ['192.168.77.0/24'], inside);
     expect(await show('route')).toMatch(/192\.168\.77\.0\/24 dev/);
     expect(await ensureLink(link)).toBe(false);
     expect(await show('-json', 'address', 'show', 'dev', name)).toBe(first);

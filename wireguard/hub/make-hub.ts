@@ -37,7 +37,7 @@ export async function makeHub(
     if (driver.choice === null) driver.choose(chooseLink(await findMeans(), obfuscated));
     const choice = driver.chosen();
     try {
-      await ensureLink({ name, choice, addresses, mtu: mtu ?? fittingMtu(obfuscation), routes: [] });
+      await ensureLink({ name, choice, addresses, mtu: mtu ?? fittingMtu(obfuscation) });
       await routes.mend();
     } catch (error) {
       if (isLatchkeyError(error, 'link_missing')) driver.forget(); // taken from this machine: another way may be there now

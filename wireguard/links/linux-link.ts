@@ -13,8 +13,6 @@ export interface WantedLink {
   readonly addresses: readonly string[];
   /** `null` leaves it to the system. */
   readonly mtu: number | null;
-  /** Networks behind peers, which go to the interface too. */
-  readonly routes: readonly string[];
   readonly inside?: Inside;
 }
 
@@ -24,7 +22,7 @@ const TRY_MS = 20;
 
 /**
  * Makes the interface when it is not there, gives it what it lacks, and takes what it should not have: addresses and MTU; then
- * sets it up and adds its routes. Twice in a row changes nothing. True when it was made anew, so that it has neither key nor peers.
+ * sets it up. Routes are a matter of `settleRoutes`. Twice in a row changes nothing. True when it was made anew, so that it has neither key nor peers.
  * Throws (503) `link_name_taken` for one that is no WireGuard, which is not touched; `link_missing`, `link_refused`, `tun_missing`,
  * and `link_not_made` with what the system said to it in `extra.stderr`.
  */
@@ -44,7 +42,6 @@ export async function ensureLink(link: WantedLink): Promise<boolean> {
   }
   if (link.mtu !== null && state.mtu !== link.mtu) await ip(link, ['link', 'set', name, 'mtu', String(link.mtu)]);
   if (!state.isUp) await ip(link, ['link', 'set', name, 'up']);
-  for (const route of link.routes) await ip(link, ['route', 'replace', route, 'dev', name]);
   return before === null;
 }
 
