@@ -6,10 +6,40 @@ import { databaseSchema } from '../../platform/database-choice.ts';
 import { isNetwork } from '../../platform/listening/networks.ts';
 import { parseInput } from '../../platform/schema.ts';
 
-/** Who may read the metrics without a log-in: these sources. */
+const networks = z.array(z.string().refine(isNetwork, 'must be a network such as 10.8.0.0/24')).max(32);
+const absolutePath = z.string().refine(isAbsolute, 'must be an absolute path');
+
+/** Who may read the metrics without a log-in (these sources), and for how many peers there are figures of each alone. */
 const metricsSchema = z.strictObject({
-  from: z.array(z.string().refine(isNetwork, 'must be a network such as 10.8.0.0/24')).max(32),
+  from: networks.default([]),
+  peers: z.int().min(0).max(10_000).default(200),
 });
+
+/** How the API is served with TLS: with files that somebody else renews, or with a certificate that the hub made and its installers know. */
+const tlsSchema = z.discriminatedUnion('source', [
+  z.strictObject({ source: z.literal('files'), certificate: absolutePath, key: absolutePath }),
+  z.strictObject({ source: z.literal('own') }),
+]);
+
+/** How spokes join by tokens. */
+const spokesSchema = z.strictObject({
+  /** Tokens that one source may make in an hour. */
+  tokensPerHour: z.int().min(1).max(100_000).default(10),
+  /** How long a token is good when nobody says. */
+  hours: z.int().min(1).max(720).default(24),
+  /** What becomes of a registration that comes from another address than the script was fetched from. */
+  otherSource: z.enum(['record', 'refuse']).default('record'),
+});
+
+/** `https://hub.example`, with a port or a path where there is one; no `/` at its end. */
+const publicUrl = z
+  .string()
+  .max(300)
+  .refine(isBaseUrl, 'must be a URL such as https://hub.example, without a slash at its end');
+const origin = z
+  .string()
+  .max(300)
+  .refine((text) => isBaseUrl(text) && new URL(text).origin === text, 'must be an origin such as https://hub.example');
 
 const schema = z.strictObject({
   version: z.literal(1),
@@ -28,11 +58,22 @@ const schema = z.strictObject({
   foreign: z.enum(['strict', 'adopt']).default('strict'),
   /** The `aud` that JWTs must be made out to. */
   audience: z.string().min(1).max(256).nullable().default(null),
-  metrics: metricsSchema.default({ from: [] }),
+  metrics: metricsSchema.default({ from: [], peers: 200 }),
+  /** `null`: none, so that it is for this machine, the tunnel, and a web server before it. */
+  tls: tlsSchema.nullable().default(null),
+  /** Where spokes reach the API; what installers are made out to. */
+  publicUrl: publicUrl.nullable().default(null),
+  /** Web servers before the hub, whose `X-Forwarded-For` is believed. */
+  proxies: networks.default([]),
+  /** The one origin whose pages may call the API from a browser. */
+  corsOrigin: origin.nullable().default(null),
+  spokes: spokesSchema.default({ tokensPerHour: 10, hours: 24, otherSource: 'record' }),
+  /** The interfaces of the store that this hub keeps; `null` for all. Others are kept by other hubs on the same database. */
+  interfaces: z.array(z.string().min(1).max(15)).min(1).max(64).nullable().default(null),
   /** Seconds between two looks at an interface: so long may pass until what happens behind the hub's back is seen. */
   lookSeconds: z.int().min(1).max(60).default(10),
   /** A folder in which a running hub keeps NAME.conf of each interface for those who look there, private keys and all. */
-  exportFolder: z.string().refine(isAbsolute, 'must be an absolute path').nullable().default(null),
+  exportFolder: absolutePath.nullable().default(null),
 });
 
 /** What `config.json` of a hub holds: no secret. */
@@ -50,4 +91,11 @@ export function writeConfig(directory: string, config: HubConfig): void {
 /** Throws `config_damaged`, naming the field. */
 export function readConfig(directory: string): HubConfig {
   return readConfigFile(directory, schema);
+}
+
+function isBaseUrl(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null || !['https:', 'http:'].includes(url.protocol)) return false;
+  const { username, password, search, hash, href } = url;
+  return `${username}${password}${search}${hash}` === '' && (href === text || href === `${text}/`);
 }

@@ -84,6 +84,9 @@ export async function deleteInterface(tx: Kysely<HubDatabase>, name: string, wit
       'remove them, or give --with-peers',
     );
   }
+  const ofPeers = tx.selectFrom('peer').select('id').where('interface', '=', name);
+  await tx.deleteFrom('proxmox_node').where('spoke_id', 'in', ofPeers).execute();
+  await tx.deleteFrom('install_token').where('interface', '=', name).execute();
   await tx.deleteFrom('peer').where('interface', '=', name).execute();
   await tx.deleteFrom('free_range').where('interface', '=', name).execute();
   await tx.deleteFrom('interface').where('name', '=', name).execute();

@@ -3,6 +3,7 @@ import type { AuditTables } from '../../platform/audit-chain.ts';
 import type { PeerStatus } from '../peers/peer-status.ts';
 import { peerTables } from './migrations/001-peers.ts';
 import { hubTables } from './migrations/002-hub.ts';
+import { spokeTables } from './migrations/003-spokes.ts';
 
 /**
  * The hub's tables. Times are milliseconds since 1970, lists and objects are JSON, a column named `…_sealed` holds what the
@@ -16,6 +17,9 @@ export interface HubDatabase extends AuditTables {
   api_token: ApiTokenTable;
   jwt_key: JwtKeyTable;
   gateway: GatewayTable;
+  install_token: InstallTokenTable;
+  proxmox_cluster: ProxmoxClusterTable;
+  proxmox_node: ProxmoxNodeTable;
   backup: BackupTable;
   server_secret: { name: string; sealed: Uint8Array; created_at: number };
 }
@@ -134,6 +138,68 @@ export interface GatewayTable {
   used_at: number | null;
 }
 
+/** A token with which one spoke joins, once. Its row stays when it is spent. */
+export interface InstallTokenTable {
+  id: string;
+  /** SHA-256 of the token's 32 bytes. */
+  token_hash: Uint8Array;
+  interface: string;
+  /** The id that the spoke will have as a peer. */
+  spoke_id: string;
+  spoke_name: string;
+  /** The only platform whose script it gives; `null` for any. */
+  platform: Platform | null;
+  /** Offset in the pool, kept for it until `ended_at`. */
+  place: number;
+  addresses: string;
+  /** SHA-256 (hex) of each script as it was shown, by platform. */
+  scripts: string;
+  /** How many other nodes of its cluster may be invited with it. */
+  members: number;
+  /** The token that this one was made with; `null` for one that an administrator made. */
+  parent: string | null;
+  created_by: string;
+  created_from: string | null;
+  created_at: number;
+  expires_at: number;
+  fetched_at: number | null;
+  fetched_from: string | null;
+  /** `User-Agent`, cut to 200 characters. */
+  fetched_agent: string | null;
+  fetched_platform: Platform | null;
+  registered_at: number | null;
+  registered_from: string | null;
+  invited_at: number | null;
+  /** When it was over; from then on it keeps no address. */
+  ended_at: number | null;
+  end: TokenEnd | null;
+}
+
+export const PLATFORMS = ['linux', 'macos', 'windows', 'proxmox'] as const;
+/** What there is an installer for. */
+export type Platform = (typeof PLATFORMS)[number];
+
+/** `registered`: the address is the spoke's now. */
+export type TokenEnd = 'registered' | 'revoked' | 'expired';
+
+/** A Proxmox cluster, made when the first of its nodes registers. */
+export interface ProxmoxClusterTable {
+  id: string;
+  name: string;
+  datacenter: string | null;
+  description: string | null;
+  created_at: number;
+}
+
+/** What is known of a spoke that is a Proxmox node, as long as its peer's row is there. */
+export interface ProxmoxNodeTable {
+  spoke_id: string;
+  /** `null` for a node that stands alone. */
+  cluster_id: string | null;
+  node_name: string;
+  version: string | null;
+}
+
 /** A backup that was read back whole, or the one this store was restored from. */
 export interface BackupTable {
   /** Of the file, hex. */
@@ -151,4 +217,5 @@ export type PeerKind = (typeof PEER_KINDS)[number];
 export const migrations: Readonly<Record<string, Migration>> = {
   '001-peers': peerTables,
   '002-hub': hubTables,
+  '003-spokes': spokeTables,
 };
