@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Comparison } from '../reconcile/reconciler.ts';
 import { LIVING_STATUSES, type PeerCounts } from '../store/peer-counts.ts';
+import { PLATFORMS, type Platform } from '../store/schema.ts';
 
 /** What monitoring may know of a hub. Labels are bounded: routes, not paths; interfaces, not peers. */
 export class HubMetrics {
@@ -10,6 +11,8 @@ export class HubMetrics {
   readonly #foreign: Gauge<'interface'>;
   readonly #foundForeign: Counter<'interface'>;
   readonly #created: Counter<'kind'>;
+  readonly #tokens: Counter;
+  readonly #registered: Counter<'platform'>;
 
   constructor() {
     const registers = [this.registry];
@@ -45,6 +48,18 @@ export class HubMetrics {
       labelNames: ['kind'],
       registers,
     });
+    this.#tokens = new Counter({
+      name: 'wireguard_tokens_generated_total',
+      help: 'Install tokens made since the start.',
+      registers,
+    });
+    this.#registered = new Counter({
+      name: 'wireguard_spokes_registered_total',
+      help: 'Spokes that registered with a token since the start, by what their script was for.',
+      labelNames: ['platform'],
+      registers,
+    });
+    for (const platform of PLATFORMS) this.#registered.inc({ platform }, 0);
   }
 
   answered({
@@ -75,6 +90,14 @@ export class HubMetrics {
 
   created(kind: string): void {
     this.#created.inc({ kind });
+  }
+
+  tokenMade(): void {
+    this.#tokens.inc();
+  }
+
+  spokeRegistered(platform: Platform): void {
+    this.#registered.inc({ platform });
   }
 
   /** Peers by interface and status, counted when somebody reads the metrics and not when something changes. */
