@@ -41,7 +41,8 @@ export interface AppResponse {
 export type Protection = readonly string[];
 
 export interface Route {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** `HEAD` is a route of its own, for what a look must not change; its answer's headers are those of the body, which stays here. */
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
   /** `/v1/keys/:id` */
   readonly path: string;
   /** Bytes of body at the most; 0 refuses a body. */

@@ -3,7 +3,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { createHttpApp, type Route } from '../../platform/http-app.ts';
+import { type AppResponse, createHttpApp, type Route } from '../../platform/http-app.ts';
 import { createLog } from '../../platform/log.ts';
 
 let server: Server;
@@ -15,6 +15,8 @@ const routes: Route[] = [
   { method: 'POST', path: '/echo', bodyLimit: 64, handler: async ({ body }) => ({ status: 200, body: { body } }) },
   { method: 'PUT', path: '/item/:id', bodyLimit: 64, handler: async ({ params }) => ({ status: 201, body: params }) },
   { method: 'GET', path: '/plain', bodyLimit: 0, handler: async () => ({ status: 200, body: 'text' }) },
+  { method: 'GET', path: '/once/:id', bodyLimit: 0, handler: async () => ({ status: 200, body: 'taken' }) },
+  { method: 'HEAD', path: '/once/:id', bodyLimit: 0, handler: async ({ params }) => look(params.id ?? '') },
   {
     method: 'GET',
     path: '/broken',
@@ -32,6 +34,11 @@ const routes: Route[] = [
     },
   },
 ];
+
+function look(id: string): AppResponse {
+  if (id === 'gone') throw new LatchkeyError('gone', 'it was taken', { status: 410 });
+  return { status: 200, body: 'a look', headers: { 'Content-Type': 'text/x-look' } };
+}
 
 beforeEach(async () => {
   calls = [];
@@ -145,6 +152,12 @@ describe('createHttpApp() refuses', () => {
     expect((await call('/item/%ff', { method: 'PUT', headers: json, body: '{}' })).status).toBe(400);
     expect(calls).toEqual([]);
   });
+
+  it('a HEAD of a path that has none, without a body and without asking the handler of GET', async () => {
+    const answer = await raw('HEAD /plain HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    expect(answer).toMatch(/^HTTP\/1.1 405 [\s\S]*Allow: GET\r\n[\s\S]*\r\n\r\n$/);
+    expect(calls).toEqual([]);
+  });
 });
 
 describe('createHttpApp() answers', () => {
@@ -177,6 +190,17 @@ describe('createHttpApp() answers', () => {
     expect(response.headers.get('cache-control')).toBe('no-store');
     expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
     expect(response.headers.get('x-powered-by')).toBeNull();
+  });
+
+  it('a HEAD by the route that says so: status and headers as with its body, and no body', async () => {
+    const answer = await raw('HEAD /once/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    expect(answer).toMatch(/^HTTP\/1.1 200 /);
+    expect(answer).toContain('\r\nContent-Type: text/x-look\r\n');
+    expect(answer).toMatch(/\r\ncontent-length: 6\r\n[\s\S]*\r\n\r\n$/);
+    expect(await (await call('/once/x')).text()).toBe('taken');
+    const gone = await raw('HEAD /once/gone HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    expect(gone).toMatch(/^HTTP\/1.1 410 [\s\S]*\r\n\r\n$/);
+    expect((await call('/once/x', { method: 'DELETE' })).headers.get('allow')).toBe('GET, HEAD');
   });
 
   it('a path spelled like the pattern it fits with what stands there', async () => {
