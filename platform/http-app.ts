@@ -2,8 +2,10 @@ import { IncomingMessage, type RequestListener, ServerResponse } from 'node:http
 import { Socket } from 'node:net';
 import express from 'express';
 import helmet, { type HelmetOptions } from 'helmet';
+import { isPreflight, preflightHeaders, readableBy } from './cross-origin.ts';
 import { isLatchkeyError, LatchkeyError } from './errors.ts';
 import { malformed, readBody, readQuery, refuseRepeatedHeaders } from './http-request.ts';
+import { sourceOf } from './listening/source.ts';
 import type { Log } from './log.ts';
 
 /** What a handler sees of a request: everything already checked for its form. */
@@ -22,7 +24,7 @@ export interface AppRequest {
   readonly body: unknown;
   /** The body as it came, for what is signed; empty without one. */
   readonly bytes: Uint8Array;
-  /** The address of the peer of this connection; what proxies claim is never looked at. */
+  /** The address of the peer of this connection, or what one of `trustedProxies` says of its own peer: `sourceOf`. */
   readonly source: string;
   /** The connection's socket, for what TLS knows of the peer. */
   readonly socket: IncomingMessage['socket'];
@@ -75,6 +77,10 @@ export interface AppOptions {
   readonly challenge?: string;
   /** More members for each problem document, for callers that look for an error elsewhere than RFC 9457 has it. */
   readonly problemMembers?: (error: LatchkeyError) => Readonly<Record<string, unknown>>;
+  /** Networks of web servers before this one, whose `X-Forwarded-For` is believed; without any it is never looked at. */
+  readonly trustedProxies?: readonly string[];
+  /** The one origin whose pages may call from a browser and read the answers, errors too. */
+  readonly corsOrigin?: string | null;
 }
 
 /**
@@ -94,7 +100,7 @@ export function createHttpApp(options: AppOptions): RequestListener {
   for (const area of options.areas ?? []) {
     // before the routes, so that not even a path that cannot be decoded tells of them
     app.use(area.prefix, (request, response, next) => {
-      if (area.admits({ source: request.socket.remoteAddress ?? '', socket: request.socket })) next();
+      if (area.admits({ source: sourceBy(options, request), socket: request.socket })) next();
       else refuse(response, notFound(), options);
     });
     addRoutes(app, area.routes, options);
@@ -109,12 +115,22 @@ export function createHttpApp(options: AppOptions): RequestListener {
     refuse(response, status === 400 ? malformed('path', 'is not a valid URL path') : error, options);
   });
   const plain = pathsOf(options.routes.filter(({ path }) => /^[a-z0-9/-]+$/.test(path)));
+  const { corsOrigin = null } = options;
   return (request, response) => {
+    if (corsOrigin !== null) response.setHeaders(new Map(Object.entries(readableBy(corsOrigin, request.headers))));
     // such a path, when it is spelled just so, needs no router: Express would take a tenth of the time of an answer
     const methods = plain.get(request.url ?? '');
     if (methods === undefined) app(request as express.Request, response as express.Response);
     else void serve(request, response, noParams, methods, options);
   };
+}
+
+/** Without proxies to trust the address stays as the socket spells it. */
+function sourceBy({ trustedProxies }: AppOptions, { socket, headers }: IncomingMessage): string {
+  const peer = socket.remoteAddress ?? '';
+  if (trustedProxies === undefined) return peer;
+  const forwarded = headers['x-forwarded-for'];
+  return sourceOf(peer, Array.isArray(forwarded) ? forwarded.join() : forwarded, trustedProxies);
 }
 
 const noParams: Readonly<Record<string, string>> = {};
@@ -165,7 +181,13 @@ async function serve(
   try {
     const route = routes.find((candidate) => candidate.method === request.method);
     if (route === undefined) {
-      response.setHeader('Allow', routes.map((candidate) => candidate.method).join(', '));
+      const methods = routes.map((candidate) => candidate.method);
+      if (isPreflight(options.corsOrigin ?? null, request.method, request.headers)) {
+        refuseRepeatedHeaders(request);
+        await readBody(request, { bodyLimit: 0 });
+        return send(response, { status: 204, headers: preflightHeaders(methods) });
+      }
+      response.setHeader('Allow', methods.join(', '));
       throw new LatchkeyError('method_not_allowed', 'this method is not known here', { status: 405 });
     }
     const query = readQuery(request.url ?? '', route.query ?? []);
@@ -179,7 +201,7 @@ async function serve(
       query,
       body,
       bytes,
-      source: request.socket.remoteAddress ?? '',
+      source: sourceBy(options, request),
       socket: request.socket,
     });
     send(response, result);
