@@ -3,7 +3,7 @@ import { systemRandom } from '../../platform/clock.ts';
 import type { Store } from '../../platform/store.ts';
 import { joinCluster } from '../../wireguard/spokes/proxmox-clusters.ts';
 import { insertInterface, poolOf } from '../../wireguard/store/hub-interface.ts';
-import { insertPeer, type Peer } from '../../wireguard/store/peers.ts';
+import { findById, insertPeer, type Peer } from '../../wireguard/store/peers.ts';
 import type { HubDatabase } from '../../wireguard/store/schema.ts';
 import { type HubStorePlace, newPeer, testInterface, testSeal } from './hub-store.ts';
 
@@ -66,6 +66,12 @@ export function testClusters(makePlace: () => HubStorePlace | Promise<HubStorePl
     const { clusters, nodes } = await rows();
     expect(clusters).toHaveLength(2);
     expect(nodes.find(({ node_name: name }) => name === 'pve')).toMatchObject({ cluster_id: null });
+  });
+
+  test('a node is listed among the Proxmox nodes, whatever its system calls itself', async () => {
+    const { peer } = await join('pve1', null);
+    expect(peer).toMatchObject({ platform: 'debian 13', osFamily: 'linux' });
+    expect(await store.read((db) => findById(db, 'wg0', peer.id))).toMatchObject({ osFamily: 'proxmox' });
   });
 
   test('twenty nodes that register at once make one cluster', async () => {

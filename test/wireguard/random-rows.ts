@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
 import fc from 'fast-check';
 import { type Kysely, sql } from 'kysely';
-import type { HubDatabase } from '../../wireguard/store/schema.ts';
+import { type HubDatabase, PLATFORMS } from '../../wireguard/store/schema.ts';
 import { storedTables } from '../../wireguard/store/tables.ts';
 
 /** A column as SQLite has it. */
@@ -16,7 +16,7 @@ export interface Column {
 
 export type Rows = Readonly<Record<string, readonly Record<string, unknown>[]>>;
 
-/** What a constraint of the schema allows in a column of that name. */
+/** What a constraint of the schema allows in a column of that name, or in that column of one table. */
 const choices: Readonly<Record<string, readonly string[]>> = {
   role: ['admin', 'operator', 'viewer'],
   algorithm: ['EdDSA', 'HS256'],
@@ -24,6 +24,10 @@ const choices: Readonly<Record<string, readonly string[]>> = {
   sealed_with: ['passphrase', 'keyfile', 'age', 'nothing'],
   kind: ['spoke', 'device', 'gateway'],
   status: ['pending', 'active', 'inactive', 'disabled', 'deleted'],
+  os_family: PLATFORMS,
+  fetched_platform: PLATFORMS,
+  end: ['registered', 'revoked', 'expired'],
+  'install_token.platform': PLATFORMS,
 };
 
 /** The columns of each table in the database at `path`. */
@@ -53,9 +57,9 @@ const wide = fc.oneof(
 );
 const narrow = fc.integer();
 
-function anyOf({ name, type, notnull }: Column): fc.Arbitrary<unknown> {
+function anyOf(table: string, { name, type, notnull }: Column): fc.Arbitrary<unknown> {
   const lower = type.toLowerCase();
-  const allowed = choices[name];
+  const allowed = choices[`${table}.${name}`] ?? choices[name];
   const any: fc.Arbitrary<unknown> =
     allowed !== undefined
       ? fc.constantFrom(...allowed)
@@ -72,17 +76,18 @@ function anyOf({ name, type, notnull }: Column): fc.Arbitrary<unknown> {
 /** Rows for every table: keys and what must be unique are counted up, what refers to an interface names one. */
 export function randomRows(columns: ReadonlyMap<string, readonly Column[]>): fc.Arbitrary<Rows> {
   const tables = storedTables.map(({ name }) => {
-    const shape = Object.fromEntries((columns.get(name) ?? []).map((column) => [column.name, anyOf(column)]));
+    const shape = Object.fromEntries((columns.get(name) ?? []).map((column) => [column.name, anyOf(name, column)]));
     return [name, fc.array(fc.record(shape), { minLength: name === 'interface' ? 1 : 0, maxLength: 8 })] as const;
   });
   return fc.record(Object.fromEntries(tables)).map((rows) => {
     const interfaces = rows.interface?.map((row, index) => `${String(row.name).slice(0, 5)}${index}`) ?? [];
-    return Object.fromEntries(
+    const made: Rows = Object.fromEntries(
       Object.entries(rows).map(([table, list]) => [
         table,
         list.map((row, index) => distinct(table, columns.get(table) ?? [], row, index, interfaces)),
       ]),
     );
+    return { ...made, proxmox_node: nodesOf(made) };
   });
 }
 
@@ -97,13 +102,22 @@ function distinct(
   for (const { name, type, pk } of columns) {
     if (table === 'interface' && name === 'name') made[name] = interfaces[index];
     else if (name === 'interface') made[name] = interfaces[index % interfaces.length];
-    else if (pk > 0 || ['public_key', 'place', 'name', 'token_hash'].includes(name)) {
+    else if (pk > 0 || ['public_key', 'place', 'name', 'token_hash', 'spoke_id'].includes(name)) {
       if (type.toLowerCase() === 'text') made[name] = `${String(row[name])}·${index}`;
       else if (type.toLowerCase() === 'blob') made[name] = Buffer.concat([randomBytes(16), row[name] as Uint8Array]);
       else made[name] = Math.abs(Number(row[name]) % 2 ** 52) - (Math.abs(Number(row[name]) % 2 ** 52) % 16) + index;
     }
   }
   return made;
+}
+
+/** A node is a peer, and of a cluster that is there. */
+function nodesOf({ peer = [], proxmox_cluster: clusters = [], proxmox_node: nodes = [] }: Rows) {
+  return nodes.slice(0, peer.length).map((node, index) => ({
+    ...node,
+    spoke_id: peer[index]?.id,
+    cluster_id: node.cluster_id === null ? null : (clusters[index % Math.max(1, clusters.length)]?.id ?? null),
+  }));
 }
 
 export async function insertRandomRows(db: Kysely<HubDatabase>, rows: Rows): Promise<void> {

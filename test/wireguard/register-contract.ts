@@ -252,6 +252,7 @@ export function testRegister(makePlace: () => HubStorePlace | Promise<HubStorePl
       seen_rx: 0,
       seen_tx: 0,
       metadata: '{}',
+      os_family: null,
     };
   }
 }

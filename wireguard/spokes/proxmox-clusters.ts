@@ -29,6 +29,8 @@ export async function joinCluster(
   const cluster = clusterName === null ? null : await clusterNamed(tx, clusterName, spokeId, now, random);
   const row = { spoke_id: spokeId, cluster_id: cluster?.id ?? null, node_name: nodeName, version };
   await tx.insertInto('proxmox_node').values(row).execute();
+  // whatever it calls itself: the system of a node is a Debian
+  await tx.updateTable('peer').set({ os_family: 'proxmox' }).where('id', '=', spokeId).execute();
   return cluster;
 }
 

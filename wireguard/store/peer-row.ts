@@ -27,6 +27,7 @@ const COLUMNS = Object.keys({
   seen_rx: 0,
   seen_tx: 0,
   metadata: 0,
+  os_family: 0,
 } satisfies Record<keyof PeerTable, 0>) as (keyof PeerTable)[];
 
 /** The values of a row, as `storeRow` takes them. */

@@ -2,10 +2,11 @@ import { type Kysely, sql } from 'kysely';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { addressesAt, offsetOf, type Pool } from '../address/pool.ts';
 import type { WireGuardKey } from '../keys.ts';
+import { osFamily } from '../peers/os-family.ts';
 import type { PeerStatus } from '../peers/peer-status.ts';
 import { freeOffset, takeOffset } from './address-book.ts';
 import { byId, byKey, markDeleted, storeRow, valuesOf, wholeRow } from './peer-row.ts';
-import type { HubDatabase, PeerKind, PeerTable } from './schema.ts';
+import type { HubDatabase, PeerKind, PeerTable, Platform } from './schema.ts';
 import { type Seal, sealText } from './seal.ts';
 
 type Tx = Kysely<HubDatabase>;
@@ -19,6 +20,8 @@ export interface NewPeer {
   readonly presharedKey: WireGuardKey | null;
   readonly kind: PeerKind;
   readonly platform: string | null;
+  /** Where it is known otherwise than by what `platform` says. */
+  readonly osFamily?: Platform | null;
   readonly keepalive: number;
   /** An address it wants to have; `null` for the lowest free one. */
   readonly wishedAddress: string | null;
@@ -40,6 +43,8 @@ export interface Peer {
   readonly keepalive: number;
   readonly kind: PeerKind;
   readonly platform: string | null;
+  /** `null` for a platform that is of none, or not told. */
+  readonly osFamily: Platform | null;
   readonly status: PeerStatus;
   /** True when hub and peer share a preshared key beside their pairs. */
   readonly isPreshared: boolean;
@@ -60,18 +65,20 @@ export interface StoreFields {
 const USUAL_FIELDS: StoreFields = { publicKey: 'publicKey', wishedAddress: 'customIP' };
 
 /**
- * Stores a peer and gives it its addresses. Throws `public_key_exists` and `ip_taken` (409), `pool_exhausted` (503). The
- * interface learns of it from the reconciler, after the commit.
+ * Stores a peer and gives it its addresses: those of the `kept` place, which is not among the free ones, or else the wished or the
+ * lowest. Throws `public_key_exists` and `ip_taken` (409), `pool_exhausted` (503). The interface learns of it from the reconciler,
+ * after the commit.
  */
 export async function insertPeer(
   tx: Tx,
   about: { interface: string; pool: Pool; seal: Seal; now: number; fields?: StoreFields },
   given: NewPeer,
+  kept: number | null = null,
 ): Promise<Peer> {
   const { interface: name, pool, seal, now, fields = USUAL_FIELDS } = about;
   await assertNewKey(tx, name, given.publicKey, fields.publicKey);
   const wished = given.wishedAddress === null ? null : offsetOf(pool, given.wishedAddress, fields.wishedAddress);
-  const place = await takeOffset(tx, name, wished, fields.wishedAddress);
+  const place = kept ?? (await takeOffset(tx, name, wished, fields.wishedAddress));
   const row: PeerTable = {
     id: given.id,
     interface: name,
@@ -87,6 +94,7 @@ export async function insertPeer(
     keepalive: given.keepalive,
     kind: given.kind,
     platform: given.platform,
+    os_family: given.osFamily ?? osFamily(given.platform),
     status: 'pending',
     created_at: now,
     expires_at: given.expiresAt,
@@ -200,6 +208,7 @@ export interface PeerFilter {
   readonly status?: PeerStatus;
   readonly kind?: PeerKind;
   readonly owner?: string;
+  readonly osFamily?: Platform;
 }
 
 /** Living peers of that name, the oldest first, `limit` at the most. */
@@ -258,7 +267,8 @@ export async function listPeers(
   let query = db.selectFrom('peer').selectAll().where('interface', '=', name);
   query = query.where('status', '<>', sql.lit('deleted')); // as it is written in the index
   if (filter.status !== undefined) query = query.where('status', '=', filter.status);
-  if (filter.kind !== undefined) query = query.where('kind', '=', filter.kind);
+  if (filter.kind !== undefined) query = query.where('kind', '=', sql.lit(filter.kind)); // some indexes have spokes only
+  if (filter.osFamily !== undefined) query = query.where('os_family', '=', filter.osFamily);
   if (filter.owner !== undefined) query = query.where('owner', '=', filter.owner);
   if (after !== null) {
     // both at once, so that the database begins at the mark and passes over nothing
@@ -283,6 +293,7 @@ function peerOf(row: PeerTable): Peer {
     keepalive: Number(row.keepalive),
     kind: row.kind,
     platform: row.platform,
+    osFamily: row.os_family,
     status: row.status,
     isPreshared: row.preshared_key_sealed !== null,
     createdAt: Number(row.created_at),

@@ -61,6 +61,8 @@ export interface PeerTable {
   keepalive: number;
   kind: PeerKind;
   platform: string | null;
+  /** Of `platform`; by it spokes are listed. */
+  os_family: Platform | null;
   status: PeerStatus;
   created_at: number;
   expires_at: number | null;

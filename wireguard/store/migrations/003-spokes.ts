@@ -7,6 +7,23 @@ const platforms = sql`('linux','macos','windows','proxmox')`;
 export const spokeTables: Migration = {
   async up(db: Kysely<unknown>) {
     await db.schema
+      .alterTable('peer')
+      .addColumn('os_family', 'text', (c) => c.check(sql`os_family in ${platforms}`))
+      .execute();
+    // a page of spokes costs what the page costs, however many devices there are, and they are counted without a look at a row
+    for (const [name, columns] of [
+      ['spoke_by_status', ['interface', 'status', 'created_at', 'id']],
+      ['spoke_by_os', ['interface', 'os_family', 'created_at', 'id', 'status']],
+    ] as const) {
+      await db.schema
+        .createIndex(name)
+        .on('peer')
+        .columns([...columns])
+        .where(sql.ref('kind'), '=', sql.lit('spoke'))
+        .where(sql.ref('status'), '<>', sql.lit('deleted'))
+        .execute();
+    }
+    await db.schema
       .createTable('install_token')
       .addColumn('id', 'text', (c) => c.primaryKey())
       .addColumn('token_hash', bytes, (c) => c.notNull().unique())
