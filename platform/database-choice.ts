@@ -41,6 +41,11 @@ export function showDatabase({ choice, env }: Omit<DatabasePlace, 'sqliteFile'>)
   return choice === null ? 'SQLite in the data directory' : `PostgreSQL, ${showPostgres(addressOf(choice, env))}`;
 }
 
+/** Where PostgreSQL is; `null` for SQLite. */
+export function postgresOf({ choice, env }: Omit<DatabasePlace, 'sqliteFile'>): PostgresAddress | null {
+  return choice === null ? null : addressOf(choice, env);
+}
+
 function addressOf(database: NonNullable<DatabaseChoice>, env: Environment): PostgresAddress {
   const { text, field } = database.urlFile === null ? fromEnvironment(env) : fromFile(database.urlFile);
   return parsePostgresUrl(text, field);

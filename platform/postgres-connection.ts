@@ -90,6 +90,66 @@ export class PostgresClient {
   }
 }
 
+/** One connection by itself, which hears what others say and holds locks for as long as it lives. */
+export class PostgresSession {
+  readonly #client: pg.Client;
+  #isOver = false;
+
+  private constructor(client: pg.Client) {
+    this.#client = client;
+  }
+
+  /** `name` is what the server calls it (`application_name`), 63 bytes at the most. Throws `ConnectionLost`. */
+  static async open(address: PostgresAddress, limits: PostgresLimits, name: string): Promise<PostgresSession> {
+    const options = { size: 1, readOnly: false, limits };
+    const client = new pg.Client({ ...poolConfig(address, options), application_name: name });
+    const session = new PostgresSession(client);
+    client.on('error', () => undefined); // without a listener it would end the process
+    client.once('end', () => {
+      session.#isOver = true;
+    });
+    try {
+      await client.connect();
+    } catch (cause) {
+      session.end();
+      throw new ConnectionLost(cause);
+    }
+    return session;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Throws `ConnectionLost`, and then the connection is over; `store_not_written` for what the server refuses. */
+  async query(text: string, values?: readonly unknown[]): Promise<PostgresAnswer> {
+    if (this.#isOver) throw new ConnectionLost(new Error('it was over'));
+    try {
+      return (await this.#client.query(text, values as unknown[] | undefined)) as unknown as PostgresAnswer;
+    } catch (cause) {
+      const error = told(cause);
+      if (error instanceof ConnectionLost) this.end();
+      throw error;
+    }
+  }
+
+  /** Hears what is said on the channels that it listens to. */
+  onText(listener: (text: string) => void): void {
+    this.#client.on('notification', ({ payload }) => listener(payload ?? ''));
+  }
+
+  onEnd(listener: () => void): void {
+    this.#client.once('end', listener);
+  }
+
+  /** Ends at once, whatever is under way. */
+  end(): void {
+    this.#isOver = true;
+    // a polite farewell would wait for an answer that may never come
+    (this.#client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+  }
+}
+
 /** The connections to one database. */
 export class PostgresClients {
   readonly #pool: pg.Pool;
