@@ -6,12 +6,12 @@ import { assertNewDirectory, createDataDirectory } from '../platform/data-direct
 import type { Environment } from '../platform/database-choice.ts';
 import { isLatchkeyError, LatchkeyError } from '../platform/errors.ts';
 import { createSecretFile, writeFileAtomic } from '../platform/files.ts';
+import { isKeyOf } from '../platform/listening/identity.ts';
 import type { Store } from '../platform/store.ts';
 import type { UnsealMethod } from '../platform/vault/unseal.ts';
 import type { Vault } from '../platform/vault/vault.ts';
 import { makeVault, reopenVault, storeVault } from '../platform/vault/vault-file.ts';
 import { bundleOf, readAuthorities } from './certificates/authorities.ts';
-import { isKeyOf } from './certificates/identity.ts';
 import { readListSources, writeRevocationLists } from './certificates/revocations.ts';
 import { type Config, readConfig, writeConfig } from './config.ts';
 import { auditKeyFile, authorityFile, databaseFile, openDataDirectory } from './data-directory.ts';

@@ -3,11 +3,11 @@ import type { Kysely } from 'kysely';
 import { appendAudit } from '../platform/audit-chain.ts';
 import type { RandomBytes } from '../platform/clock.ts';
 import { LatchkeyError } from '../platform/errors.ts';
-import type { Identity } from '../platform/listening/identity.ts';
+import { certificateEnd, hostsIn, type Identity, isKeyOf } from '../platform/listening/identity.ts';
 import type { Store } from '../platform/store.ts';
 import type { ItemName, Vault } from '../platform/vault/vault.ts';
 import { type Authority, readAuthorities } from './certificates/authorities.ts';
-import { certificateEnd, hostsIn, isKeyOf, isServerCertificateFor, issuedFrom } from './certificates/identity.ts';
+import { isServerCertificateFor, issuedFrom } from './certificates/identity.ts';
 import { liveCertificates, recordCertificate } from './certificates/records.ts';
 import type { Database, ServerSecretTable } from './schema.ts';
 

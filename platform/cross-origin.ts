@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 
 /** How long a browser may remember the answer to a preflight, seconds. */
 const preflightAge = 600;
@@ -7,7 +7,7 @@ const preflightAge = 600;
  * What every answer says to browsers (Fetch standard, CORS protocol): pages of the one allowed origin may read it, and no cache may
  * give it to those of another. Cookies are nothing here, so credentials are never allowed, and `*` is never said.
  */
-export function readableBy(allowed: string, { origin }: IncomingHttpHeaders): OutgoingHttpHeaders {
+export function readableBy(allowed: string, { origin }: IncomingHttpHeaders): Readonly<Record<string, string>> {
   if (origin !== allowed) return { Vary: 'Origin' };
   return {
     Vary: 'Origin',

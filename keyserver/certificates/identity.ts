@@ -1,6 +1,5 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
 import { sha256 } from '../../platform/encoding.ts';
 
 /** A certificate with what the server notes of it; times are milliseconds since 1970. */
@@ -26,11 +25,6 @@ export function issuedFrom(pem: string): IssuedCertificate {
   };
 }
 
-/** When a certificate ends, milliseconds since 1970. */
-export function certificateEnd(certificate: string): number {
-  return new X509Certificate(certificate).validToDate.getTime();
-}
-
 /** True when the certificate was signed by this authority and names every host. */
 export function isServerCertificateFor(certificate: string, authority: string, hosts: readonly string[]): boolean {
   const leaf = new X509Certificate(certificate);
@@ -38,20 +32,7 @@ export function isServerCertificateFor(certificate: string, authority: string, h
   return named && isIssuedBy(leaf, new X509Certificate(authority));
 }
 
-/** The names and addresses a server's certificate is for. */
-export function hostsIn(certificate: string): string[] {
-  const names = new X509Certificate(certificate).subjectAltName ?? '';
-  const hosts = [...names.matchAll(/(?:^|, )(?:DNS|IP Address):([0-9A-Za-z.:-]+)/g)].map((match) => match[1] ?? '');
-  return hosts.map((host) => (isIP(host) === 0 ? host : ipaddr.parse(host).toString()));
-}
-
 /** True when `issuer` is an authority and signed `leaf`: names, key identifiers and the signature itself. */
 export function isIssuedBy(leaf: X509Certificate, issuer: X509Certificate): boolean {
   return issuer.ca && leaf.checkIssued(issuer) && leaf.verify(issuer.publicKey);
-}
-
-/** True when the private key (PKCS#8 DER) is the certificate's own. */
-export function isKeyOf(certificate: string, privateKey: Buffer): boolean {
-  const key = createPrivateKey({ key: privateKey, format: 'der', type: 'pkcs8' });
-  return new X509Certificate(certificate).checkPrivateKey(key);
 }

@@ -1,11 +1,18 @@
-import './reflect-metadata.ts';
+import '../../platform/certificates/reflect-metadata.ts';
 import { createPublicKey, webcrypto } from 'node:crypto';
-import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
+import {
+  alternativeNames,
+  backdate,
+  pemOf,
+  serialFrom,
+  subject,
+} from '../../platform/certificates/certificate-parts.ts';
+import { ecdsa, newKeys, pkcs8 } from '../../platform/certificates/ecdsa-key.ts';
 import type { RandomBytes } from '../../platform/clock.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
-import type { Identity } from '../../platform/listening/identity.ts';
-import { certificateEnd, type IssuedCertificate, issuedFrom } from './identity.ts';
+import { certificateEnd, type Identity } from '../../platform/listening/identity.ts';
+import { type IssuedCertificate, issuedFrom } from './identity.ts';
 
 const day = 86_400_000;
 const authorityDays = 3650;
@@ -14,12 +21,7 @@ const clientDays = 30;
 const adminDays = 397;
 /** A revocation list is written anew long before; the rest is for a server that is down meanwhile. */
 const listDays = 7;
-/** Certificates count from a little before now, so that a client whose clock is behind accepts them. */
-const backdate = 3_600_000;
-const ecdsa = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const largestRequest = 8192;
-
-x509.cryptoProvider.set(webcrypto);
 
 /** A new certificate authority: ECDSA P-256, may sign end certificates only. */
 export async function createAuthority(name: string, now: number, random: RandomBytes): Promise<Identity> {
@@ -48,14 +50,13 @@ export async function issueServerIdentity(
   random: RandomBytes,
 ): Promise<Identity> {
   const keys = await newKeys();
-  const names = hosts.map((host) => ({ type: isIP(host) === 0 ? ('dns' as const) : ('ip' as const), value: host }));
   const certificate = await issue(authority, {
     subject: subject(hosts[0] ?? ''),
     publicKey: keys.publicKey,
     serialNumber: serialFrom(random),
     ...validity(authority, now, serverDays),
     usage: x509.ExtendedKeyUsage.serverAuth,
-    more: [new x509.SubjectAlternativeNameExtension(names)],
+    more: [alternativeNames(hosts)],
   });
   return { certificate, privateKey: await pkcs8(keys.privateKey) };
 }
@@ -213,29 +214,6 @@ function validity(authority: Identity, now: number, days: number): { notBefore: 
   return { notBefore: new Date(now - backdate), notAfter: new Date(end) };
 }
 
-function subject(commonName: string): x509.JsonName {
-  return [{ CN: [commonName] }];
-}
-
-/** 16 random bytes, positive and never zero (RFC 5280, section 4.1.2.2). */
-function serialFrom(random: RandomBytes): string {
-  const bytes = random(16);
-  bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40;
-  return bytes.toString('hex');
-}
-
 function signingKeyOf(authority: Identity): Promise<webcrypto.CryptoKey> {
   return webcrypto.subtle.importKey('pkcs8', authority.privateKey, ecdsa, false, ['sign']);
-}
-
-async function newKeys(): Promise<webcrypto.CryptoKeyPair> {
-  return (await webcrypto.subtle.generateKey(ecdsa, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
-}
-
-async function pkcs8(key: webcrypto.CryptoKey): Promise<Buffer> {
-  return Buffer.from(await webcrypto.subtle.exportKey('pkcs8', key));
-}
-
-function pemOf(certificate: x509.X509Certificate): string {
-  return `${certificate.toString('pem')}\n`;
 }

@@ -21,7 +21,11 @@ const wrappers: Record<string, readonly string[]> = {
     'patcher/transports/ssh-transport.ts',
     'patcher/transports/known-hosts.ts',
   ],
-  '@peculiar/x509': ['keyserver/certificates/issuing.ts'],
+  '@peculiar/x509': [
+    'platform/certificates/certificate-parts.ts',
+    'platform/certificates/self-signed.ts',
+    'keyserver/certificates/issuing.ts',
+  ],
   otplib: ['platform/totp.ts'],
   'node-forge': [
     'patcher/vendor/vendor-signature.ts',

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { certificateEnd, isServerCertificateFor } from '../../keyserver/certificates/identity.ts';
+import { isServerCertificateFor } from '../../keyserver/certificates/identity.ts';
 import { createAuthority, issueServerIdentity, signClientRequest } from '../../keyserver/certificates/issuing.ts';
-import type { Identity } from '../../platform/listening/identity.ts';
+import { certificateEnd, type Identity } from '../../platform/listening/identity.ts';
 import { run } from '../../platform/run.ts';
 
 const now = Date.UTC(2026, 10, 20, 12);

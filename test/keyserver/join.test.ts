@@ -2,10 +2,10 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hostsIn } from '../../keyserver/certificates/identity.ts';
 import { openServerData } from '../../keyserver/server-data.ts';
 import { serverIdentity } from '../../keyserver/server-secrets.ts';
 import { systemRandom } from '../../platform/clock.ts';
+import { hostsIn } from '../../platform/listening/identity.ts';
 import { run } from '../../platform/run.ts';
 import { keyfileMethod } from '../../platform/vault/unseal.ts';
 import { unsealVault } from '../../platform/vault/vault-file.ts';
