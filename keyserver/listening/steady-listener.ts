@@ -5,7 +5,7 @@ import type { AddressPlace } from '../../wireguard/interface-address.ts';
 
 export interface SteadyDeps {
   /** Listens at the address; throws when that cannot be. */
-  readonly open: (identity: Identity | null, authorities: string) => Promise<Listener>;
+  readonly open: (identity: Identity | null, authorities: string | null) => Promise<Listener>;
   /** Where the address stands now. */
   readonly place: () => AddressPlace;
   readonly log: Log;
@@ -24,13 +24,13 @@ export class SteadyListener implements Listener {
   readonly #timer: NodeJS.Timeout;
   #current: Listener | null;
   #identity: Identity | null;
-  #authorities: string;
+  #authorities: string | null;
   #looking: Promise<void> = Promise.resolve();
   #stopped = false;
   /** What was logged last, so that a lasting state is told once. */
   #told = '';
 
-  private constructor(deps: SteadyDeps, first: Listener, identity: Identity | null, authorities: string) {
+  private constructor(deps: SteadyDeps, first: Listener, identity: Identity | null, authorities: string | null) {
     this.#deps = deps;
     this.#current = first;
     this.port = first.port;
@@ -41,7 +41,7 @@ export class SteadyListener implements Listener {
   }
 
   /** The first time it has to work: throws what `open` throws. */
-  static async open(deps: SteadyDeps, identity: Identity | null, authorities: string): Promise<SteadyListener> {
+  static async open(deps: SteadyDeps, identity: Identity | null, authorities: string | null): Promise<SteadyListener> {
     return new SteadyListener(deps, await deps.open(identity, authorities), identity, authorities);
   }
 
@@ -49,7 +49,7 @@ export class SteadyListener implements Listener {
     return this.#current !== null;
   }
 
-  setIdentity(identity: Identity, authorities: string): void {
+  setIdentity(identity: Identity, authorities: string | null): void {
     this.#identity = identity;
     this.#authorities = authorities;
     this.#current?.setIdentity(identity, authorities);

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { LatchkeyError } from '../errors.ts';
 import { type Identity, privateKeyPem } from './identity.ts';
 import type { ListenAddress } from './listen-address.ts';
+import { isWithin } from './network.ts';
 
 /**
  * Against peers that are slow, many or endless. Milliseconds. No request may come more than two minutes after it was sent:
@@ -31,23 +32,32 @@ export const limits = {
 export interface Listener {
   readonly port: number;
   /** Serves new connections with another certificate, and tells them other authorities. */
-  setIdentity(identity: Identity, authorities: string): void;
+  setIdentity(identity: Identity, authorities: string | null): void;
   /** Takes nothing new, lets requests under way end for 5 s, then closes what is left. */
   stop(): Promise<void>;
 }
 
+export interface ListenOptions {
+  /** The oldest TLS that is spoken, 1.3 unless told. 1.2 is for clients on Windows 10 and old distributions, with suites that have forward secrecy and authenticated encryption alone. */
+  readonly oldestTls?: '1.2' | '1.3';
+  /** Networks of web servers that bring everybody's connections, and so may have as many as there are. */
+  readonly proxies?: readonly string[];
+}
+
 /**
- * Listens with TLS 1.3 (no older version, whatever the client offers), or without TLS when `identity` is `null`: the
- * caller has then made sure that the address is loopback or inside a tunnel.
+ * Listens with TLS 1.3 (no older version, whatever the client offers, unless told), or without TLS when `identity` is `null`:
+ * the caller has then made sure that the address is loopback or inside a tunnel.
  *
  * Every peer is asked for a certificate of `authorities` (PEM) and none is turned away: whether it has to show one, and
- * whether the one it shows holds, is decided where the call is known, so that a refusal is an answer.
+ * whether the one it shows holds, is decided where the call is known, so that a refusal is an answer. `null` asks nobody:
+ * browsers would put the question to whoever sits before them.
  */
 export async function listen(
   address: ListenAddress,
   identity: Identity | null,
-  authorities: string,
+  authorities: string | null,
   handler: RequestListener,
+  options: ListenOptions = {},
 ): Promise<Listener> {
   const http = {
     maxHeaderSize: limits.headerBytes,
@@ -60,30 +70,40 @@ export async function listen(
     noDelay: true,
   };
   const https =
-    identity === null ? null : createHttpsServer({ ...http, ...tlsOptions(identity, authorities) }, handler);
+    identity === null ? null : createHttpsServer({ ...http, ...tlsOptions(identity, authorities, options) }, handler);
   const server: Server = https ?? createHttpServer(http, handler);
   server.maxHeadersCount = limits.headerCount;
   server.maxConnections = limits.connections;
   server.setTimeout(limits.inactivity);
   server.on('clientError', answerBroken);
-  const sockets = trackSockets(server);
+  const sockets = trackSockets(server, options.proxies ?? []);
   await opened(server, address);
   return {
     port: (server.address() as AddressInfo).port,
-    setIdentity: (next, trusted) => https?.setSecureContext(tlsOptions(next, trusted)),
+    setIdentity: (next, trusted) => https?.setSecureContext(tlsOptions(next, trusted, options)),
     stop: () => stopped(server, sockets),
   };
 }
 
-function tlsOptions(identity: Identity, authorities: string) {
+/** Of TLS 1.2 what 1.3 left: ephemeral keys (ECDHE) and GCM or ChaCha20; with those of 1.3, which have names of their own. */
+const suites = [
+  ...['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'],
+  ...['AES128-GCM-SHA256', 'AES256-GCM-SHA384', 'CHACHA20-POLY1305'].flatMap((one) => [
+    `ECDHE-ECDSA-${one}`,
+    `ECDHE-RSA-${one}`,
+  ]),
+].join(':');
+
+function tlsOptions(identity: Identity, authorities: string | null, { oldestTls = '1.3' }: ListenOptions) {
+  const peers =
+    authorities === null ? { requestCert: false } : { requestCert: true, rejectUnauthorized: false, ca: authorities };
   return {
-    requestCert: true,
-    rejectUnauthorized: false,
-    ca: authorities,
+    ...peers,
     cert: identity.certificate,
     key: privateKeyPem(identity.privateKey),
-    minVersion: 'TLSv1.3',
+    minVersion: `TLSv${oldestTls}`,
     maxVersion: 'TLSv1.3',
+    ...(oldestTls === '1.3' ? {} : { ciphers: suites, ecdhCurve: 'X25519:P-256:P-384' }),
     handshakeTimeout: limits.tlsHandshake,
   } as const;
 }
@@ -118,13 +138,13 @@ function stopped(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
 }
 
 /** Keeps the open connections, and one peer from taking every connection there is. */
-function trackSockets(server: Server): ReadonlySet<Socket> {
+function trackSockets(server: Server, proxies: readonly string[]): ReadonlySet<Socket> {
   const sockets = new Set<Socket>();
   const perSource = new Map<string, number>();
   server.on('connection', (socket: Socket) => {
     const source = socket.remoteAddress ?? '';
     const count = (perSource.get(source) ?? 0) + 1;
-    if (count > limits.connectionsPerSource) return void socket.destroy();
+    if (count > limits.connectionsPerSource && !isWithin(source, proxies)) return void socket.destroy();
     perSource.set(source, count);
     sockets.add(socket);
     socket.once('close', () => {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { connect as tlsConnect } from 'node:tls';
+import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAuthority, issueServerIdentity } from '../../keyserver/certificates/issuing.ts';
-import type { Identity } from '../../platform/listening/identity.ts';
+import { type Identity, privateKeyPem } from '../../platform/listening/identity.ts';
 import { type Listener, limits, listen } from '../../platform/listening/listen.ts';
 
 let authority: Identity;
@@ -138,5 +138,88 @@ describe('listen()', () => {
     (finish as (() => void) | null)?.();
     await stopped;
     expect(await answer).toContain('finished');
+  });
+});
+
+describe('listen() for clients of every kind', () => {
+  let open: Listener;
+  beforeAll(async () => {
+    open = await listen(
+      { host: '127.0.0.1', port: 0 },
+      identity,
+      null,
+      ({ socket }, response) => {
+        response.end((socket as TLSSocket).getPeerX509Certificate() === undefined ? 'nobody' : 'somebody');
+      },
+      { oldestTls: '1.2' },
+    );
+  });
+  afterAll(() => open.stop());
+
+  /** The protocol and suite of a connection and what was answered on it. */
+  function ask(port: number, options: ConnectionOptions = {}): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const socket = tlsConnect({ host: '127.0.0.1', port, ca: authority.certificate, ...options }, () => {
+        const about = `${socket.getProtocol()} ${socket.getCipher().name}`;
+        gather(socket, (text) => resolve(`${about} ${text.split('\r\n').at(-1)}`));
+        socket.write(get);
+      });
+      socket.on('error', reject);
+    });
+  }
+
+  it.each([
+    ['TLS 1.1', { maxVersion: 'TLSv1.1', minVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' }],
+    ['a suite without authenticated encryption', { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA256' }],
+    ['a suite without forward secrecy', { maxVersion: 'TLSv1.2', ciphers: 'AES128-GCM-SHA256:AES256-SHA' }],
+  ] as const)('refuses %s', async (_, options) => {
+    await expect(ask(open.port, options)).rejects.toThrow(/alert|handshake|protocol/);
+  });
+
+  it('speaks 1.3 with whoever can, and 1.2 with whoever cannot, when it is told so', async () => {
+    expect(await ask(open.port)).toMatch(/^TLSv1.3 TLS_/);
+    expect(await ask(open.port, { maxVersion: 'TLSv1.2' })).toMatch(/^TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256 /);
+    await expect(ask(listener.port, { maxVersion: 'TLSv1.2' })).rejects.toThrow();
+    open.setIdentity(identity, null);
+    expect(await ask(open.port, { maxVersion: 'TLSv1.2' })).toMatch(/^TLSv1.2 /);
+  });
+
+  it('asks nobody for a certificate where there are no authorities, and everybody where there are', async () => {
+    const shown = { cert: identity.certificate, key: privateKeyPem(identity.privateKey) };
+    expect(await ask(open.port, shown)).toMatch(/nobody$/);
+    const asking = await listen({ host: '127.0.0.1', port: 0 }, identity, authority.certificate, (request, response) =>
+      response.end((request.socket as TLSSocket).getPeerX509Certificate() === undefined ? 'nobody' : 'somebody'),
+    );
+    expect(await ask(asking.port, shown)).toMatch(/somebody$/);
+    await asking.stop();
+  });
+
+  it('gives one source no more connections than its share, but a proxy as many as it brings', async () => {
+    const many = await listen({ host: '127.0.0.1', port: 0 }, null, null, (_, response) => void response.end(), {
+      proxies: ['127.0.0.1/32'],
+    });
+    const count = limits.connectionsPerSource + 3;
+    const settled = (socket: Socket): Promise<void> =>
+      new Promise((resolve) => {
+        socket.on('error', () => undefined);
+        socket.on('data', () => resolve());
+        socket.on('close', () => resolve());
+      });
+    /** How many of them are answered while all of them are there. */
+    const openedFrom = async (localAddress: string): Promise<number> => {
+      const sockets: Socket[] = [];
+      for (let batch = 0; batch < count / 103; batch += 1) {
+        const some = Array.from({ length: 103 }, () => connect({ host: '127.0.0.1', port: many.port, localAddress }));
+        for (const socket of some) socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+        await Promise.all(some.map(settled));
+        sockets.push(...some);
+      }
+      const answered = sockets.filter(({ closed }) => !closed).length;
+      for (const socket of sockets) socket.destroy();
+      return answered;
+    };
+    expect(await openedFrom('127.0.0.2')).toBe(limits.connectionsPerSource);
+    expect(await openedFrom('127.0.0.1')).toBe(count);
+    await many.stop();
   });
 });
