@@ -21,7 +21,7 @@ export const testPackages = [
     'python3',
     'python3-cryptography',
   ],
-  ...['postgresql', 'chromium', 'spin', 'gcc', 'libc6-dev', 'age'],
+  ...['postgresql', 'chromium', 'spin', 'gcc', 'libc6-dev', 'age', 'prometheus'],
 ] as const;
 
 /** Programs by which a system without apt is judged. */
@@ -48,6 +48,8 @@ const testPrograms = [
   'spin',
   'gcc',
   'age',
+  'prometheus',
+  'promtool',
 ];
 
 export interface PackageSystem {
