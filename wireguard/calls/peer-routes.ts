@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { parseInteger } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import type { AppRequest, AppResponse, Route } from '../../platform/http-app.ts';
 import { qrDataUrl } from '../../platform/qr-code.ts';
@@ -10,16 +9,16 @@ import type { Hub } from '../hub/hub.ts';
 import { assertHandout, handout, handoutWish } from '../hub/peer-handout.ts';
 import { peerJson } from '../hub/peer-json.ts';
 import type { PeerOrder } from '../hub/peer-order.ts';
-import { MOST_PER_PAGE, markText, parseMark, readPeerPage } from '../hub/peer-pages.ts';
+import { markText, readPeerPage } from '../hub/peer-pages.ts';
 import type { ToldPeer } from '../hub/peer-register.ts';
 import { LIVING_STATUSES } from '../store/peer-counts.ts';
 import type { Peer } from '../store/peers.ts';
 import { PEER_KINDS } from '../store/schema.ts';
 import { type Desk, hubOf } from './desk.ts';
+import { oneOf, peerPageWish } from './peer-query.ts';
 
 type Handler = (desk: Desk, request: AppRequest, caller: Caller) => Promise<AppResponse>;
 
-const USUAL_PER_PAGE = 100;
 /** Metadata is the most of it. */
 const BODY_LIMIT = 16_384;
 
@@ -41,23 +40,14 @@ export function peerRoutes(desk: Desk): readonly Route[] {
 }
 
 async function list(desk: Desk, { query }: AppRequest): Promise<AppResponse> {
-  const { status, kind, limit, after } = query;
-  const interfaces =
-    query.interface === undefined ? [...desk.hubs.keys()] : [hubOf(desk, query.interface).hub.facts.name];
+  const { status, kind } = query;
+  const { interfaces, after, limit } = peerPageWish(desk, query);
   const filter = {
     ...(status === undefined ? {} : { status: oneOf(LIVING_STATUSES, status, 'status') }),
     ...(kind === undefined ? {} : { kind: oneOf(PEER_KINDS, kind, 'kind') }),
   };
-  const mark = after === undefined ? null : parseMark(after, 'after');
-  const most = limit === undefined ? USUAL_PER_PAGE : parseInteger(limit, 'limit', { min: 1, max: MOST_PER_PAGE });
-  const { peers, next } = await desk.store.read((db) => readPeerPage(db, interfaces, filter, mark, most));
+  const { peers, next } = await desk.store.read((db) => readPeerPage(db, interfaces, filter, after, limit));
   return { status: 200, body: { peers: peers.map(peerJson), next: next === null ? null : markText(next) } };
-}
-
-function oneOf<T extends string>(values: readonly T[], text: string, field: string): T {
-  const found = values.find((value) => value === text);
-  if (found !== undefined) return found;
-  throw new LatchkeyError('invalid_request', `"${field}" must be one of ${values.join(', ')}`, { status: 400, field });
 }
 
 /** The fields of `wghub peer add`, and two for programs; what the texts may be is checked where every door's are. */

@@ -3,7 +3,7 @@ import { offsetOf, type Pool } from '../address/pool.ts';
 import { formatPrefix, overlap, type Prefix, parseNetwork } from '../address/prefix.ts';
 import { parsePublicKey, type WireGuardKey } from '../keys.ts';
 import type { InterfaceFacts } from '../store/interface-facts.ts';
-import type { PeerKind } from '../store/schema.ts';
+import type { PeerKind, Platform } from '../store/schema.ts';
 
 /** What a front door asks for. Texts are checked here, once for all doors. */
 export interface PeerOrder {
@@ -11,6 +11,8 @@ export interface PeerOrder {
   readonly owner?: string | null;
   readonly kind: PeerKind;
   readonly platform?: string | null;
+  /** Of a spoke whose installer is known; `platform` is its own words. */
+  readonly osFamily?: Platform | null;
   /** Without one a pair is made, and its private half is told once. */
   readonly publicKey?: string;
   readonly presharedKey?: boolean;
@@ -22,8 +24,8 @@ export interface PeerOrder {
   readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
-/** What a front door calls the fields of an order, for its errors. */
-export type OrderFields = Readonly<Record<keyof PeerOrder, string>>;
+/** What a front door calls the fields of an order that somebody outside writes, for its errors. */
+export type OrderFields = Readonly<Record<Exclude<keyof PeerOrder, 'osFamily'>, string>>;
 
 /** Their names where JSON is spoken. */
 export const ORDER_FIELDS: OrderFields = {
@@ -46,6 +48,7 @@ export interface CheckedOrder {
   readonly owner: string | null;
   readonly kind: PeerKind;
   readonly platform: string | null;
+  readonly osFamily: Platform | null;
   readonly publicKey: WireGuardKey | null;
   readonly isPreshared: boolean;
   readonly keepalive: number;
@@ -96,6 +99,7 @@ export function checkOrder(
     owner: textOrNull(order.owner, fields.owner, MOST_OWNER),
     kind: order.kind,
     platform: textOrNull(order.platform, fields.platform, MOST_PLATFORM),
+    osFamily: order.osFamily ?? null,
     publicKey: order.publicKey === undefined ? null : keyOf(order.publicKey, facts, fields.publicKey),
     isPreshared: order.presharedKey === true,
     keepalive,
@@ -132,7 +136,8 @@ function text(value: string, field: string, most: number): string {
   return value;
 }
 
-function textOrNull(value: string | null | undefined, field: string, most: number): string | null {
+/** Pure: a text that is shown to people as it stands, or none. Throws `invalid_request`, naming the field. */
+export function textOrNull(value: string | null | undefined, field: string, most: number): string | null {
   return value === null || value === undefined ? null : text(value, field, most);
 }
 

@@ -55,6 +55,11 @@ export const markDeleted = statement<HubDatabase, [number, string]>((db, slot) =
     .where('id', '=', slot<string>(1)),
 );
 
+/** The spoke with this id is no Proxmox node any more. */
+export const forgetNode = statement<HubDatabase, [string]>((db, slot) =>
+  db.deleteFrom('proxmox_node').where('spoke_id', '=', slot<string>(0)),
+);
+
 /** The row with this id, of this interface, deleted or not. */
 export const byId = statement<HubDatabase, [string, string], PeerTable>((db, slot) =>
   db.selectFrom('peer').selectAll().where('id', '=', slot<string>(0)).where('interface', '=', slot<string>(1)),

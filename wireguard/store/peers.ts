@@ -5,7 +5,7 @@ import type { WireGuardKey } from '../keys.ts';
 import { osFamily } from '../peers/os-family.ts';
 import type { PeerStatus } from '../peers/peer-status.ts';
 import { freeOffset, takeOffset } from './address-book.ts';
-import { byId, byKey, markDeleted, storeRow, valuesOf, wholeRow } from './peer-row.ts';
+import { byId, byKey, forgetNode, markDeleted, storeRow, valuesOf, wholeRow } from './peer-row.ts';
 import type { HubDatabase, PeerKind, PeerTable, Platform } from './schema.ts';
 import { type Seal, sealText } from './seal.ts';
 
@@ -20,7 +20,7 @@ export interface NewPeer {
   readonly presharedKey: WireGuardKey | null;
   readonly kind: PeerKind;
   readonly platform: string | null;
-  /** Where it is known otherwise than by what `platform` says. */
+  /** `null`: as `platform` tells. */
   readonly osFamily?: Platform | null;
   readonly keepalive: number;
   /** An address it wants to have; `null` for the lowest free one. */
@@ -120,10 +120,11 @@ async function assertNewKey(tx: Tx, name: string, publicKey: WireGuardKey, field
   });
 }
 
-/** Deletes a living peer and frees its addresses; its row stays. Throws `peer_not_found` (404). */
+/** Deletes a living peer and frees its addresses; its row stays, and it is no node of a cluster any more. Throws `peer_not_found` (404). */
 export async function deletePeer(tx: Tx, name: string, id: string, now: number): Promise<Peer> {
   const row = await livingRow(tx, name, id);
   await markDeleted(tx, now, id);
+  if (row.kind === 'spoke') await forgetNode(tx, id);
   await freeOffset(tx, name, Number(row.place));
   return { ...peerOf(row), status: 'deleted' };
 }
