@@ -1,0 +1,127 @@
+# systemd, OpenRC, or nothing that starts anything.
+INIT=none
+
+find_init() {
+  if [ -d /run/systemd/system ] && has systemctl; then
+    INIT=systemd
+    UNIT=wg-quick@$TUNNEL.service
+    BY_HAND="wg show $TUNNEL; systemctl status $UNIT"
+  elif [ -d /run/openrc ] && has rc-update && has rc-service; then
+    INIT=openrc
+    UNIT=wg-quick.$TUNNEL
+    BY_HAND="wg show $TUNNEL; rc-service $UNIT status"
+  else
+    UNIT=''
+    BY_HAND="wg show $TUNNEL"
+  fi
+}
+
+interface_there() { [ -e "/sys/class/net/$TUNNEL" ]; }
+
+is_up() { interface_there && wg show "$TUNNEL" >/dev/null 2>&1; }
+
+starts_at_boot() {
+  case $INIT in
+    systemd) systemctl is-enabled "$UNIT" >/dev/null 2>&1 ;;
+    openrc) rc-update show default 2>/dev/null | grep -q "^ *$UNIT *|" ;;
+    none) return 0 ;;
+  esac
+}
+
+start_at_boot() {
+  case $INIT in
+    systemd)
+      arm not_at_boot
+      cmd systemctl enable "$UNIT" || die "systemd does not start $UNIT at boot"
+      ;;
+    openrc)
+      arm not_at_boot
+      if [ ! -e "/etc/init.d/$UNIT" ]; then make_openrc_service; fi
+      cmd rc-update add "$UNIT" default || die "OpenRC does not start $UNIT at boot"
+      ;;
+    none)
+      warn "neither systemd nor OpenRC runs here, so nothing starts $TUNNEL at boot"
+      hint "have this run as root when the machine starts: wg-quick up $TUNNEL"
+      ;;
+  esac
+}
+
+# Alpine's package has a service for a link to be made to; where there is none, one is written.
+make_openrc_service() {
+  if [ -e /etc/init.d/wg-quick ]; then
+    cmd ln -s wg-quick "/etc/init.d/$UNIT" || die "cannot make /etc/init.d/$UNIT"
+    return 0
+  fi
+  say "writing /etc/init.d/$UNIT"
+  cat >"/etc/init.d/$UNIT" <<SERVICE || die "cannot write /etc/init.d/$UNIT"
+#!/sbin/openrc-run
+# by Latchkey
+description="WireGuard tunnel $TUNNEL"
+depend() {
+  need net
+  use dns
+}
+start() {
+  ebegin "Starting $TUNNEL"
+  wg-quick up $TUNNEL
+  eend \$?
+}
+stop() {
+  ebegin "Stopping $TUNNEL"
+  wg-quick down $TUNNEL
+  eend \$?
+}
+SERVICE
+  cmd chmod 755 "/etc/init.d/$UNIT"
+}
+
+not_at_boot() {
+  case $INIT in
+    systemd) if starts_at_boot; then cmd systemctl disable "$UNIT"; fi ;;
+    openrc)
+      if starts_at_boot; then cmd rc-update del "$UNIT" default || return 1; fi
+      if [ "$(readlink "/etc/init.d/$UNIT")" = wg-quick ] || grep -q '^# by Latchkey$' "/etc/init.d/$UNIT" 2>/dev/null; then
+        cmd rm -f "/etc/init.d/$UNIT"
+      fi
+      ;;
+  esac
+}
+
+start_tunnel() {
+  arm undo_start
+  case $INIT in
+    systemd)
+      with_usual_umask systemctl start "$UNIT" || {
+        if has journalctl; then journalctl -q --no-pager -n 20 -u "$UNIT" >&2; fi
+        die "systemd could not start $UNIT"
+      }
+      ;;
+    openrc) with_usual_umask rc-service "$UNIT" start || die "OpenRC could not start $UNIT" ;;
+    none) with_usual_umask wg-quick up "$CONF" || die "wg-quick could not bring up $TUNNEL" ;;
+  esac
+}
+
+stop_tunnel() {
+  case $INIT in
+    systemd) cmd systemctl stop "$UNIT" ;;
+    openrc) cmd rc-service "$UNIT" stop ;;
+    none) if is_up; then cmd wg-quick down "$CONF"; fi ;;
+  esac
+}
+
+undo_start() {
+  stop_tunnel
+  # a unit that failed is not stopped by that, nor forgotten
+  if [ "$INIT" = systemd ]; then systemctl reset-failed "$UNIT" 2>/dev/null || :; fi
+  if interface_there && interface_is_ours; then cmd ip link delete dev "$TUNNEL"; fi
+  ! is_up || ! interface_is_ours
+}
+
+# wg-quick hands name servers to resolvconf, and fails with it.
+dns_works() {
+  has resolvconf || return 1
+  case $(readlink -f "$(command -v resolvconf)") in
+    */resolvectl) [ -d /run/systemd/resolve ] ;;
+    *) resolvconf -u >/dev/null 2>&1 ;;
+  esac
+}

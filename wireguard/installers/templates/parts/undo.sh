@@ -1,0 +1,63 @@
+# Before each step its undo is armed: a function and words without blanks, run last first when a step fails or a signal comes.
+UNDO=''
+WORK=''
+
+arm() {
+  UNDO="$*
+$UNDO"
+}
+
+# From here on everything that was done stays.
+keep() { UNDO=''; }
+
+# begin: a folder of its own for what is secret, in WORK, and undoing on every way out.
+begin() {
+  LC_ALL=C
+  export LC_ALL
+  USUAL_UMASK=$(umask)
+  umask 077
+  trap 'leave $?' EXIT
+  trap 'caught SIGHUP' HUP
+  trap 'caught SIGINT' INT
+  trap 'caught SIGTERM' TERM
+  trap 'caught SIGPIPE' PIPE
+  WORK=$(mktemp -d "${TMPDIR:-/tmp}/latchkey.XXXXXXXX") || die "cannot make a temporary folder"
+}
+
+caught() { die "stopped by $1"; }
+
+leave() {
+  trap - EXIT
+  trap '' HUP INT TERM PIPE
+  status=$1
+  if [ -n "$UNDO" ]; then
+    status=1
+    roll_back
+  fi
+  if [ -n "$WORK" ]; then rm -rf "$WORK"; fi
+  exit "$status"
+}
+
+roll_back() {
+  printf 'undoing what was done\n' >&2
+  left=''
+  while IFS= read -r step; do
+    if [ -z "$step" ]; then continue; fi
+    # shellcheck disable=SC2086 # it is a line of words
+    $step </dev/null || left="$left $step;"
+  done <<STEPS
+$UNDO
+STEPS
+  UNDO=''
+  if [ -z "$left" ]; then
+    printf 'everything is as it was before\n' >&2
+  else
+    printf 'error: could not be undone:%s\n' "$left" >&2
+  fi
+}
+
+# For programs that write files for others to read, as package managers do.
+with_usual_umask() (
+  umask "$USUAL_UMASK"
+  cmd "$@"
+)
