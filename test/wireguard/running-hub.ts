@@ -28,8 +28,8 @@ export interface HubWish {
   readonly accounts?: readonly { readonly name: string; readonly role: Role }[];
   /** What is different in `config.json`. */
   readonly config?: Partial<HubConfig>;
-  /** What is different in its first interface, wg0 with 10.0.1.0/24 and fd42:4242:1::/64. */
-  readonly interface?: Partial<HubInterface>;
+  /** What is different in its first interface, wg0 with 10.0.1.0/24 and fd42:4242:1::/64; `null`: it has none. */
+  readonly interface?: Partial<HubInterface> | null;
   /** More interfaces, whole. */
   readonly more?: readonly HubInterface[];
 }
@@ -94,7 +94,7 @@ export async function startRunningHub(wish: HubWish = {}): Promise<RunningHub> {
     ...wish.config,
   });
   const deps = { clock, random: systemRandom, env: {} };
-  const first = testInterface(wish.interface);
+  const first = wish.interface === null ? null : testInterface(wish.interface);
   const { directory, vault } = await createHubData(join(folder, 'hub'), config, first, keyfileMethod(keyfile), deps);
   const data = await openHubData(directory, {});
   const tokens = new Map<string, string>();
@@ -187,7 +187,7 @@ function send(port: number, method: string, path: string, ask: HubAsk, bearer: s
           const text = Buffer.concat(parts).toString('utf8');
           const isJson = /^application\/(problem\+)?json/.test(incoming.headers['content-type'] ?? '');
           const { statusCode: status = 0, headers: answered } = incoming;
-          resolve({ status, headers: answered, text, body: isJson ? JSON.parse(text) : {} });
+          resolve({ status, headers: answered, text, body: isJson && text !== '' ? JSON.parse(text) : {} });
         });
       },
     );

@@ -21,26 +21,32 @@ export class Refusals {
   readonly #clock: Clock;
   readonly #denials: DenialLog;
   readonly #limiter: RateLimiter = new RateLimiter();
+  readonly #event: string;
 
-  constructor(parts: { readonly store: Store<HubDatabase>; readonly clock: Clock; readonly denials: DenialLog }) {
+  /** `event` is what the audit log calls a refusal. */
+  constructor(
+    parts: { readonly store: Store<HubDatabase>; readonly clock: Clock; readonly denials: DenialLog },
+    event = 'credentials_refused',
+  ) {
     this.#store = parts.store;
     this.#clock = parts.clock;
     this.#denials = parts.denials;
+    this.#event = event;
   }
 
-  /** What is to be thrown: 401, or 429 while the source has to wait. `reason` is one of a few words, for the audit log. */
-  async refuse(source: string, shown: string, reason: string): Promise<LatchkeyError> {
+  /** What is to be thrown: `answer`, or 429 while the source has to wait. `reason` is one of a few words, for the audit log. */
+  async refuse(source: string, shown: string, reason: string, answer = unauthorized()): Promise<LatchkeyError> {
     const now = this.#clock.now();
     const what = sha256Hex(shown);
     this.#limiter.enter(what, source);
     const { allowed, retryAfter } = this.#limiter.look(what, source, policy, 'free', now);
     this.#limiter.settle(what, source, policy, 'free', allowed ? 'refused' : 'dropped', now);
     if (!allowed) return tooMany(retryAfter);
-    const event = 'credentials_refused';
-    if (this.#denials.note({ event, source, code: 'unauthorized', reason }, now)) {
+    const event = this.#event;
+    if (this.#denials.note({ event, source, code: answer.code, reason }, now)) {
       await this.#store.transaction((tx) => appendAudit(tx, { time: now, event, source, reason }));
     }
-    return unauthorized();
+    return answer;
   }
 }
 

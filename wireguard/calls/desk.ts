@@ -7,6 +7,10 @@ import type { Vault } from '../../platform/vault/vault.ts';
 import type { HubAccess } from '../access/open-access.ts';
 import type { HubConfig } from '../data/hub-config.ts';
 import type { HubWatch } from '../hub/hub-watch.ts';
+import type { ServedInterface } from '../hub/served-interfaces.ts';
+import type { InvitationLimit } from '../spokes/invitation-limit.ts';
+import type { InvitationParts } from '../spokes/invitations.ts';
+import type { TokenRefusals } from '../spokes/token-refusals.ts';
 import type { HubDatabase } from '../store/schema.ts';
 import type { HubMetrics } from './metrics.ts';
 
@@ -21,13 +25,29 @@ export interface Desk {
   readonly access: HubAccess;
   readonly denials: DenialLog;
   readonly metrics: HubMetrics;
-  /** By the interface's name. */
-  readonly hubs: ReadonlyMap<string, HubWatch>;
+  /** Every interface of the store by name, also those that other hubs keep; first the hub's own. */
+  readonly hubs: ReadonlyMap<string, ServedInterface>;
+  /** Makes an interface that was stored. False when that could not be done yet. */
+  readonly takeUp: (name: string) => Promise<boolean>;
+  readonly installers: InvitationParts;
+  readonly invitationLimit: InvitationLimit;
+  readonly tokenRefusals: TokenRefusals;
 }
 
-/** The hub's interface of that name; without a name the only one, or the first by name. Throws `interface_unknown` (404). */
-export function hubOf({ hubs }: Pick<Desk, 'hubs'>, name?: string): HubWatch {
+/** The interface of that name, whichever hub keeps it; without a name the first of the hub's own. Throws `interface_unknown` (404). */
+export function hubOf({ hubs }: Pick<Desk, 'hubs'>, name?: string): ServedInterface {
   const found = name === undefined ? hubs.values().next().value : hubs.get(name);
   if (found !== undefined) return found;
   throw new LatchkeyError('interface_unknown', 'there is no such interface', { status: 404, field: 'interface' });
+}
+
+/** The same, when this hub keeps it, for what only its keeper knows. Throws `interface_elsewhere` (421). */
+export function ownHubOf(desk: Pick<Desk, 'hubs'>, name?: string): HubWatch {
+  const found = hubOf(desk, name);
+  if (!found.isElsewhere) return found;
+  throw new LatchkeyError('interface_elsewhere', `${found.hub.facts.name} is kept by another hub`, {
+    status: 421,
+    field: 'interface',
+    hint: 'ask the hub that keeps it, which is where its endpoint leads',
+  });
 }

@@ -8,7 +8,7 @@ import type { LivePeer } from '../drivers/driver.ts';
 import { isoTime } from '../hub/peer-json.ts';
 import { changeInterface } from '../store/interface-change.ts';
 import type { InterfaceFacts } from '../store/interface-facts.ts';
-import { type Desk, hubOf } from './desk.ts';
+import { type Desk, hubOf, ownHubOf } from './desk.ts';
 
 /** What runs, and what the hub tells its peers. No key but the public ones is in any answer. */
 export function interfaceRoutes(desk: Desk): readonly Route[] {
@@ -43,7 +43,7 @@ export function interfaceRoutes(desk: Desk): readonly Route[] {
 
 /** What the last look showed: the interface itself is not asked, however often somebody calls. */
 async function status(desk: Desk, { query }: AppRequest): Promise<AppResponse> {
-  const { hub, last } = hubOf(desk, query.interface);
+  const { hub, last } = ownHubOf(desk, query.interface);
   const { facts } = hub;
   if (last.live === null) {
     throw new LatchkeyError('interface_down', `${facts.name} could not be asked`, {
@@ -70,7 +70,8 @@ function liveJson({ publicKey, endpoint, allowedIPs, lastHandshake, rx, tx }: Li
   return { publicKey, endpoint, allowedIPs, lastHandshake: isoTime(lastHandshake), rx, tx };
 }
 
-function configJson(facts: InterfaceFacts): object {
+/** An interface as its peers and programs may know it. */
+export function configJson(facts: InterfaceFacts): object {
   const { name, networks, addresses, listenPort, endpoint, dns, keepalive, mtu, level, publicKey } = facts;
   return { interface: name, networks, addresses, listenPort, endpoint, dns, keepalive, mtu, level, publicKey };
 }

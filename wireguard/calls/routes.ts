@@ -4,8 +4,13 @@ import type { Desk } from './desk.ts';
 import { deviceRoutes } from './device-routes.ts';
 import { gatewayRoutes } from './gateway-routes.ts';
 import { interfaceRoutes } from './hub-routes.ts';
+import { initializeRoutes } from './initialize-routes.ts';
+import { installationRoutes } from './installation-routes.ts';
 import { loginRoutes } from './login-routes.ts';
 import { peerRoutes } from './peer-routes.ts';
+import { proxmoxRoutes } from './proxmox-routes.ts';
+import { registrationRoutes } from './registration-routes.ts';
+import { spokeRoutes } from './spoke-routes.ts';
 import { statusRoutes } from './status-routes.ts';
 import { tokenRoutes } from './token-routes.ts';
 
@@ -18,6 +23,11 @@ export function hubRoutes(desk: Desk): readonly Route[] {
     ...auditRoutes(desk),
     ...peerRoutes(desk),
     ...interfaceRoutes(desk),
+    ...initializeRoutes(desk),
+    ...installationRoutes(desk),
+    ...registrationRoutes(desk),
+    ...spokeRoutes(desk),
+    ...proxmoxRoutes(desk),
     ...deviceRoutes(desk),
     ...gatewayRoutes(desk),
   ];

@@ -44,6 +44,16 @@ export interface MadePeer {
   readonly live: boolean;
 }
 
+/** An address that was kept for a peer before it was there, and what belongs into the same transaction. */
+export interface KeptPlace {
+  /** The id that the peer gets. */
+  readonly id: string;
+  /** Before the peer is stored: gives up what kept the address, and answers its place. What it throws undoes everything. */
+  claim(tx: Kysely<HubDatabase>): Promise<number>;
+  /** When the peer is stored. */
+  joined(tx: Kysely<HubDatabase>, peer: Peer): Promise<void>;
+}
+
 /** A peer after a change. */
 export interface ToldPeer extends Peer {
   /** False when the interface could not be told yet. */
@@ -81,9 +91,14 @@ export class PeerRegister {
 
   /**
    * Makes a peer. Throws what `checkOrder` and the store refuse, naming fields as its door does: `invalid_request`, `invalid_key`,
-   * `invalid_address`, `network_overlap`, `public_key_exists`, `ip_taken`, `pool_exhausted`.
+   * `invalid_address`, `network_overlap`, `public_key_exists`, `ip_taken`, `pool_exhausted`; and what `kept` throws.
    */
-  async create(order: PeerOrder, by: Actor, fields: OrderFields = ORDER_FIELDS): Promise<MadePeer> {
+  async create(
+    order: PeerOrder,
+    by: Actor,
+    fields: OrderFields = ORDER_FIELDS,
+    kept: KeptPlace | null = null,
+  ): Promise<MadePeer> {
     const { now, random, seal, store } = this.#parts;
     const [facts, pool] = [this.#facts, this.#pool]; // others may come meanwhile
     const hasNetworks = (order.extraNetworks ?? []).length > 0;
@@ -94,14 +109,16 @@ export class PeerRegister {
     const publicKey = pair?.publicKey ?? checked.publicKey ?? '';
     const presharedKey = checked.isPreshared ? generatePresharedKey(random) : null;
     const about = { interface: facts.name, pool, seal, now: now(), fields };
-    const given = { ...checked, id: random(12).toString('hex'), publicKey, presharedKey };
+    const given = { ...checked, id: kept?.id ?? random(12).toString('hex'), publicKey, presharedKey };
     const peer = await store.transaction(async (tx) => {
       await assertSameNetworks(tx, facts);
       if (hasNetworks) {
         refuseSharedNetworks(checked.extraNetworks, await peersWithNetworks(tx), fields.extraNetworks);
       }
-      const inserted = await insertPeer(tx, about, given);
+      const place = (await kept?.claim(tx)) ?? null;
+      const inserted = await insertPeer(tx, about, given, place);
       await this.#record(tx, 'peer_created', inserted, by, { kind: inserted.kind, addresses: inserted.addresses });
+      await kept?.joined(tx, inserted);
       return inserted;
     });
     const live = await this.#parts.tell([publicKey]);

@@ -6,7 +6,7 @@ import { openPool } from './address-book.ts';
 import { poolOf } from './hub-interface.ts';
 import { chosenInterface, type InterfaceFacts, listInterfaceFacts } from './interface-facts.ts';
 import { newInterface } from './new-interface.ts';
-import { hasPeers } from './peer-counts.ts';
+import { hasKeptPlaces, hasPeers } from './peer-counts.ts';
 import { peersWithNetworks } from './peers.ts';
 import type { HubDatabase } from './schema.ts';
 
@@ -64,8 +64,8 @@ export function factChanges(before: InterfaceFacts, after: InterfaceFacts): Fact
 }
 
 /**
- * Changes the facts of an interface. Throws `interface_unknown` (404), what `changedFacts` throws, `peers_exist` (409) for another
- * network while there are peers, and `network_overlap` (409) for one that is behind a peer of another interface.
+ * Changes the facts of an interface. Throws `interface_unknown` (404), what `changedFacts` throws, `peers_exist` and `tokens_exist` (409) for
+ * another network while there are peers or addresses are kept for some, and `network_overlap` (409) for one that is behind a peer of another interface.
  */
 export async function changeInterface(
   tx: Kysely<HubDatabase>,
@@ -107,6 +107,18 @@ async function assertMovable(tx: Kysely<HubDatabase>, { name, networks }: Interf
       field: 'networks',
       hint: 'make another interface with that network, and move the peers there',
     });
+  }
+  if (await hasKeptPlaces(tx, name)) {
+    throw new LatchkeyError(
+      'tokens_exist',
+      `"networks" cannot be changed while addresses of ${name} are kept for spokes`,
+      {
+        status: 409,
+        exit: 3,
+        field: 'networks',
+        hint: 'revoke its install tokens, or wait until their spokes came',
+      },
+    );
   }
   const own = networks.map((network) => parseNetwork(network, 'networks'));
   for (const peer of await peersWithNetworks(tx)) {

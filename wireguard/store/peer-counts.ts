@@ -46,6 +46,18 @@ export async function hasPeers(db: Kysely<HubDatabase>, name: string): Promise<b
   return row !== undefined;
 }
 
+/** True when an address of an interface is kept for a spoke that has not come yet. */
+export async function hasKeptPlaces(db: Kysely<HubDatabase>, name: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('install_token')
+    .select('id')
+    .where('ended_at', 'is', sql.lit(null))
+    .where('interface', '=', name)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 /** How many addresses each interface has left, by its ranges of free ones. */
 export async function countFreeAddresses(db: Kysely<HubDatabase>): Promise<ReadonlyMap<string, number>> {
   const rows = await db

@@ -11,9 +11,11 @@ export type SecretKind =
   | 'account-totp'
   | 'jwt-key'
   | 'gateway'
-  | 'audit-key';
+  | 'audit-key'
+  | 'installer-key'
+  | 'tls-key';
 
-/** `id` is the interface's name, the peer's id or the row's name. */
+/** `id` is the interface's name, the peer's id or the row's name; there is nothing to name where the hub has one of a kind. */
 export function secretName(kind: SecretKind, id: string): ItemName {
   return { kind, client: '', id, version: 1 };
 }
