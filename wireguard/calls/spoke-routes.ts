@@ -1,10 +1,10 @@
-import { LatchkeyError } from '../../platform/errors.ts';
+import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
 import type { AppRequest, AppResponse, Route } from '../../platform/http-app.ts';
 import { allowed, type Caller } from '../access/caller.ts';
 import type { LivePeer } from '../drivers/driver.ts';
-import type { HubWatch } from '../hub/hub-watch.ts';
 import { isoTime } from '../hub/peer-json.ts';
 import { markText } from '../hub/peer-pages.ts';
+import type { ServedInterface } from '../hub/served-interfaces.ts';
 import { type Spoke, spokeJson } from '../spokes/spoke-json.ts';
 import { asSpokes, countSpokes, readSpokePage } from '../spokes/spoke-list.ts';
 import { LIVING_STATUSES } from '../store/peer-counts.ts';
@@ -60,14 +60,15 @@ async function list(desk: Desk, { query }: AppRequest): Promise<AppResponse> {
 /** The spoke, and what the last look at the interface showed of it: the interface itself is not asked. */
 async function status(desk: Desk, { params }: AppRequest): Promise<AppResponse> {
   const { spoke, watch } = await spokeOf(desk, params.id ?? '');
-  const { live, at } = watch.last;
+  // what it shows is for the hub to say that keeps it
+  const { live, at } = watch.isElsewhere ? { live: null, at: null } : watch.last;
   const wireguard = live?.peers.get(spoke.peer.publicKey);
   return {
     status: 200,
     body: {
       success: true,
       spoke: spokeJson(spoke),
-      interfaceUp: live !== null,
+      interfaceUp: watch.isElsewhere ? null : live !== null,
       lookedAt: isoTime(at),
       wireguard: wireguard === undefined ? null : liveJson(wireguard),
     },
@@ -80,17 +81,23 @@ function liveJson({ endpoint, allowedIPs, lastHandshake, rx, tx }: LivePeer): ob
 
 async function remove(desk: Desk, { params }: AppRequest, { actor }: Caller): Promise<AppResponse> {
   const { spoke, watch } = await spokeOf(desk, params.id ?? '');
-  const { live, ...peer } = await watch.hub.peers.remove(spoke.peer.id, actor);
+  const { live, ...peer } = await watch.hub.peers.remove(spoke.peer.id, actor).catch((error: unknown) => {
+    throw isLatchkeyError(error, 'peer_not_found') ? notFound() : error; // somebody else was first
+  });
   return { status: 200, body: { success: true, spoke: spokeJson({ ...spoke, peer }), live } };
 }
 
 /** The living spoke with that id, on whichever interface. A peer of another kind is none. */
-async function spokeOf(desk: Desk, id: string): Promise<{ readonly spoke: Spoke; readonly watch: HubWatch }> {
+async function spokeOf(desk: Desk, id: string): Promise<{ readonly spoke: Spoke; readonly watch: ServedInterface }> {
   for (const watch of desk.hubs.values()) {
     const peer = await watch.hub.peers.get(id);
     if (peer?.kind !== 'spoke') continue;
     const [spoke] = await desk.store.read((db) => asSpokes(db, [peer]));
     if (spoke !== undefined) return { spoke, watch };
   }
-  throw new LatchkeyError('spoke_not_found', 'there is no such spoke', { status: 404 });
+  throw notFound();
+}
+
+function notFound(): LatchkeyError {
+  return new LatchkeyError('spoke_not_found', 'there is no such spoke', { status: 404 });
 }

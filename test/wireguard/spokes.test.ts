@@ -1,0 +1,4 @@
+import { describe } from 'vitest';
+import { testSpokes } from './spoke-contract.ts';
+
+describe('spokes on SQLite', () => testSpokes(() => ({})));
