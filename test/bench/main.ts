@@ -1,13 +1,15 @@
 import { benchKeyserver } from './keyserver.ts';
 
 const usage =
-  'usage: npm run bench -- keyserver|nextcloud|audit [--json]\n       npm run bench -- wghub [--quick] [--json]\n';
+  'usage: npm run bench -- keyserver|nextcloud|audit|scrape|spokes [--json]\n       npm run bench -- wghub [--quick] [--json]\n';
 
 /** Much has to be there for these; nothing of them is loaded otherwise. */
 const loaded: Readonly<Record<string, readonly [file: string, bench: string]>> = {
   nextcloud: ['./nextcloud.ts', 'benchNextcloud'],
   audit: ['./audit.ts', 'benchAudit'],
   wghub: ['./wghub.ts', 'benchWghub'],
+  spokes: ['./wghub-spokes.ts', 'benchSpokes'],
+  scrape: ['./wghub-scrape.ts', 'benchScrape'],
 };
 
 type Benchmark = (json: boolean, isQuick: boolean) => Promise<void>;

@@ -46,7 +46,8 @@ export async function makeHubPlace(cleanup: Cleanup): Promise<HubPlace> {
   cleanup.add(name, removeInterface);
   const [data, keyfile] = [join(folder, 'hub'), join(folder, 'hub.key')];
   writeFileSync(keyfile, systemRandom(32), { mode: 0o600 });
-  const config = hubConfig({ version: 1, name: 'bench', listen: { host: '127.0.0.1', port: PORT } });
+  const spokes = { tokensPerHour: 100_000, hours: 24, otherSource: 'record' as const };
+  const config = hubConfig({ version: 1, name: 'bench', listen: { host: '127.0.0.1', port: PORT }, spokes });
   const deps = { clock: systemClock, random: systemRandom, env: {} };
   await createHubData(data, config, facts(name), keyfileMethod(keyfile), deps);
   const token = await withPlace({ data, keyfile }, async ({ store }) => {

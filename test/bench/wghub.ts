@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { cpus, loadavg } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { printTable } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { run } from '../../platform/run.ts';
@@ -15,6 +13,7 @@ import type { Inside } from './wghub-inside.ts';
 import { fill, type HubPlace, makeHubPlace } from './wghub-place.ts';
 import { benchPool, type PoolFigures } from './wghub-pool.ts';
 import type { Probe } from './wghub-probe.ts';
+import { answerOf, startHub } from './wghub-process.ts';
 
 interface Extent {
   readonly sizes: readonly number[];
@@ -62,8 +61,6 @@ interface Size {
   readonly probe: Probe;
 }
 
-const project = resolve(import.meta.dirname, '..', '..');
-const node = [process.execPath, '--disable-warning=ExperimentalWarning'];
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 /**
@@ -120,16 +117,6 @@ async function measure(place: HubPlace, peers: number, extent: Extent, cleanup: 
   }
 }
 
-/** Runs a part of the benchmark in the hub's namespace, with its order on stdin; what it prints is the result. */
-async function answerOf(place: HubPlace, file: string, order: unknown): Promise<unknown> {
-  const { stdout } = await run(place.inside([...node, resolve(import.meta.dirname, file)]), {
-    input: JSON.stringify(order),
-    timeoutMs: 300_000,
-    onStderr: (chunk) => process.stderr.write(chunk),
-  });
-  return JSON.parse(stdout.toString('utf8'));
-}
-
 /** On the hub's own interface, which has its peers; nobody looks at it meanwhile. */
 async function naiveWay(place: HubPlace, how: 'plain' | 'quick', count: number): Promise<Spread> {
   const script = resolve(import.meta.dirname, 'wghub-naive.sh');
@@ -139,40 +126,6 @@ async function naiveWay(place: HubPlace, how: 'plain' | 'quick', count: number):
   const micros = stdout.toString('utf8').trim().split('\n').map(Number);
   if (micros.length !== count || micros.some(Number.isNaN)) throw new Error('the naive way failed');
   return spreadOf(micros.map((one) => one / 1000));
-}
-
-interface StartedHub {
-  readonly millis: number;
-  /** The socket of its probe. */
-  readonly probe: string;
-  stop(): Promise<void>;
-}
-
-/** As an operator starts it. */
-async function startHub(place: HubPlace, cleanup: Cleanup): Promise<StartedHub> {
-  const probe = join(dirname(place.data), 'probe.sock');
-  const argv = [resolve(project, 'platform/launch.mjs'), 'wireguard/main.ts', 'start'];
-  const [command, ...rest] = place.inside([
-    ...[process.execPath, ...argv],
-    ...['--data', place.data, '--keyfile', place.keyfile, '--json'],
-  ]);
-  const begun = performance.now();
-  const NODE_OPTIONS = `--import ${pathToFileURL(resolve(import.meta.dirname, 'wghub-probe.ts'))}`;
-  const child = spawn(command, rest, {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, WGHUB_PROBE: probe, NODE_OPTIONS },
-  });
-  const ended = new Promise<void>((done) => child.once('exit', () => done()));
-  const stop = async (): Promise<void> => {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
-    await ended;
-  };
-  cleanup.add('hub', stop);
-  await new Promise<void>((serving, failed) => {
-    child.stdout?.once('data', () => serving());
-    child.once('exit', (code) => failed(new Error(`the hub ended early: exit ${code}`)));
-  });
-  return { millis: performance.now() - begun, probe, stop };
 }
 
 function askProbe(path: string): Promise<Probe> {
