@@ -15,10 +15,13 @@ const metricsSchema = z.strictObject({
   peers: z.int().min(0).max(10_000).default(200),
 });
 
+/** The oldest TLS that is spoken: before 2022 Windows had no 1.3. */
+const tlsVersion = z.enum(['1.2', '1.3']).default('1.2');
+
 /** How the API is served with TLS: with files that somebody else renews, or with a certificate that the hub made and its installers know. */
 const tlsSchema = z.discriminatedUnion('source', [
-  z.strictObject({ source: z.literal('files'), certificate: absolutePath, key: absolutePath }),
-  z.strictObject({ source: z.literal('own') }),
+  z.strictObject({ source: z.literal('files'), certificate: absolutePath, key: absolutePath, oldest: tlsVersion }),
+  z.strictObject({ source: z.literal('own'), oldest: tlsVersion }),
 ]);
 
 /** How spokes join by tokens. */
@@ -32,11 +35,12 @@ const spokesSchema = z.strictObject({
 });
 
 /** `https://hub.example`, with a port or a path where there is one; no `/` at its end. */
-const publicUrl = z
+export const publicUrl: z.ZodType<string, string> = z
   .string()
   .max(300)
   .refine(isBaseUrl, 'must be a URL such as https://hub.example, without a slash at its end');
-const origin = z
+/** What browsers send in `Origin`. */
+export const origin: z.ZodType<string, string> = z
   .string()
   .max(300)
   .refine((text) => isBaseUrl(text) && new URL(text).origin === text, 'must be an origin such as https://hub.example');

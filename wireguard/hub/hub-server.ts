@@ -13,6 +13,8 @@ import { HubMetrics } from '../calls/metrics.ts';
 import { problemMembers } from '../calls/problem.ts';
 import { hubRoutes } from '../calls/routes.ts';
 import { doorbellFile, type HubData, loadAuditKey } from '../data/hub-data.ts';
+import { sourceFor } from '../front/certificate-source.ts';
+import { TlsKeeper } from '../front/tls-keeper.ts';
 import { countPeers } from '../store/peer-counts.ts';
 import { hangDoorbell } from './doorbell.ts';
 import { ExportKeeper } from './export-keeper.ts';
@@ -41,6 +43,8 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
   const { clock, random, log } = deps;
   const store = guardStore(data.store, data.databaseFile, clock);
   const auditKey = await loadAuditKey(data, vault);
+  const source = sourceFor({ config, directory: data.directory, store, vault, clock, random });
+  const tls = source === null ? null : await TlsKeeper.open({ source, log, clock });
   const metrics = new HubMetrics();
   metrics.countPeersBy(() => store.read(countPeers));
   const denials = new DenialLog();
@@ -72,10 +76,16 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
     onAnswer: (answer) => metrics.answered(answer),
     challenge: 'Bearer',
     problemMembers,
+    trustedProxies: config.proxies,
+    corsOrigin: config.corsOrigin,
   });
   // usually the port comes first, which tells that another hub runs here; an address in the hub's own tunnel is made with the tunnel
   const early = isInside(config.listen.host, fleet) ? await fleet.start() : null;
-  const listener = await listen(config.listen, null, '', app);
+  const listener = await listen(config.listen, tls?.identity ?? null, null, app, {
+    oldestTls: config.tls?.oldest ?? '1.3',
+    proxies: config.proxies,
+  });
+  tls?.serve(listener);
   const unbuilt = early ?? (await fleet.start());
   const exports =
     config.exportFolder === null ? null : new ExportKeeper({ store, seal: vault, log, folder: config.exportFolder });
@@ -95,6 +105,7 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
     stop: async () => {
       for (const { hub } of fleet.watches.values()) hub.driver.abandon?.(); // whoever waits for it is answered now
       await unhang();
+      await tls?.stop();
       await listener.stop();
       await desk.access.stop();
       await fleet.stop();
