@@ -41,12 +41,11 @@ export function recordToken(
   });
 }
 
-/** Sweeps each minute for as long as the hub runs. Answers how it is ended. */
-export function startSweeper(parts: {
-  readonly store: Store<HubDatabase>;
-  readonly clock: Clock;
-  readonly log: Log;
-}): () => Promise<void> {
+/** Sweeps each minute (or every so many milliseconds) for as long as the hub runs. Answers how it is ended. */
+export function startSweeper(
+  parts: { readonly store: Store<HubDatabase>; readonly clock: Clock; readonly log: Log },
+  every = SWEEP_MS,
+): () => Promise<void> {
   const { store, clock, log } = parts;
   let sweeping: Promise<void> = Promise.resolve();
   const sweep = async (): Promise<void> => {
@@ -61,7 +60,7 @@ export function startSweeper(parts: {
   };
   const timer = setInterval(() => {
     sweeping = sweeping.then(sweep);
-  }, SWEEP_MS).unref();
+  }, every).unref();
   return async () => {
     clearInterval(timer);
     await sweeping;
