@@ -12,8 +12,8 @@ export const spokeTables: Migration = {
       .execute();
     // a page of spokes costs what the page costs, however many devices there are, and they are counted without a look at a row
     for (const [name, columns] of [
-      ['spoke_by_status', ['interface', 'status', 'created_at', 'id']],
-      ['spoke_by_os', ['interface', 'os_family', 'created_at', 'id', 'status']],
+      ['spoke_by_status', ['interface', 'kind', 'status', 'created_at', 'id']],
+      ['spoke_by_os', ['interface', 'kind', 'os_family', 'created_at', 'id', 'status']],
     ] as const) {
       await db.schema
         .createIndex(name)
