@@ -20,6 +20,7 @@ import { addRestoreCommand } from './commands/restore.ts';
 import { addServiceCommands } from './commands/service.ts';
 import { addStartCommand } from './commands/start.ts';
 import { addStatusCommand } from './commands/status.ts';
+import { addTlsCommands } from './commands/tls.ts';
 import { addTokenCommands } from './commands/token.ts';
 
 process.umask(0o077);
@@ -42,6 +43,7 @@ process.exitCode = await runProgram(
     addMigrateCommand(program, io);
     addBackupTimerCommand(program, io);
     addGenerateCommand(program, io);
+    addTlsCommands(program, io);
     addAdminCommands(program, io);
     addTokenCommands(program, io);
     addJwtCommands(program, io);

@@ -3,7 +3,6 @@ import * as z from 'zod';
 import { totpText, totpUri } from '../../platform/authenticator.ts';
 import { type CommandIo, dataCommand, showTime } from '../../platform/command-io.ts';
 import { printJson, printTable } from '../../platform/command-line.ts';
-import { authorityOf } from '../../platform/listening/listen-address.ts';
 import { newPassword, type PasswordOptions, withPasswordOption } from '../../platform/new-password.ts';
 import { hashPassword } from '../../platform/password.ts';
 import { parseInput } from '../../platform/schema.ts';
@@ -20,6 +19,7 @@ import {
   setRole,
 } from '../access/accounts.ts';
 import { type HubData, withHubData } from '../data/hub-data.ts';
+import { servingUrl } from '../front/hub-url.ts';
 import { COMMAND } from '../hub/actor.ts';
 import type { Role } from '../store/schema.ts';
 import { openVault } from './open-vault.ts';
@@ -138,7 +138,7 @@ async function printSecret(
   io: CommandIo,
 ): Promise<void> {
   const uri = totpUri(about.name, config.name, secret);
-  const url = `http://${authorityOf(config.listen.host, config.listen.port)}/api/login`;
+  const url = `${config.publicUrl ?? servingUrl(config)}/api/login`;
   if (options.json === true) return printJson(io.terminal, { ...about, totpSecret: secret, totpUri: uri, url });
   io.terminal.stdout.write(`${headline}\n\n${await totpText(secret, uri, io.terminal)}log in  ${url}\n`);
 }

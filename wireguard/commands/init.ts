@@ -7,13 +7,18 @@ import { parseListenAddress } from '../../platform/listening/listen-address.ts';
 import { makeKeychainItem, makeKeyfile, newPassphrase } from '../../platform/vault/new-secret.ts';
 import { methodWords } from '../../platform/vault/unseal.ts';
 import { type UnsealOptions, unsealMethodFrom, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
+import type { Vault } from '../../platform/vault/vault.ts';
 import { hubConfig } from '../data/hub-config.ts';
-import { createHubData } from '../data/hub-data.ts';
+import { createHubData, withHubData } from '../data/hub-data.ts';
+import { certificateFacts } from '../front/certificate-facts.ts';
+import { makeOwnCertificate } from '../front/own-certificate.ts';
+import { COMMAND } from '../hub/actor.ts';
 import { newInterface } from '../store/new-interface.ts';
 import { type DatabaseOptions, databaseFrom, withDatabaseOptions } from './database-options.ts';
+import { type FrontOptions, frontFrom, ownHostsFrom, withFrontOptions } from './front-options.ts';
 import { type InterfaceOptions, orderFrom, withInterfaceOptions } from './interface-options.ts';
 
-interface InitOptions extends UnsealOptions, InterfaceOptions, DatabaseOptions {
+interface InitOptions extends UnsealOptions, InterfaceOptions, DatabaseOptions, FrontOptions {
   readonly data: string;
   readonly listen: string;
   readonly name: string;
@@ -42,6 +47,7 @@ export function addInitCommand(program: Command, io: CommandIo): void {
         .choices(['auto', 'memory'])
         .default('auto'),
     );
+  withFrontOptions(command);
   withDatabaseOptions(command);
   withUnsealOptions(command).action((options: InitOptions) => init(options, io));
 }
@@ -56,6 +62,7 @@ async function init(options: InitOptions, io: CommandIo): Promise<void> {
     foreign: options.foreign,
     audience: options.audience ?? null,
     metrics: { from: [...(options.metricsFrom ?? [])] },
+    ...frontFrom(options),
   });
   const first = newInterface(orderFrom(options), [], io.random);
   assertNewDirectory(options.data);
@@ -63,7 +70,9 @@ async function init(options: InitOptions, io: CommandIo): Promise<void> {
   const madeKeyfile = makeKeyfile(options.keyfile, io);
   await makeKeychainItem(options.keychain, io);
   const { clock, random, terminal } = io;
-  const { directory } = await createHubData(options.data, config, first, method, { clock, random, env: terminal.env });
+  const deps = { clock, random, env: terminal.env };
+  const { directory, vault } = await createHubData(options.data, config, first, method, deps);
+  const pin = config.tls?.source === 'own' ? await makeCertificate(directory, vault, ownHostsFrom(options), io) : null;
   if (options.json === true) {
     printJson(terminal, {
       data: directory,
@@ -71,6 +80,7 @@ async function init(options: InitOptions, io: CommandIo): Promise<void> {
       publicKey: first.publicKey,
       addresses: first.addresses,
       endpoint: first.endpoint,
+      tlsPin: pin,
       sealedWith: method.method,
     });
     return;
@@ -79,6 +89,21 @@ async function init(options: InitOptions, io: CommandIo): Promise<void> {
     `made a hub in ${directory}, sealed with ${methodWords[method.method]}\n` +
       `  ${first.name}  ${first.addresses.join(', ')}, port ${first.listenPort}, reached at ${first.endpoint}\n` +
       `  public key ${first.publicKey}\n` +
+      (pin === null ? '' : `  certificate of its own, pin ${pin}\n`) +
       (madeKeyfile ? `  made key file ${options.keyfile}: keep a copy elsewhere, without it nothing opens\n` : ''),
   );
+}
+
+/** The pin of a new hub's certificate. */
+function makeCertificate(
+  directory: string,
+  vault: Vault,
+  hosts: readonly string[],
+  { clock, random, terminal }: CommandIo,
+): Promise<string> {
+  return withHubData(directory, terminal.env, async ({ store }) => {
+    const order = { hosts, newKey: false, by: COMMAND, now: clock.now() };
+    const { certificate } = await makeOwnCertificate({ directory, store, vault }, order, random);
+    return certificateFacts(certificate).pin;
+  });
 }

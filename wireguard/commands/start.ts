@@ -2,11 +2,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Command, Option } from 'commander';
 import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { authorityOf } from '../../platform/listening/listen-address.ts';
 import { createLog } from '../../platform/log.ts';
 import { type UnsealOptions, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
 import { readConfig } from '../data/hub-config.ts';
 import { type HubData, withHubData } from '../data/hub-data.ts';
+import { servingUrl } from '../front/hub-url.ts';
 import { placeOf } from '../interface-address.ts';
 import { openVault } from './open-vault.ts';
 
@@ -29,7 +29,7 @@ export function addStartCommand(program: Command, io: CommandIo): void {
 
 async function start(data: HubData, options: StartOptions, io: CommandIo): Promise<void> {
   const vault = await openVault(data, options, io);
-  assertPrivate(data.config.listen.host);
+  if (data.config.tls === null) assertPrivate(data.config.listen.host);
   const log = createLog({ level: options.logLevel });
   const { startHub } = await import('../hub/hub-server.ts'); // the HTTP side, which no other command needs
   const { clock, random, terminal } = io;
@@ -46,7 +46,7 @@ async function start(data: HubData, options: StartOptions, io: CommandIo): Promi
       `wghub: warning: ${name} could not be built yet, see the log; it is tried again with each look\n`,
     );
   }
-  const serving = `http://${authorityOf(data.config.listen.host, server.port)}`;
+  const serving = servingUrl(data.config, server.port);
   terminal.stdout.write(
     options.json === true ? `${JSON.stringify({ serving, pid: process.pid })}\n` : `serving ${serving}\n`,
   );
@@ -63,10 +63,10 @@ function assertPrivate(host: string): void {
   if (place.kind === 'loopback' || place.kind === 'wireguard' || place.kind === 'absent') return;
   throw new LatchkeyError(
     'listen_refused',
-    `${host} is neither loopback nor in a tunnel, and the API has no TLS of its own`,
+    `${host} is neither loopback nor in a tunnel, and "tls" is null in config.json`,
     {
       exit: 3,
-      hint: 'listen on 127.0.0.1 and put a web server with TLS before it',
+      hint: 'give it a certificate (wghub tls make), or listen on 127.0.0.1 and put a web server with TLS before it',
     },
   );
 }

@@ -99,7 +99,7 @@ export function readConfig(directory: string): HubConfig {
 
 function isBaseUrl(text: string): boolean {
   const url = URL.parse(text);
-  if (url === null || !['https:', 'http:'].includes(url.protocol)) return false;
+  if (url === null || !['https:', 'http:'].includes(url.protocol) || text.endsWith('/')) return false;
   const { username, password, search, hash, href } = url;
   return `${username}${password}${search}${hash}` === '' && (href === text || href === `${text}/`);
 }
