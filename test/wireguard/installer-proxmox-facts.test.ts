@@ -168,6 +168,7 @@ describe('proxmox_members', () => {
       whole.replace('"pve2"', `"${'a'.repeat(64)}"`),
       whole.replace('"homelab"', '"home lab"'),
       whole.replace('"name": "homelab", ', ''),
+      whole.replace('"name": "homelab", ', '').replace('{\n', '{\n"cluster\x1cname": "homelab",\n'),
       whole.replace(/"cluster".*\n/, ''),
       whole.replace(/"cluster": \{.*\}/, '"cluster": 1'),
       whole.replace(/"nodelist"[\s\S]*$/, '"nodelist": {}}'),

@@ -62,9 +62,10 @@ invite_members() {
       answered++
     }
     END { if (answered != count) exit 1 }
-  ' "$WORK/others" "$WORK/answer" >"$WORK/invited" ||
+  ' "$WORK/others" "$WORK/answer" >"$WORK/told" ||
     die "this node has joined, but the hub's answer about the others is not what was asked for" \
       "revoke the tokens at the hub, and make one there for each node"
+  mv "$WORK/told" "$WORK/invited"
 }
 
 quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
