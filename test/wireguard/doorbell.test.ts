@@ -16,7 +16,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'lk-doorbell-'));
   path = join(folder, 'hub.sock');
   const report = () => ({ pid: 7, interfaces: [] });
-  unhang = await hangDoorbell(path, async (ring) => heard.push(ring) > 0 && answer, report);
+  unhang = await hangDoorbell(path, async (ring) => (heard.push(ring) > 0 && answer ? 'live' : 'later'), report);
 });
 afterAll(async () => {
   await unhang();
@@ -90,7 +90,7 @@ test('a hub that stops does not wait for who says nothing', async () => {
   const other = join(folder, 'other.sock');
   const stop = await hangDoorbell(
     other,
-    () => Promise.resolve(true),
+    () => Promise.resolve('live'),
     () => null,
   );
   const silent = connect(other);
@@ -104,7 +104,7 @@ test('a data directory whose path is too long for a socket is told as such', asy
   const long = join(folder, 'x'.repeat(120));
   const hung = hangDoorbell(
     long,
-    () => Promise.resolve(true),
+    () => Promise.resolve('live'),
     () => null,
   );
   await expect(hung).rejects.toMatchObject({ code: 'listen_failed', hint: expect.stringContaining('107 bytes') });

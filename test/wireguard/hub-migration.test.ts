@@ -139,7 +139,7 @@ describe.skipIf(postgresMissing() !== null)('a hub that moves', () => {
   it('refuses while the hub runs, and changes nothing', async () => {
     const unhang = await hangDoorbell(
       doorbellFile(at('hub')),
-      async () => true,
+      async () => 'live' as const,
       () => null,
     );
     const said = await command('--to', 'postgres', '--database-url-file', at('url'));
@@ -160,7 +160,7 @@ describe.skipIf(postgresMissing() !== null)('a hub that moves', () => {
         if (asked === 2) {
           unhang = hangDoorbell(
             doorbellFile(at('hub')),
-            async () => true,
+            async () => 'live' as const,
             () => null,
           );
         }

@@ -39,7 +39,7 @@ afterEach(async () => {
 const answering = async (report: unknown): Promise<void> => {
   unhang = await hangDoorbell(
     doorbellFile(data),
-    async () => true,
+    async () => 'live' as const,
     () => report,
   );
 };

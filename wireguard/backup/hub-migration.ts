@@ -12,7 +12,8 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { createSecretFile, syncFolder } from '../../platform/files.ts';
 import { writeConfig } from '../data/hub-config.ts';
 import { databaseFile, doorbellFile, type HubData, withHubData } from '../data/hub-data.ts';
-import { ringDoorbell } from '../hub/doorbell.ts';
+import { isAtDoor } from '../hub/doorbell.ts';
+import { keptInterfaces } from '../hub/tell-hubs.ts';
 import type { HubDatabase } from '../store/schema.ts';
 import { fillDatabase } from './filled-database.ts';
 import type { TableDigest } from './table-copy.ts';
@@ -78,12 +79,16 @@ async function fillFile(from: Kysely<HubDatabase>, place: DatabasePlace): Promis
   return tables;
 }
 
-async function assertAtRest({ directory }: HubData): Promise<void> {
-  const answer = await ringDoorbell(doorbellFile(directory), { interface: '', publicKeys: [] });
-  if (answer === 'none') return;
-  throw new LatchkeyError('hub_running', 'the hub is running, and would go on in its old store', {
+async function assertAtRest(data: HubData): Promise<void> {
+  if (await isAtDoor(doorbellFile(data.directory))) throw running('the hub is running');
+  const [kept] = await keptInterfaces(data);
+  if (kept !== undefined) throw running(`${kept.hub ?? 'another hub'} is running and keeps ${kept.interface}`);
+}
+
+function running(words: string): LatchkeyError {
+  return new LatchkeyError('hub_running', `${words}, and would go on in its old store`, {
     exit: 3,
-    hint: 'stop wghub start first; tunnels go on without it',
+    hint: 'stop every wghub start on it first; tunnels go on without it',
   });
 }
 

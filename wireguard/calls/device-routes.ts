@@ -3,16 +3,16 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import type { AppRequest, AppResponse, Route } from '../../platform/http-app.ts';
 import { parseInput } from '../../platform/schema.ts';
 import { allowed, type Caller } from '../access/caller.ts';
-import type { Hub } from '../hub/hub.ts';
 import { handout } from '../hub/peer-handout.ts';
 import { ORDER_FIELDS } from '../hub/peer-order.ts';
+import type { ServedHub } from '../hub/served-interfaces.ts';
 import { parsePublicKey } from '../keys.ts';
 import { programFor } from '../peers/client-config.ts';
 import { type DeviceOrder, readDeviceOrder } from '../peers/device-order.ts';
 import { MOST_PER_PAGE, pageOf, readPageWish } from '../peers/page-mark.ts';
 import { countFreeAddresses } from '../store/peer-counts.ts';
 import type { Peer } from '../store/peers.ts';
-import { type Desk, hubOf } from './desk.ts';
+import { type Desk, hubOf, ownHubOf } from './desk.ts';
 import { type Download, fileAnswer, listedDevice, type MadeDevice, madeAnswer, serverInfo } from './device-answers.ts';
 
 /** What the fields of an order are called here. */
@@ -83,7 +83,7 @@ async function remove(desk: Desk, { body }: AppRequest, { actor }: Caller): Prom
 }
 
 /** The device with this key, on whichever interface. Peers of another kind are none of this backend's business: to it they are not there. */
-async function deviceOf(desk: Desk, publicKey: string): Promise<{ readonly hub: Hub; readonly peer: Peer }> {
+async function deviceOf(desk: Desk, publicKey: string): Promise<{ readonly hub: ServedHub; readonly peer: Peer }> {
   for (const { hub } of desk.hubs.values()) {
     const peer = await hub.peers.find(publicKey);
     if (peer?.kind === 'device') return { hub, peer };
@@ -93,7 +93,7 @@ async function deviceOf(desk: Desk, publicKey: string): Promise<{ readonly hub: 
 
 async function list(desk: Desk, { query }: AppRequest): Promise<AppResponse> {
   const { limit, after } = readPageWish(query, MOST_PER_PAGE);
-  const { hub, last } = hubOf(desk, query.interface);
+  const { hub, last } = ownHubOf(desk, query.interface);
   const { at, live } = last;
   if (live === null) {
     throw new LatchkeyError('interface_down', `${hub.facts.name} could not be asked`, {
@@ -107,8 +107,10 @@ async function list(desk: Desk, { query }: AppRequest): Promise<AppResponse> {
 }
 
 async function info(desk: Desk, { query }: AppRequest): Promise<AppResponse> {
-  const { hub, last } = hubOf(desk, query.interface);
+  const served = hubOf(desk, query.interface);
+  const { hub } = served;
+  const isUp = served.isElsewhere ? await served.isKept() : served.last.live !== null;
   const free = (await desk.store.read(countFreeAddresses)).get(hub.facts.name) ?? 0;
-  const body = serverInfo(hub.facts, { name: desk.config.name, isUp: last.live !== null, free });
+  const body = serverInfo(hub.facts, { name: desk.config.name, isUp, free });
   return { status: 200, body };
 }

@@ -17,7 +17,7 @@ import { clientConfig, programFor } from '../peers/client-config.ts';
 import { pageOf, readPageWish } from '../peers/page-mark.ts';
 import type { HubInterface } from '../store/hub-interface.ts';
 import type { Peer } from '../store/peers.ts';
-import { type Desk, hubOf } from './desk.ts';
+import { type Desk, ownHubOf } from './desk.ts';
 
 /** Keys, an address and some networks; a sealed payload is a third longer. */
 const ORDER_BYTES = 32 * 1024;
@@ -46,7 +46,7 @@ export function gatewayRoutes(desk: Desk): readonly Route[] {
   const door = new GatewayDoor(desk);
   const gauge = new MachineGauge();
   const signed = (handler: (call: GatewayCall, watch: HubWatch) => Promise<AppResponse>): Route['handler'] =>
-    forGateways({ door, random, log }, (call) => handler(call, hubOf(desk, call.gateway.interface)));
+    forGateways({ door, random, log }, (call) => handler(call, ownHubOf(desk, call.gateway.interface)));
   const timestamp = (): string => new Date(clock.now()).toISOString();
   const create = signed((call, watch) => createPeer(desk, call, watch));
   const pageOfPeers = async ({ gateway, query }: GatewayCall, { hub }: HubWatch) => {

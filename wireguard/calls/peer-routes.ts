@@ -5,12 +5,12 @@ import { qrDataUrl } from '../../platform/qr-code.ts';
 import { parseInput } from '../../platform/schema.ts';
 import { allowed, type Caller, type Scope } from '../access/caller.ts';
 import { parseExpiry } from '../hub/expiry.ts';
-import type { Hub } from '../hub/hub.ts';
 import { assertHandout, handout, handoutWish } from '../hub/peer-handout.ts';
 import { peerJson } from '../hub/peer-json.ts';
 import type { PeerOrder } from '../hub/peer-order.ts';
 import { markText, readPeerPage } from '../hub/peer-pages.ts';
 import type { ToldPeer } from '../hub/peer-register.ts';
+import type { ServedHub } from '../hub/served-interfaces.ts';
 import { LIVING_STATUSES } from '../store/peer-counts.ts';
 import type { Peer } from '../store/peers.ts';
 import { PEER_KINDS } from '../store/schema.ts';
@@ -134,7 +134,7 @@ function told({ live, ...peer }: ToldPeer): AppResponse {
 }
 
 /** The living peer with that id, on whichever interface. */
-async function peerOf(desk: Desk, id: string): Promise<{ readonly hub: Hub; readonly peer: Peer }> {
+async function peerOf(desk: Desk, id: string): Promise<{ readonly hub: ServedHub; readonly peer: Peer }> {
   for (const { hub } of desk.hubs.values()) {
     const peer = await hub.peers.get(id);
     if (peer !== null) return { hub, peer };

@@ -18,7 +18,7 @@ export function statusRoutes(desk: Desk): readonly Route[] {
       path: '/api/health',
       bodyLimit: 0,
       handler: async () => {
-        const isWhole = [...hubs.values()].every(({ last }) => last.live !== null);
+        const isWhole = [...hubs.values()].every((one) => one.isElsewhere || one.last.live !== null);
         return {
           status: isWhole ? 200 : 503,
           body: {

@@ -4,9 +4,10 @@ import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { askLine, printJson, printTable } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { type UnsealOptions, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
-import { doorbellFile, type HubData, withHubData } from '../data/hub-data.ts';
+import { type HubData, withHubData } from '../data/hub-data.ts';
 import { COMMAND } from '../hub/actor.ts';
-import { type RingAnswer, ringDoorbell } from '../hub/doorbell.ts';
+import type { RingAnswer } from '../hub/doorbell.ts';
+import { tellHubs } from '../hub/tell-hubs.ts';
 import { deleteInterface, insertInterface } from '../store/hub-interface.ts';
 import { chosenInterface, type InterfaceFacts, listInterfaceFacts } from '../store/interface-facts.ts';
 import { newInterface } from '../store/new-interface.ts';
@@ -64,7 +65,7 @@ async function addInterface(data: HubData, name: string, options: AddOptions, io
     await appendAudit(tx, { time: now, event: 'interface_made', detail });
     return drawn;
   });
-  const taken = await ringDoorbell(doorbellFile(data.directory), { interface: name, publicKeys: [] });
+  const taken = await tellHubs(data, { interface: name, publicKeys: [] }, io.random);
   const { privateKey: _, obfuscation: __, ...facts } = made;
   if (options.json === true) {
     printJson(io.terminal, { ...facts, hub: taken });
@@ -80,7 +81,7 @@ async function addInterface(data: HubData, name: string, options: AddOptions, io
 const BUILT_WORDS: Readonly<Record<RingAnswer, string>> = {
   live: 'the running hub has built it',
   later: 'the running hub could not build it yet, and tries again each minute: wghub doctor says why',
-  none: 'no hub runs here: it is built when one starts',
+  none: 'no hub that is to keep it runs: it is built when one starts',
 };
 
 /** What is told of an interface: how full it is, and nothing that is sealed. */
@@ -150,7 +151,7 @@ async function remove(data: HubData, name: string, options: RemoveOptions, io: C
     });
     return peers;
   });
-  const taken = await ringDoorbell(doorbellFile(data.directory), { interface: name, publicKeys: [] });
+  const taken = await tellHubs(data, { interface: name, publicKeys: [] }, io.random);
   if (options.json === true) {
     printJson(io.terminal, { removed: name, peers: removed, hub: taken });
     return;
@@ -163,6 +164,6 @@ async function remove(data: HubData, name: string, options: RemoveOptions, io: C
 }
 
 function goneWords(name: string, taken: RingAnswer): string {
-  const who = taken === 'none' ? 'no hub runs here' : 'the running hub could not take it away';
+  const who = taken === 'none' ? 'no hub that keeps it runs' : 'the running hub could not take it away';
   return `${who}: should it still be up, take it away with: ip link delete ${name}`;
 }

@@ -74,6 +74,8 @@ const schema = z.strictObject({
   spokes: spokesSchema.default({ tokensPerHour: 10, hours: 24, otherSource: 'record' }),
   /** The interfaces of the store that this hub keeps; `null` for all. Others are kept by other hubs on the same database. */
   interfaces: z.array(z.string().min(1).max(15)).min(1).max(64).nullable().default(null),
+  /** Whether it waits, when another hub keeps one of its interfaces, to take over once that is gone; otherwise it does not start. */
+  standBy: z.boolean().default(false),
   /** Seconds between two looks at an interface: so long may pass until what happens behind the hub's back is seen. */
   lookSeconds: z.int().min(1).max(60).default(10),
   /** A folder in which a running hub keeps NAME.conf of each interface for those who look there, private keys and all. */

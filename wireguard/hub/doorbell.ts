@@ -15,18 +15,22 @@ const ringSchema = z.strictObject({
 });
 /** What may be asked of a running hub: what it sees, which is in no store. */
 const questionSchema = z.strictObject({ ask: z.literal('status') });
+const ANSWERS: readonly RingAnswer[] = ['live', 'none'];
 const MOST_BYTES = 1024 * 1024;
 const TIMEOUT_MS = 15_000;
 const FAREWELL_MS = 1_000;
 
+/** How a hub took it: `live` when the interface shows the change, `later` when it could not be told yet, `none` when no hub that runs keeps it. */
+export type RingAnswer = 'live' | 'later' | 'none';
+
 /**
  * Listens at a socket that only the hub's own user can reach, for commands that committed something and want the interface to show
- * it now. `answer` says whether it does. What comes over it names peers and nothing more: what they are is in the store. A ring
+ * it now. `answer` says how that went. What comes over it names peers and nothing more: what they are is in the store. A ring
  * that names none tells that the facts of the interface have changed. `report` is what the hub tells of itself when it is asked.
  */
 export async function hangDoorbell(
   path: string,
-  answer: (ring: Ring) => Promise<boolean>,
+  answer: (ring: Ring) => Promise<RingAnswer>,
   report: () => unknown,
 ): Promise<() => Promise<void>> {
   rmSync(path, { force: true }); // of a hub that was killed; two hubs of one directory are told apart by their API's port
@@ -74,26 +78,28 @@ function unhung(server: Server, lines: ReadonlySet<Socket>): Promise<void> {
 
 async function answered(
   text: string,
-  answer: (ring: Ring) => Promise<boolean>,
+  answer: (ring: Ring) => Promise<RingAnswer>,
   report: () => unknown,
 ): Promise<string> {
   try {
     const asked: unknown = JSON.parse(text);
     if (questionSchema.safeParse(asked).success) return JSON.stringify(report());
-    return (await answer(ringSchema.parse(asked))) ? 'ok' : 'later';
+    return await answer(ringSchema.parse(asked));
   } catch {
     return 'refused';
   }
 }
 
-/** How a running hub took it: `live` when the interface shows the change, `later` when it could not be told yet, `none` when no hub runs. */
-export type RingAnswer = 'live' | 'later' | 'none';
-
 /** Tells the hub at `path` what was changed; a hub that does not run will read it from the store when it starts. */
 export async function ringDoorbell(path: string, ring: Ring): Promise<RingAnswer> {
   const text = await said(path, ring);
   if (text === null) return 'none';
-  return text === 'ok\n' ? 'live' : 'later';
+  return ANSWERS.find((answer) => text === `${answer}\n`) ?? 'later';
+}
+
+/** Whether a hub runs there. */
+export async function isAtDoor(path: string): Promise<boolean> {
+  return (await said(path, { ask: 'status' })) !== null;
 }
 
 /** What the hub at `path` sees, as it was given to `hangDoorbell`; `null` when no hub runs, or none that answers. */

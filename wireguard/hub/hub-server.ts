@@ -14,11 +14,15 @@ import { problemMembers } from '../calls/problem.ts';
 import { hubRoutes } from '../calls/routes.ts';
 import { doorbellFile, type HubData, loadAuditKey } from '../data/hub-data.ts';
 import { sourceFor } from '../front/certificate-source.ts';
+import { publicUrlOf } from '../front/public-url.ts';
 import { TlsKeeper } from '../front/tls-keeper.ts';
-import { countPeers } from '../store/peer-counts.ts';
+import { installerKey } from '../spokes/installer-signing.ts';
+import { InvitationLimit } from '../spokes/invitation-limit.ts';
+import { TokenRefusals } from '../spokes/token-refusals.ts';
+import { startSweeper } from '../spokes/token-sweeper.ts';
 import { hangDoorbell } from './doorbell.ts';
 import { ExportKeeper } from './export-keeper.ts';
-import { HubFleet } from './hub-fleet.ts';
+import { type FleetParts, HubFleet } from './hub-fleet.ts';
 import { hubReport } from './hub-report.ts';
 
 export interface HubServer {
@@ -35,6 +39,8 @@ export interface HubServerDeps {
   readonly random: RandomBytes;
   readonly log: Log;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** How long it waits for interfaces of other hubs; the usual unless told. */
+  readonly waits?: Pick<FleetParts, 'claimMs' | 'strollMs'>;
 }
 
 /** Builds the interfaces of an opened data directory and serves its API, at the address in its config. */
@@ -46,17 +52,30 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
   const source = sourceFor({ config, directory: data.directory, store, vault, clock, random });
   const tls = source === null ? null : await TlsKeeper.open({ source, log, clock });
   const metrics = new HubMetrics();
-  metrics.countPeersBy(() => store.read(countPeers));
   const denials = new DenialLog();
   const fleet = await HubFleet.of({
     ...{ store, seal: vault, now: () => clock.now(), random, log, metrics, config, env: deps.env },
-    policy: config.foreign,
+    ...{ policy: config.foreign, postgres: data.postgres, ...deps.waits },
     onTrouble: (error) => {
       // "code" is a field that the log hides: elsewhere it is that of an authenticator
       const { code: problem, message: reason } = error as { code?: string; message?: string };
       log.error({ problem, reason }, 'interface was not told of a change');
     },
   });
+  let port = config.listen.port; // until the listener says which one it got
+  const installers = {
+    ...{ store, random, now: () => clock.now() },
+    key: await installerKey(store, vault, clock.now()),
+    address: () => {
+      const [first] = fleet.watches.values();
+      return {
+        url: publicUrlOf(config, port, first?.hub.facts.endpoint ?? null),
+        pin: tls?.pin ?? null,
+        hubName: config.name,
+      };
+    },
+  };
+  metrics.show({ store, watches: fleet.watches, most: config.metrics.peers, now: () => clock.now() });
   const desk: Desk = {
     config,
     store,
@@ -66,8 +85,12 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
     log,
     denials,
     metrics,
-    hubs: fleet.watches,
+    hubs: fleet.served,
     access: openAccess({ config, store, vault, clock, random, log, denials }),
+    takeUp: (name) => fleet.refresh(name),
+    installers,
+    invitationLimit: new InvitationLimit(config.spokes.tokensPerHour),
+    tokenRefusals: new TokenRefusals({ store, clock, denials }),
   };
   const app = createHttpApp({
     routes: hubRoutes(desk),
@@ -86,17 +109,16 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
     proxies: config.proxies,
   });
   tls?.serve(listener);
-  const unbuilt = early ?? (await fleet.start());
+  port = listener.port;
+  const unbuilt = early ?? (await started(fleet, listener));
   const exports =
     config.exportFolder === null ? null : new ExportKeeper({ store, seal: vault, log, folder: config.exportFolder });
   exports?.start();
   const housekeeping = startHousekeeping({ store, clock, log, denials }, auditKey);
+  const stopSweeper = startSweeper({ store, clock, log });
   const unhang = await hangDoorbell(
     doorbellFile(data.directory),
-    async ({ interface: name, publicKeys }) => {
-      if (publicKeys.length === 0) return fleet.refresh(name);
-      return (await fleet.watches.get(name)?.hub.tell(publicKeys)) ?? false;
-    },
+    (ring) => fleet.ring(ring),
     () => hubReport(fleet.watches.values()),
   );
   return {
@@ -104,20 +126,32 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
     unbuilt,
     stop: async () => {
       for (const { hub } of fleet.watches.values()) hub.driver.abandon?.(); // whoever waits for it is answered now
+      metrics.stop();
       await unhang();
       await tls?.stop();
       await listener.stop();
       await desk.access.stop();
       await fleet.stop();
       await exports?.stop();
+      await stopSweeper();
       await housekeeping.stop();
     },
   };
 }
 
-function isInside(host: string, { watches }: HubFleet): boolean {
-  const own = [...watches.values()].flatMap(({ hub }) => hub.facts.addresses);
-  return isWithin(host, own.map(alone));
+/** Builds the interfaces. What it is refused for ends what serves already. */
+async function started(fleet: HubFleet, listener: { stop(): Promise<void> }): Promise<readonly string[]> {
+  try {
+    return await fleet.start();
+  } catch (error) {
+    await listener.stop();
+    await fleet.stop();
+    throw error;
+  }
+}
+
+function isInside(host: string, { ownAddresses }: HubFleet): boolean {
+  return isWithin(host, ownAddresses.map(alone));
 }
 
 /** The network of one address: `10.0.1.1/24` is `10.0.1.1/32`. */

@@ -47,6 +47,7 @@ export interface WatchParts {
  * the store's, or when it could not be told of a change. What goes wrong is logged and tried again.
  */
 export class HubWatch {
+  readonly isElsewhere = false;
   readonly hub: Hub;
   readonly #parts: WatchParts;
   readonly #tracker: HandshakeTracker;

@@ -12,6 +12,8 @@ export interface HubParts extends Omit<RegisterParts, 'tell'> {
   readonly policy: ForeignPolicy;
   /** Told when the interface could not be told of a change; the next comparison mends it. */
   readonly onTrouble: (error: unknown) => void;
+  /** Told when the store has other facts of the interface than before. */
+  readonly onFacts?: (name: string) => void;
   /** How long a change waits for the interface to show it, in milliseconds; 5 s unless told. */
   readonly patience?: number;
 }
@@ -99,6 +101,7 @@ export class Hub {
     if (facts === undefined || isDeepStrictEqual(facts, this.#facts)) return;
     this.#facts = facts;
     this.peers.refresh(facts);
+    this.#parts.onFacts?.(facts.name);
   }
 
   async #inTime(work: Promise<unknown>): Promise<boolean> {

@@ -1,9 +1,10 @@
 import type { Clock, RandomBytes } from '../../platform/clock.ts';
-import { doorbellFile, type HubData } from '../data/hub-data.ts';
+import type { HubData } from '../data/hub-data.ts';
 import type { InterfaceFacts } from '../store/interface-facts.ts';
 import type { Seal } from '../store/seal.ts';
-import { type RingAnswer, ringDoorbell } from './doorbell.ts';
+import type { RingAnswer } from './doorbell.ts';
 import { PeerRegister } from './peer-register.ts';
+import { tellHubs } from './tell-hubs.ts';
 
 /** The peers of one interface for a command, which works on the store whether a hub runs or not. */
 export interface RegisterForCommands {
@@ -17,11 +18,11 @@ const ORDER: readonly RingAnswer[] = ['live', 'later', 'none'];
 const MOST_KEYS = 10_000;
 
 /**
- * A register whose changes are committed by this process and then told to the running hub at its doorbell. The seal is needed for
+ * A register whose changes are committed by this process and then told to the running hub. The seal is needed for
  * what makes secrets (a peer with a preshared key) and for nothing else: `null` where no vault was opened.
  */
 export function registerForCommands(
-  data: Pick<HubData, 'directory' | 'store'>,
+  data: Pick<HubData, 'directory' | 'store' | 'config' | 'postgres'>,
   facts: InterfaceFacts,
   { clock, random }: { readonly clock: Clock; readonly random: RandomBytes },
   seal: Seal | null,
@@ -31,7 +32,7 @@ export function registerForCommands(
     let isLive = true;
     for (let at = 0; at < publicKeys.length; at += MOST_KEYS) {
       const some = publicKeys.slice(at, at + MOST_KEYS);
-      const answer = await ringDoorbell(doorbellFile(data.directory), { interface: facts.name, publicKeys: some });
+      const answer = await tellHubs(data, { interface: facts.name, publicKeys: some }, random);
       isLive &&= answer === 'live';
       if (ORDER.indexOf(answer) > ORDER.indexOf(worst)) worst = answer;
     }
@@ -45,7 +46,7 @@ export function registerForCommands(
 export const TAKEN_WORDS: Readonly<Record<RingAnswer, string>> = {
   live: 'the running hub has taken it up',
   later: 'the running hub could not take it up at once, and tries again within a minute',
-  none: 'no hub runs here: it will be on the interface when one starts',
+  none: 'no hub that keeps the interface runs: it will be on it when one starts',
 };
 
 const closed: Seal = {
