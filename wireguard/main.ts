@@ -13,6 +13,7 @@ import { addGatewayCommands } from './commands/gateway.ts';
 import { addGenerateCommand } from './commands/generate.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addInterfaceCommand } from './commands/interface.ts';
+import { addJoinCommand } from './commands/join.ts';
 import { addJwtCommands } from './commands/jwt.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
 import { addPeerCommands } from './commands/peer.ts';
@@ -32,6 +33,7 @@ process.exitCode = await runProgram(
   (program) => {
     program.description('keeps the private network that keys travel on');
     addInitCommand(program, io);
+    addJoinCommand(program, io);
     addStartCommand(program, io);
     addServiceCommands(program, io);
     addStatusCommand(program, io);
