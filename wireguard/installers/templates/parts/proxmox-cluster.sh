@@ -122,7 +122,6 @@ join() {
   if [ -n "${TUNNEL-}" ]; then set -- --tunnel "$TUNNEL"; fi
   sh "$script" "$@" || exit
   trap - EXIT
-  echo "the script is kept as $script"
 }
 join </dev/null
 SCRIPT
