@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { HubMetrics } from '../../wireguard/calls/metrics.ts';
 import { readConfig } from '../../wireguard/config/read-config.ts';
 import { generateKeyPair, publicKeyOf } from '../../wireguard/keys.ts';
 import { readQrPng } from '../harness/qr-reader.ts';
@@ -323,19 +322,4 @@ test('the metrics count peers by interface and status, and none that was removed
   await drop(peer.id);
   expect([await count('wg1', 'pending'), await count('wg1', 'disabled')]).toEqual([before, off]);
   expect((await get('/api/metrics', 'reader')).text).not.toContain('status="deleted"');
-});
-
-test('an interface that is gone is gone from the metrics too', async () => {
-  const metrics = new HubMetrics();
-  const one = { pending: 1, active: 2, inactive: 3, disabled: 4 };
-  let counts = new Map([
-    ['wg0', one],
-    ['wg7', one],
-  ]);
-  metrics.countPeersBy(async () => counts);
-  expect(await metrics.text()).toContain('wireguard_peers{interface="wg7",status="inactive"} 3');
-  counts = new Map([['wg0', one]]);
-  const text = await metrics.text();
-  expect(text).toContain('wireguard_peers{interface="wg0",status="disabled"} 4');
-  expect(text).not.toContain('wg7');
 });

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Comparison } from '../reconcile/reconciler.ts';
-import { LIVING_STATUSES, type PeerCounts } from '../store/peer-counts.ts';
 import { PLATFORMS, type Platform } from '../store/schema.ts';
 import { HubScrape, type ScrapedHub } from './hub-scrape.ts';
 import { registerProcessMetrics } from './process-metrics.ts';
@@ -112,23 +111,6 @@ export class HubMetrics {
 
   spokeRegistered(platform: Platform): void {
     this.#registered.inc({ platform });
-  }
-
-  /** Peers by interface and status, counted when somebody reads the metrics and not when something changes. */
-  countPeersBy(count: () => Promise<ReadonlyMap<string, PeerCounts>>): void {
-    new Gauge({
-      name: 'wireguard_peers',
-      help: 'Peers that are not deleted, by interface and status.',
-      labelNames: ['interface', 'status'],
-      registers: [this.registry],
-      async collect() {
-        const counts = await count();
-        this.reset(); // an interface may be gone
-        for (const [name, byStatus] of counts) {
-          for (const status of LIVING_STATUSES) this.set({ interface: name, status }, byStatus[status]);
-        }
-      },
-    });
   }
 
   /** From now on its interfaces and its store are told of too, and the process. */
