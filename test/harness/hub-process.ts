@@ -53,6 +53,8 @@ const CALLER = `
 export class HubProcess {
   readonly data: string;
   machine: Machine;
+  /** The interface that it keeps. */
+  readonly interface: string;
   readonly #keyfile: string;
   readonly #cleanup: Cleanup;
   #process: BackgroundProcess | null = null;
@@ -63,8 +65,9 @@ export class HubProcess {
   #side: { readonly opened: HubData; readonly vault: Vault; readonly facts: HubInterface } | null = null;
 
   /** Of a data directory that `init` made, here or for another machine. */
-  constructor(machine: Machine, data: string, keyfile: string, cleanup: Cleanup) {
+  constructor(machine: Machine, data: string, keyfile: string, cleanup: Cleanup, name = 'wg0') {
     this.machine = machine;
+    this.interface = name;
     this.data = data;
     this.#keyfile = keyfile;
     this.#cleanup = cleanup;
@@ -109,6 +112,10 @@ export class HubProcess {
     return this.#process?.kill() ?? Promise.resolve();
   }
 
+  signal(signal: NodeJS.Signals): void {
+    if (this.#process !== null) process.kill(this.#process.pid, signal);
+  }
+
   /** What it has printed and logged. */
   output(): string {
     return this.#process?.output() ?? '';
@@ -127,8 +134,9 @@ export class HubProcess {
   }
 
   /** Makes a device over the API. Throws for any answer but 201. */
-  async device(name: string): Promise<MadeDevice> {
-    const { status, body, text } = await this.call('POST', '/api/create-peer', { user_id: 'test', device_name: name });
+  async device(name: string, onto = this.interface): Promise<MadeDevice> {
+    const order = { user_id: 'test', device_name: name, interface: onto };
+    const { status, body, text } = await this.call('POST', '/api/create-peer', order);
     if (status !== 201) throw new Error(`the hub made no device: ${status} ${text}\n${this.output()}`);
     return body as MadeDevice;
   }
@@ -144,7 +152,8 @@ export class HubProcess {
     if (this.#side !== null) return this.#side;
     const opened = await openHubData(this.data, {});
     const vault = await unsealVault(this.data, keyfileMethod(this.#keyfile), systemRandom);
-    const [facts] = await opened.store.read((db) => listInterfaces(db, vault));
+    const all = await opened.store.read((db) => listInterfaces(db, vault));
+    const facts = all.find(({ name }) => name === this.interface);
     if (facts === undefined) throw new Error('the hub has no interface');
     this.#side = { opened, vault, facts };
     return this.#side;
@@ -158,7 +167,7 @@ export class HubProcess {
 
   /** What `wg` says of the interface. */
   async dump(): Promise<LiveInterface> {
-    return parseDump(await this.machine.run('wg', 'show', 'wg0', 'dump'));
+    return parseDump(await this.machine.run('wg', 'show', this.interface, 'dump'));
   }
 
   /** What of interface and store is not the same; empty when they are equal. */

@@ -1,4 +1,4 @@
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -7,7 +7,6 @@ import { run } from '../../platform/run.ts';
 import { Cleanup } from '../harness/cleanup.ts';
 import { answers, bringUp, HubNetwork, type Machine, machinesObstacle } from '../harness/hub-network.ts';
 import { HubProcess, type MadeDevice } from '../harness/hub-process.ts';
-import { postgresMissing, TestPostgres } from '../harness/postgres.ts';
 
 const obstacle = machinesObstacle();
 const isThorough = process.env.LATCHKEY_THOROUGH === '1';
@@ -155,81 +154,6 @@ describe.skipIf(obstacle !== null)(`a hub under which something fails${why(obsta
     expect(hub.output()).toContain(`serving http://${HUB}:8090`);
     await isAsStored();
     await vi.waitFor(async () => expect(await answers(laptop, HUB)).toBe(true), PATIENCE);
-  }, 90_000);
-});
-
-const without = obstacle ?? postgresMissing();
-
-describe.skipIf(without !== null)(`two hubs on two machines, and one PostgreSQL${why(without)}`, () => {
-  const cleanup = new Cleanup();
-  const unguard = cleanup.guard();
-  const folder = mkdtempSync(join(tmpdir(), 'lk-two-hubs-'));
-  let postgres: TestPostgres;
-  let [here, there]: HubProcess[] = [];
-  let laptop: Machine;
-
-  const hubs = () => {
-    if (here === undefined || there === undefined) throw new Error('the hubs are not there');
-    return { here, there };
-  };
-
-  beforeAll(async () => {
-    cleanup.add(folder, () => rmSync(folder, { recursive: true }));
-    postgres = await TestPostgres.start();
-    cleanup.add('PostgreSQL', () => postgres.stop());
-    // by its socket: what listens on loopback here, machines of another network do not reach
-    const url = (await postgres.newDatabase()).replace('127.0.0.1', '').concat(`?host=${postgres.folder}`);
-    writeFileSync(join(folder, 'url'), `${url}\n`, { mode: 0o600 });
-    const network = await HubNetwork.build(cleanup);
-    const key = join(folder, 'hub.key');
-    here = new HubProcess(await network.machine('hub1', 1), join(folder, 'here'), key, cleanup);
-    await here.init([...INTERFACE, '--database-url-file', join(folder, 'url')]);
-    here.configure({ lookSeconds: LOOK_SECONDS });
-    cpSync(here.data, join(folder, 'there'), { recursive: true });
-    chmodSync(join(folder, 'there'), 0o700);
-    there = new HubProcess(await network.machine('hub2', 2), join(folder, 'there'), key, cleanup);
-    await Promise.all([here.start(), there.start()]);
-    laptop = await network.machine('laptop', 101);
-  });
-  afterAll(async () => {
-    unguard();
-    await cleanup.run();
-  });
-
-  test('a device that one of them makes is soon on the interface of the other, and leaves it when it is removed', async () => {
-    const { here, there } = hubs();
-    const made = await here.device('laptop');
-    await bringUp(laptop, made.config, cleanup);
-    expect(await answers(laptop, HUB)).toBe(true);
-    const began = performance.now();
-    await vi.waitFor(async () => expect(await there.differences()).toEqual([]), PATIENCE);
-    tell('made here: on the interface there', began);
-    expect((await there.dump()).peers.has(made.public_key)).toBe(true);
-    const other = await there.device('another');
-    await vi.waitFor(async () => expect((await here.dump()).peers.has(other.public_key)).toBe(true), PATIENCE);
-    const removed = performance.now();
-    expect((await there.call('POST', '/api/remove-peer', { public_key: other.public_key })).status).toBe(200);
-    await vi.waitFor(async () => expect((await here.dump()).peers.has(other.public_key)).toBe(false), PATIENCE);
-    tell('removed there: off the interface here', removed);
-    // by the other hub it was removed, and nobody came without one
-    expect((await here.call('GET', '/api/metrics')).text).not.toMatch(/foreign_peers_found_total\{[^}]*\} [1-9]/);
-  }, 90_000);
-
-  test('a database that restarts under them refuses changes meanwhile, and cuts nobody off', async () => {
-    const { here } = hubs();
-    await postgres.kill();
-    const refused = await here.call('POST', '/api/create-peer', { user_id: 'test', device_name: 'meanwhile' });
-    report('PostgreSQL down: refused', refused.took);
-    expect(refused.status).toBe(503);
-    expect(refused.took).toBeLessThan(DEADLINE_MS);
-    expect(await answers(laptop, HUB)).toBe(true);
-    await postgres.resume();
-    const began = performance.now();
-    await vi.waitFor(async () => expect((await here.device('after it')).live).toBe(true), PATIENCE);
-    tell('PostgreSQL up again: a device is made', began);
-    await here.closeSide();
-    await vi.waitFor(async () => expect(await here.differences()).toEqual([]), PATIENCE);
-    expect(await answers(laptop, HUB)).toBe(true);
   }, 90_000);
 });
 

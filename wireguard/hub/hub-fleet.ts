@@ -173,6 +173,9 @@ export class HubFleet {
     for (const [name, { hub }] of [...this.#interfaces.elsewhere]) {
       if (!this.#isOwn(name)) continue;
       let keeper = await this.#claim(name);
+      if (keeper !== null && !config.standBy) {
+        log.warn({ interface: name, keeper: keeper.hub }, 'interface is kept by another hub, waiting for it to end');
+      }
       while (keeper !== null && !config.standBy && performance.now() < until && !this.#isStopped) {
         await sleep(CLAIM_RETRY_MS);
         keeper = await this.#claim(name);
