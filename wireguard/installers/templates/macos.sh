@@ -1,0 +1,63 @@
+#!/bin/sh
+# shellcheck disable=SC2034 # not every platform needs each value
+# Makes a Mac a spoke of a WireGuard hub. Made by Latchkey for one machine; what is in it is good for one registration.
+
+# @@values@@
+
+# @@part say@@
+
+# @@part undo@@
+
+# @@part options@@
+
+# @@part hub@@
+
+# @@part tunnel@@
+
+# @@part launchd@@
+
+# @@part homebrew@@
+
+# @@part flow@@
+
+own_usage() { :; }
+own_option() { return 1; }
+
+# wg-quick sets name servers by networksetup, which every Mac has
+dns_works() { return 0; }
+
+# Of a Mac: what it waits is said in milliseconds, and IPv6 has a program of its own.
+PING_WAIT=1000
+ping() {
+  if [ "$1" = -6 ]; then
+    ping6 -c 1 "$6"
+  else
+    command ping "$@"
+  fi
+}
+
+main() {
+  read_options "$@"
+  if [ "$(uname -s)" != Darwin ]; then die "this script is for macOS, and this is $(uname -s)"; fi
+  if [ "$(id -u)" != 0 ]; then die "only root can make interfaces" "run it by sudo sh, as the user whom Homebrew belongs to"; fi
+  begin
+  # wg-quick looks here whatever Homebrew's prefix is; the folders of Homebrew belong to a user, who could put another file there
+  CONF=/etc/wireguard/$TUNNEL.conf
+  find_prefix
+  find_job
+  live_name || :
+  if [ "$MODE" = uninstall ]; then
+    leave_hub
+    exit 0
+  fi
+  if ! conf_is_ours; then
+    check_job
+  elif [ -z "$PREFIX" ] || ! tools_there; then
+    die "$CONF is there, but WireGuard is not" "brew install wireguard-tools, and run this again; or run it with --uninstall"
+  fi
+  check_place
+  join_hub "$(printf 'macOS %s (%s)' "$(sw_vers -productVersion)" "$(uname -srm)" | cut -c 1-64)"
+}
+
+# the last line, so that half a download does nothing
+main "$@" </dev/null

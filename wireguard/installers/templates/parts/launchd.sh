@@ -1,0 +1,129 @@
+# launchd starts wg-quick, now as at boot, which then stays as long as the tunnel does. The interface itself is called utun and a number.
+RUN=/var/run/wireguard
+LIVE=''
+
+find_job() {
+  LABEL=com.latchkey.spoke.$TUNNEL
+  PLIST=/Library/LaunchDaemons/$LABEL.plist
+  LOG=/var/log/$LABEL.log
+  BY_HAND="sudo wg show; sudo launchctl print system/$LABEL"
+  TAKE_AWAY="sudo $PREFIX/bin/wg-quick down $CONF; sudo launchctl bootout system/$LABEL; sudo rm -f $PLIST $LOG $CONF"
+}
+
+# What nobody but this script makes, without a configuration: of a spoke that somebody has removed by half.
+check_job() {
+  for path in "/usr/local/etc/wireguard/$TUNNEL.conf" "/opt/homebrew/etc/wireguard/$TUNNEL.conf"; do
+    if [ -e "$path" ] || [ -L "$path" ]; then die "$path is there already" "--tunnel NAME takes another name"; fi
+  done
+  if [ -e "$PLIST" ] || [ -L "$PLIST" ] || job_loaded; then
+    die "launchd has $LABEL already, but $CONF is not of this spoke" \
+      "--tunnel NAME takes another name; or: sudo launchctl bootout system/$LABEL; sudo rm -f $PLIST"
+  fi
+}
+
+job_loaded() { launchctl print "system/$LABEL" >/dev/null 2>&1; }
+
+# live_name: LIVE is what the interface is called, when there is one.
+live_name() {
+  LIVE=''
+  if [ ! -f "$RUN/$TUNNEL.name" ]; then return 1; fi
+  IFS= read -r LIVE <"$RUN/$TUNNEL.name" || :
+  case $LIVE in
+    '' | *[!A-Za-z0-9]*) LIVE='' ;;
+  esac
+  [ -n "$LIVE" ] && [ -S "$RUN/$LIVE.sock" ] && wg show "$LIVE" >/dev/null 2>&1
+}
+
+interface_there() { live_name; }
+
+is_up() { live_name && [ -n "$(wg show "$LIVE" peers 2>/dev/null)" ]; }
+
+xml_text() { printf '%s' "$1" | sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g'; }
+
+# A tunnel whose hub cannot be looked up yet, as at boot, is tried again; one that was taken down by hand stays down.
+property_list() {
+  cat <<PLIST
+<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<!-- by Latchkey -->
+<plist version="1.0">
+<dict>
+  <key>Label</key>
+  <string>$(xml_text "$LABEL")</string>
+  <key>ProgramArguments</key>
+  <array>
+    <string>$(xml_text "$PREFIX/bin/wg-quick")</string>
+    <string>up</string>
+    <string>$(xml_text "$CONF")</string>
+  </array>
+  <key>EnvironmentVariables</key>
+  <dict>
+    <key>PATH</key>
+    <string>$(xml_text "$PREFIX/bin:$PREFIX/sbin:/usr/bin:/bin:/usr/sbin:/sbin")</string>
+  </dict>
+  <key>RunAtLoad</key>
+  <true/>
+  <key>KeepAlive</key>
+  <dict>
+    <key>SuccessfulExit</key>
+    <false/>
+  </dict>
+  <key>StandardErrorPath</key>
+  <string>$(xml_text "$LOG")</string>
+</dict>
+</plist>
+PLIST
+}
+
+starts_at_boot() { [ -f "$PLIST" ] && [ "$(cat "$PLIST")" = "$(property_list)" ]; }
+
+# launchd takes no file that anybody but root may write.
+start_at_boot() {
+  arm not_at_boot
+  say "writing $PLIST"
+  write_property_list || die "cannot write $PLIST"
+}
+
+write_property_list() {
+  property_list >"$PLIST.new" && chmod 644 "$PLIST.new" && chown 0:0 "$PLIST.new" && mv -f "$PLIST.new" "$PLIST"
+}
+
+not_at_boot() { cmd rm -f "$PLIST.new" "$PLIST" "$LOG"; }
+
+start_tunnel() {
+  arm undo_start
+  if job_loaded; then unload_job; fi
+  cmd launchctl bootstrap system "$PLIST" || {
+    hint "when it was disabled: sudo launchctl enable system/$LABEL"
+    die "launchd does not take $PLIST"
+  }
+  last=$(($(date +%s) + 30))
+  until is_up; do
+    if [ "$(date +%s)" -ge "$last" ]; then
+      tail -n 20 "$LOG" >&2 2>/dev/null
+      die "launchd could not bring up $TUNNEL within 30 seconds"
+    fi
+    sleep 1
+  done
+}
+
+# launchd says that it is about to, and is done a moment later.
+unload_job() {
+  cmd launchctl bootout "system/$LABEL" || :
+  last=$(($(date +%s) + 15))
+  while job_loaded; do
+    if [ "$(date +%s)" -ge "$last" ]; then return 1; fi
+    sleep 1
+  done
+}
+
+stop_tunnel() {
+  if live_name; then cmd wg-quick down "$CONF" || return 1; fi
+  if job_loaded; then unload_job; fi
+}
+
+undo_start() {
+  if live_name && interface_is_ours; then cmd wg-quick down "$CONF"; fi
+  if job_loaded; then unload_job || return 1; fi
+  if live_name; then ! interface_is_ours; else rm -f "$RUN/$TUNNEL.name"; fi
+}
