@@ -237,6 +237,15 @@ describe.skipIf(obstacle !== null)(`--cluster on one of four nodes${obstacle ===
     expect(await pve1.state()).toEqual(before);
   });
 
+  test('a tunnel of another name is called so on every node', async () => {
+    await onlyTwo();
+    expect((await run(['--uninstall'])).exit).toBe(0);
+    const { exit } = await run(['--tunnel', 'lkp9', '--cluster=run']);
+    expect(exit).toBe(0);
+    for (const node of [pve1, pve2]) expect(await node.command('wg', 'show', 'interfaces')).toBe('lkp9\n');
+    expect(shown((await run(['--tunnel=lkp9', '--cluster'])).stdout).pve2).toMatch(/ && sh "\$f" --tunnel lkp9$/);
+  });
+
   const text = (name: string): string => `${line(name).join('\t')}\n`;
   const all = (): string => ['pve2', 'pve3', 'pve4'].map(text).join('');
 

@@ -31,6 +31,7 @@ describe.skipIf(obstacle !== null)(`proxmox.sh, run on a node${obstacle === null
   beforeEach(() => {
     hub.reset();
     node.failAt();
+    node.remove('/run/systemd/container');
     node.unknownPackages();
     node.takeCalls();
   });
@@ -62,7 +63,13 @@ describe.skipIf(obstacle !== null)(`proxmox.sh, run on a node${obstacle === null
     await hub.forget();
   }
 
-  const seen: readonly [what: string, facts: NodeFacts, told: object, said: RegExp, shell: Shell][] = [
+  const seen: readonly [
+    what: string,
+    facts: NodeFacts & { container?: string },
+    told: object,
+    said: RegExp,
+    shell: Shell,
+  ][] = [
     [
       'a node that stands alone',
       { files: { '.members': samples.membersStandalone } },
@@ -85,10 +92,11 @@ describe.skipIf(obstacle !== null)(`proxmox.sh, run on a node${obstacle === null
       'ash',
     ],
     [
-      'a node whose cluster file is all there is, and a QDevice in its quorum',
+      'a nested node, in an LXC guest with /dev/net/tun, whose cluster file is all there is, and a QDevice in its quorum',
       {
         files: { 'corosync.conf': samples.corosyncOfThree.replace('pve13m', 'pve1') },
         status: samples.statusWithQDevice,
+        container: 'lxc',
       },
       { proxmoxNodeName: 'pve1', proxmoxClusterName: 'homelab' },
       /node pve1 of the cluster homelab, other nodes: pve12t, pve13t$/m,
@@ -100,6 +108,7 @@ describe.skipIf(obstacle !== null)(`proxmox.sh, run on a node${obstacle === null
     '%s becomes a spoke, under %s; a second run changes nothing, and --uninstall takes it away',
     async (_what, shell, [, facts, told, said]) => {
       await tell(node, facts);
+      if (facts.container !== undefined) node.write('/run/systemd/container', facts.container);
       node.program('uname', '#!/bin/sh\n[ "$1" = -n ] && echo pve1.example.org || exec /usr/bin/uname "$@"\n');
       const before = await node.state();
       const first = await run({ shell, piped: true });
@@ -284,7 +293,6 @@ describe.skipIf(obstacle !== null)(`proxmox.sh, run on a node${obstacle === null
       ],
     ])('%s', async (_what, facts, args, members, words) => {
       node.program('pveversion', `#!/bin/sh\necho '${samples.versions[1][1]}'\n`);
-      node.remove('/run/systemd/container');
       await tell(node, facts);
       await expectRefusal(words, { args }, { members });
     });
