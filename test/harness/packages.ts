@@ -21,7 +21,7 @@ export const testPackages = [
     'python3',
     'python3-cryptography',
   ],
-  ...['postgresql', 'chromium', 'spin', 'gcc', 'libc6-dev', 'age', 'prometheus'],
+  ...['postgresql', 'chromium', 'spin', 'gcc', 'libc6-dev', 'age', 'prometheus', 'caddy'],
 ] as const;
 
 /** Programs by which a system without apt is judged. */
@@ -49,6 +49,7 @@ const testPrograms = [
   'gcc',
   'age',
   'prometheus',
+  'caddy',
   'promtool',
 ];
 
