@@ -1,4 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash, createPublicKey } from 'node:crypto';
+import { run } from '../../platform/run.ts';
 import { generateKeyPair } from '../../wireguard/keys.ts';
 import type { Cleanup } from './cleanup.ts';
 import type { Machine } from './hub-network.ts';
@@ -21,6 +23,7 @@ export type Answering = (
 ) => StandInAnswer | Promise<StandInAnswer>;
 
 const PORT = 8090;
+const TLS_PORT = 8490;
 /** Answers as whoever started it says: a test cannot be in two networks at once. */
 const DOOR = `
   let asked = 0; const open = new Map();
@@ -30,13 +33,16 @@ const DOOR = `
     else if (answer !== 'silence') response.writeHead(answer.status, { 'Content-Type': answer.type }).end(answer.body);
   });
   process.on('disconnect', () => process.exit());
-  require('node:http').createServer((request, response) => {
+  const serve = (request, response) => {
     let body = ''; request.on('data', (part) => { body += part; });
     request.on('end', () => {
       const id = ++asked; open.set(id, response);
       process.send({ id, request: { method: request.method, path: request.url, headers: request.headers, body } });
     });
-  }).listen(${PORT}, () => process.send({ ready: true }));`;
+  };
+  const pem = { key: process.env.DOOR_KEY, cert: process.env.DOOR_CERTIFICATE };
+  require('node:https').createServer(pem, serve).listen(${TLS_PORT});
+  require('node:http').createServer(serve).listen(${PORT}, () => process.send({ ready: true }));`;
 
 /**
  * A stand-in for a hub's calls for installers, in front of a real interface (wg0, 10.77.0.1/24): for answers that a real hub would
@@ -44,6 +50,8 @@ const DOOR = `
  */
 export class StandInHub {
   readonly url: string;
+  /** The same with a certificate of its own, and what curl takes to know it by. */
+  readonly tls: { readonly url: string; readonly pin: string };
   readonly requests: HubRequest[] = [];
   readonly publicKey: string;
   /** What is different from the usual answers. */
@@ -53,10 +61,11 @@ export class StandInHub {
   readonly #machine: Machine;
   #next = 11;
 
-  private constructor(machine: Machine, publicKey: string) {
+  private constructor(machine: Machine, publicKey: string, pin: string) {
     this.#machine = machine;
     this.publicKey = publicKey;
     this.url = `http://${machine.address}:${PORT}`;
+    this.tls = { url: `https://${machine.address}:${TLS_PORT}`, pin };
   }
 
   static async start(machine: Machine, cleanup: Cleanup): Promise<StandInHub> {
@@ -67,9 +76,11 @@ export class StandInHub {
       '-c',
       `umask 077; d=$(mktemp -d) && echo '${file}' >$d/wg0.conf && wg-quick up $d/wg0.conf; rm -r $d`,
     );
-    const hub = new StandInHub(machine, publicKey);
+    const { key, certificate, pin } = await selfSigned();
+    const hub = new StandInHub(machine, publicKey, pin);
     const [command, ...rest] = machine.inside([process.execPath, '-e', DOOR]);
-    const door = spawn(command, rest, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const env = { ...process.env, DOOR_KEY: key, DOOR_CERTIFICATE: certificate };
+    const door = spawn(command, rest, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env });
     cleanup.add('stand-in hub', () => void door.kill());
     await new Promise<void>((resolve, reject) => {
       door.on('exit', () => reject(new Error('the stand-in of the hub has ended')));
@@ -145,4 +156,14 @@ export class StandInHub {
       '',
     ].join('\n');
   }
+}
+
+/** A certificate that nobody else has signed, and what curl takes for `--pinnedpubkey`. */
+export async function selfSigned(): Promise<{ key: string; certificate: string; pin: string }> {
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  const subject = ['-subj', '/CN=hub', '-days', '2', '-keyout', '-', '-out', '-'];
+  const { stdout } = await run(['openssl', 'req', '-x509', ...curve, ...subject], { timeoutMs: 20_000 });
+  const [key = '', certificate = ''] = stdout.toString('utf8').split(/(?=-----BEGIN CERTIFICATE)/);
+  const spki = createPublicKey(certificate).export({ format: 'der', type: 'spki' });
+  return { key, certificate, pin: `sha256//${createHash('sha256').update(spki).digest('base64')}` };
 }

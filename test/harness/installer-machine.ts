@@ -26,7 +26,7 @@ export interface ScriptRun {
   /** As `curl … | sh` gives it, and not as a file. */
   readonly piped?: boolean;
   readonly env?: Readonly<Record<string, string>>;
-  /** Sent to the shell once this is true, asked every 20 ms. */
+  /** Sent to the script and what it has started, as a terminal does, once this is true, asked every 20 ms. */
   readonly signal?: { readonly name: NodeJS.Signals; readonly when: () => boolean };
 }
 
@@ -48,8 +48,16 @@ const MAKE_ROOT = [
   ...['proc', 'sys', 'dev'].map((name) => `mount --rbind /${name} ${ROOT}/${name}`),
   ...['run', 'tmp'].map((name) => `mount -t tmpfs ${name} ${ROOT}/${name}`),
   `mkdir -p ${ROOT}/run/stand-in ${ROOT}/run/wireguard ${ROOT}/run/lock`,
+  // what this system's kernel has is not said there
+  `mount -t tmpfs modules ${ROOT}/sys/module`,
   `rm -rf ${ROOT}/etc/wireguard && mkdir -m 700 ${ROOT}/etc/wireguard`,
 ].join(' && ');
+
+/** For a script that asks whether the kernel has WireGuard; wg-quick goes on with the system's own. */
+const PROBED_IP = `#!/bin/sh
+case "$*" in *' type wireguard') exit 2 ;; esac
+PATH=/usr/sbin:/usr/bin exec ip "$@"
+`;
 
 /** Why no script can be run here as on a machine of its own, or `null`. */
 export function installerObstacle(): string | null {
@@ -80,6 +88,7 @@ export class InstallerMachine {
     built.write('/usr/local/lib/stand-in.sh', STAND_IN_LIBRARY);
     built.write('/etc/os-release', distribution.release);
     built.program('ping', '#!/bin/sh\nexec busybox ping "$@"\n');
+    built.program('ip', PROBED_IP);
     const there = Object.keys(PACKAGED).filter((name) => !without.includes(name));
     built.write('/var/lib/stand-in/installed', ['base-files', ...there, ''].join('\n'));
     const lister = { 'apt-get': ['dpkg-query'], dnf: ['rpm'], yum: ['rpm'], zypper: ['rpm'], pacman: [], apk: [] };
@@ -196,8 +205,7 @@ export class InstallerMachine {
     this.write(SCRIPT, script);
     const own = SHELLS[shell];
     const words = piped ? ['-s', '--', ...args] : [SCRIPT, ...args];
-    // a shell that says its id becomes the one of the script, so that a signal can be sent to that alone
-    const told = `echo $$ >/run/stand-in/pid; exec ${own.join(' ')} "$@"`;
+    const told = `echo $$ >/run/stand-in/pid; exec setsid ${own.join(' ')} "$@"`;
     const argv = this.inside(['sh', '-c', told, 'sh', ...words]);
     const ended = run(argv, {
       timeoutMs: 120_000,
@@ -210,12 +218,11 @@ export class InstallerMachine {
     return { exit, stdout: stdout.toString('utf8'), stderr };
   }
 
-  #sent = false;
   #send({ name, when }: { readonly name: NodeJS.Signals; readonly when: () => boolean }): void {
     const pid = Number(this.read('/run/stand-in/pid'));
-    if (this.#sent || pid === 0 || !when()) return;
-    this.#sent = true;
-    process.kill(pid, name);
+    if (pid === 0 || !when()) return;
+    this.remove('/run/stand-in/pid');
+    process.kill(-pid, name);
   }
 
   /**

@@ -63,6 +63,7 @@ add() {
   for one in "$@"; do
     installed "$one" && continue
     echo "$one" >>$db
+    [ "$one" != epel-release ] || rm -f $here/unknown
     [ "$one" != wireguard-tools ] || installed libstandin0 || echo libstandin0 >>$db
     for file in $here/packages/$one/*; do [ ! -e "$file" ] || cp -p "$file" /usr/bin/; done
     if [ "$one" = wireguard-tools ] && [ -e $here/openrc-service ]; then cp -p $here/openrc-service /etc/init.d/wg-quick; fi
@@ -108,7 +109,7 @@ export const STAND_INS: Readonly<Record<string, string>> = {
   dnf: byVerb('dnf', 'install', 'remove'),
   yum: byVerb('yum', 'install', 'remove'),
   zypper: byVerb('zypper', 'install', 'remove'),
-  rpm: lister('rpm', ''),
+  rpm: lister('rpm', 'installed '),
   apk: byVerb('apk', 'add', 'del'),
   pacman: `#!/bin/sh
 ${library}
@@ -124,7 +125,9 @@ esac
   systemctl: `#!/bin/sh
 ${library}
 record systemctl "$@"
-verb=$1; unit=$2
+verb=$1
+[ "$2" != --now ] || { /usr/local/bin/systemctl stop "$3"; shift; }
+unit=$2
 name=\${unit#wg-quick@}; name=\${name%.service}
 link=/etc/systemd/system/multi-user.target.wants/$unit
 case $verb in

@@ -6,13 +6,16 @@ find_init() {
     INIT=systemd
     UNIT=wg-quick@$TUNNEL.service
     BY_HAND="wg show $TUNNEL; systemctl status $UNIT"
+    TAKE_AWAY="systemctl disable --now $UNIT && rm $CONF"
   elif [ -d /run/openrc ] && has rc-update && has rc-service; then
     INIT=openrc
     UNIT=wg-quick.$TUNNEL
     BY_HAND="wg show $TUNNEL; rc-service $UNIT status"
+    TAKE_AWAY="rc-service $UNIT stop; rc-update del $UNIT default; rm /etc/init.d/$UNIT $CONF"
   else
     UNIT=''
     BY_HAND="wg show $TUNNEL"
+    TAKE_AWAY="wg-quick down $TUNNEL && rm $CONF"
   fi
 }
 

@@ -1,5 +1,6 @@
 # The order of things. The platform has: install_wireguard, start_at_boot and start_tunnel, each arming its undo; starts_at_boot and
-# is_up, which answer; interface_there; stop_tunnel and not_at_boot; and CONF, LIVE, BY_HAND (how its owner looks at the tunnel).
+# is_up, which answer; interface_there; stop_tunnel and not_at_boot; and CONF, LIVE, BY_HAND (how its owner looks at the tunnel) and
+# TAKE_AWAY (how it is taken away without this script).
 
 # check_place: refuses before anything is done. Ends the run when everything is in place.
 check_place() {
@@ -40,6 +41,9 @@ join_hub() {
   keep
   say "this machine is the spoke \"$SPOKE_NAME\" of \"$HUB_NAME\": $(sed -n 's/^Address = //p' "$WORK/config") on $TUNNEL"
   if [ -n "$BY_HAND" ]; then say "to look at it: $BY_HAND"; fi
+  # a script that came through a pipe is gone
+  if [ -f "$0" ]; then TAKE_AWAY="sh $0 --uninstall"; fi
+  if [ -n "${TAKE_AWAY:-}" ]; then say "to take it away: $TAKE_AWAY"; fi
 }
 
 leave_hub() {

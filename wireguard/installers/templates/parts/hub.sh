@@ -1,6 +1,7 @@
 # Talking to the hub without a JSON parser. Secrets go in the body of a request, which is a file nobody else may read.
 FETCH=''
 HUB_STATUS=000
+HUB_PATIENCE=60
 
 # choose_fetcher: FETCH is what can reach the hub from here without trusting anybody for it. wget knows no pins, and busybox' checks no certificate.
 choose_fetcher() {
@@ -30,14 +31,14 @@ hub_post() {
   if [ "$FETCH" = curl ]; then
     set -- "$HUB_URL$1"
     if [ -n "$HUB_PIN" ]; then set -- --insecure --pinnedpubkey "$HUB_PIN" "$@"; fi
-    HUB_STATUS=$(curl -q -sS --max-time 60 --max-filesize 1000000 -o "$WORK/answer" -w '%{http_code}' \
+    HUB_STATUS=$(curl -q -sS --max-time "$HUB_PATIENCE" --max-filesize 1000000 -o "$WORK/answer" -w '%{http_code}' \
       -H 'Content-Type: application/json' -H 'Accept: text/plain' --data-binary "@$WORK/body" "$@")
   else
     set -- "$HUB_URL$1"
     case $(wget --version 2>/dev/null) in
-      'GNU Wget'*) set -- -t 1 -T 60 --max-redirect=0 --content-on-error "$@" ;;
+      'GNU Wget'*) set -- --no-config -t 1 --max-redirect=0 --content-on-error "$@" ;;
     esac
-    wget -q -S -O "$WORK/answer" --post-file "$WORK/body" \
+    with_deadline wget -q -S -O "$WORK/answer" --post-file "$WORK/body" \
       --header 'Content-Type: application/json' --header 'Accept: text/plain' "$@" 2>"$WORK/headers"
     HUB_STATUS=$(sed -n 's|.*HTTP/[0-9.]* *\([0-9][0-9][0-9]\).*|\1|p' "$WORK/headers" | tail -n 1)
   fi
@@ -46,6 +47,11 @@ hub_post() {
     [1-5][0-9][0-9]) ;;
     *) HUB_STATUS=000 ;;
   esac
+}
+
+with_deadline() {
+  if has timeout; then set -- timeout "$HUB_PATIENCE" "$@"; fi
+  "$@"
 }
 
 # json_text TEXT: inside the quotes of a JSON string.

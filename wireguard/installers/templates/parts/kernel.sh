@@ -31,6 +31,7 @@ needed_packages() {
     die "the kernel has no WireGuard, and there is no /dev/net/tun for wireguard-go" \
       "a container needs that device (LXC on Proxmox: dev0: /dev/net/tun) and the right to make interfaces"
   fi
+  say "the kernel has no WireGuard; wireguard-go takes its place"
   has wireguard-go || NEEDED="$NEEDED wireguard-go"
 }
 

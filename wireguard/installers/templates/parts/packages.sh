@@ -21,17 +21,30 @@ find_manager() {
 }
 
 # shellcheck disable=SC2016 # dpkg's own format
-list_packages() {
+ask_packages() {
   case $MANAGER in
-    apt-get) dpkg-query -W -f '${db:Status-Status} ${binary:Package}\n' | sed -n 's/^installed //p' ;;
-    dnf | yum | zypper) rpm -qa --qf '%{NAME}\n' ;;
+    apt-get) dpkg-query -W -f '${db:Status-Status} ${binary:Package}\n' ;;
+    dnf | yum | zypper) rpm -qa --qf 'installed %{NAME}\n' ;;
     pacman) pacman -Qq ;;
     apk) apk info ;;
-  esac 2>/dev/null | sort -u
+  esac
 }
 
-# What is installed now and was not when list_packages wrote $WORK/packages.
-new_packages() { list_packages | grep -vxF -f "$WORK/packages" | tr '\n' ' ' | sed 's/ $//'; }
+# list_packages FILE: fails rather than give half a list, by which half the system would seem to be new.
+list_packages() {
+  ask_packages >"$WORK/asked" 2>/dev/null || return 1
+  case $MANAGER in
+    pacman | apk) sort -u "$WORK/asked" >"$1" ;;
+    *) sed -n 's/^installed //p' "$WORK/asked" | sort -u >"$1" ;;
+  esac
+  [ -s "$1" ]
+}
+
+# new_packages: in NEW, what is installed now and was not when $WORK/packages was written.
+new_packages() {
+  list_packages "$WORK/packages-now" || return 1
+  NEW=$(grep -vxF -f "$WORK/packages" "$WORK/packages-now" | tr '\n' ' ' | sed 's/ $//')
+}
 
 add_packages() {
   case $MANAGER in
@@ -49,7 +62,8 @@ add_packages() {
 # Makes a second try worth while: newer lists, or the repository that has WireGuard for the relatives of Red Hat.
 find_more_packages() {
   case $MANAGER in
-    apt-get) with_usual_umask apt-get -q -o DPkg::Lock::Timeout=120 update ;;
+    # one list that cannot be had is no reason to go without the others
+    apt-get) with_usual_umask apt-get -q -o DPkg::Lock::Timeout=120 update || warn "apt-get could not renew all of its lists" ;;
     dnf | yum) with_usual_umask "$MANAGER" -y install epel-release ;;
     zypper) with_usual_umask zypper --non-interactive refresh ;;
     apk) with_usual_umask apk update ;;
@@ -74,16 +88,23 @@ remove_packages() {
 # install_packages NAME...: PACKAGES is what came of it.
 install_packages() {
   find_manager || die "no package manager that is known here" "install by hand: $*"
-  list_packages >"$WORK/packages"
+  list_packages "$WORK/packages" || die "$MANAGER does not say what is installed" "install by hand: $*"
+  COUNTED=no
   arm undo_packages
   add_packages "$@" || { find_more_packages && add_packages "$@"; } ||
-    die "$MANAGER could not install: $*" "its own words are above; install it by hand and run this again"
-  PACKAGES=$(new_packages)
+    die "$MANAGER could not install: $*" "its own words are above; install it by hand and make a new token"
+  if new_packages; then
+    PACKAGES=$NEW
+    COUNTED=yes
+  fi
 }
 
 undo_packages() {
-  gone=$(new_packages)
-  if [ -z "$gone" ]; then return 0; fi
+  if [ "$COUNTED" = no ]; then
+    new_packages || return 1
+    PACKAGES=$NEW
+  fi
+  if [ -z "$PACKAGES" ]; then return 0; fi
   # shellcheck disable=SC2086 # it is a line of names
-  remove_packages $gone
+  remove_packages $PACKAGES
 }

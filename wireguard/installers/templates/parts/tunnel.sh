@@ -129,11 +129,11 @@ write_config() {
   say "wrote $CONF"
 }
 
-undo_folder() { rmdir "$1"; }
+undo_folder() { [ ! -d "$1" ] || rmdir "$1"; }
 
 undo_config() {
   rm -f "$CONF.new"
-  if [ -e "$CONF" ] && cmp -s "$WORK/conf" "$CONF"; then rm -f "$CONF"; fi
+  if [ -f "$CONF" ] && [ "$(cat "$CONF")" = "$(cat "$WORK/conf")" ]; then rm -f "$CONF"; fi
 }
 
 # Has the interface the key that was made here? Another's is never touched.

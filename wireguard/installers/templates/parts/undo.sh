@@ -13,7 +13,9 @@ keep() { UNDO=''; }
 # begin: a folder of its own for what is secret, in WORK, and undoing on every way out.
 begin() {
   LC_ALL=C
-  export LC_ALL
+  # su gives root the programs of others
+  PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+  export LC_ALL PATH
   USUAL_UMASK=$(umask)
   umask 077
   trap 'leave $?' EXIT
