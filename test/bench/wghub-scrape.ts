@@ -20,6 +20,8 @@ interface Case {
   readonly kind: PeerKind;
   /** How many of them have figures of their own. */
   readonly most: number;
+  /** Routes that were called, each of which was answered with each of `STATUSES`. */
+  readonly routes: number;
 }
 
 interface Result extends Case {
@@ -32,14 +34,14 @@ interface Result extends Case {
 
 const SCRAPES = 30;
 const CASES: readonly Case[] = [
-  { peers: 10, kind: 'spoke', most: 200 },
-  { peers: 1_000, kind: 'spoke', most: 200 },
-  { peers: 10_000, kind: 'spoke', most: 200 },
-  { peers: 10_000, kind: 'spoke', most: 10_000 },
-  { peers: 10_000, kind: 'device', most: 200 },
+  { peers: 10, kind: 'spoke', most: 200, routes: 10 },
+  { peers: 1_000, kind: 'spoke', most: 200, routes: 10 },
+  { peers: 10_000, kind: 'spoke', most: 200, routes: 10 },
+  { peers: 10_000, kind: 'spoke', most: 10_000, routes: 10 },
+  { peers: 10_000, kind: 'device', most: 200, routes: 10 },
+  // every route there is, by somebody who tries what each of them answers
+  { peers: 10_000, kind: 'spoke', most: 200, routes: 60 },
 ];
-/** A busy API: each of so many routes was answered with each of these. */
-const ROUTES = 60;
 const STATUSES = [200, 400, 401, 404, 429];
 
 /** `npm run bench -- scrape`: what a scrape of a hub's metrics takes of its thread, and in how long pieces. */
@@ -53,17 +55,18 @@ export async function benchScrape(json: boolean): Promise<void> {
   const ms = (value: number): string => value.toFixed(1);
   printTable(
     process,
-    ['PEERS', 'OF THEIR OWN', 'KIB', 'MS', 'LONGEST PIECE MS', 'WORST OF 30: MS', 'PIECE MS'],
-    results.map(({ peers, kind, most, bytes, millis, longest, worst }) => [
+    ['PEERS', 'OF THEIR OWN', 'ROUTES', 'KIB', 'MS', 'LONGEST PIECE MS', 'WORST OF 30: MS', 'PIECE MS'],
+    results.map(({ peers, kind, most, routes, bytes, millis, longest, worst }) => [
       `${peers} ${kind}s`,
       String(Math.min(peers, most)),
+      String(routes),
       String(Math.round(bytes / 1024)),
       ...[millis, longest, worst.millis, worst.longest].map(ms),
     ]),
   );
 }
 
-async function measure({ peers, kind, most }: Case): Promise<Result> {
+async function measure({ peers, kind, most, routes }: Case): Promise<Result> {
   const folder = mkdtempSync(join(tmpdir(), 'lk-bench-scrape-'));
   const store = await openSqlite<HubDatabase>(join(folder, 'hub.db'), { migrations, create: true });
   const seal = Vault.create(systemRandom);
@@ -90,7 +93,7 @@ async function measure({ peers, kind, most }: Case): Promise<Result> {
   const watches = new Map([[facts.name, look()]]);
   const metrics = new HubMetrics();
   metrics.show({ store, watches, most, now: systemClock.now });
-  for (let route = 0; route < ROUTES; route++) {
+  for (let route = 0; route < routes; route++) {
     for (const status of STATUSES) metrics.answered({ method: 'GET', route: `/api/route/${route}`, status, millis: 3 });
   }
   const pieces: Piece[] = [];
@@ -108,12 +111,12 @@ async function measure({ peers, kind, most }: Case): Promise<Result> {
   rmSync(folder, { recursive: true });
   const middle = (of: (piece: Piece) => number): number =>
     pieces.map(of).sort((a, b) => a - b)[Math.floor(pieces.length / 2)] ?? Number.NaN;
-  const most_ = (of: (piece: Piece) => number): number => Math.max(...pieces.map(of));
+  const worst = (of: (piece: Piece) => number): number => Math.max(...pieces.map(of));
   return {
-    ...{ peers, kind, most, bytes },
+    ...{ peers, kind, most, routes, bytes },
     millis: middle(({ millis }) => millis),
     longest: middle(({ longest }) => longest),
-    worst: { millis: most_(({ millis }) => millis), longest: most_(({ longest }) => longest) },
+    worst: { millis: worst(({ millis }) => millis), longest: worst(({ longest }) => longest) },
   };
 }
 

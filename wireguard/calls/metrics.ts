@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Comparison } from '../reconcile/reconciler.ts';
-import { PLATFORMS, type Platform } from '../store/schema.ts';
+import { PEER_KINDS, PLATFORMS, type Platform } from '../store/schema.ts';
 import { HubScrape, type ScrapedHub } from './hub-scrape.ts';
 import { registerProcessMetrics } from './process-metrics.ts';
 
@@ -57,6 +57,7 @@ export class HubMetrics {
       labelNames: ['kind'],
       registers,
     });
+    for (const kind of PEER_KINDS) this.#created.inc({ kind }, 0);
     this.#tokens = new Counter({
       name: 'wireguard_tokens_generated_total',
       help: 'Install tokens made since the start.',
