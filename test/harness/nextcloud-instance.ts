@@ -12,6 +12,7 @@ import { isRoot, NextcloudFiles, webUser } from './nextcloud-files.ts';
 import type { NextcloudTree } from './nextcloud-tree.ts';
 import { loopback, type Place } from './place.ts';
 import { findProgram, hasProgram } from './programs.ts';
+import { makePhpQuick } from './quick-php.ts';
 import { phpSettings, startWebServer, type WebServer } from './web-server.ts';
 
 export interface OccAnswer {
@@ -64,6 +65,7 @@ export class NextcloudInstance {
     tree: NextcloudTree,
     options: { readonly cleanup: Cleanup; readonly place?: Place },
   ): Promise<NextcloudInstance> {
+    makePhpQuick(options.cleanup);
     const base = mkdtempSync(join(tmpdir(), `latchkey-nextcloud-${process.pid}-`));
     chmodSync(base, 0o755); // the web user must be able to come through
     options.cleanup.add(base, () => rmSync(base, { recursive: true, force: true }));

@@ -92,7 +92,7 @@ function configuration(folder: string, address: string, port: number, more: read
     `ListenAddress ${address}:${port}`,
     `HostKey ${folder}/host_key`,
     `AuthorizedKeysFile ${folder}/identity.pub`,
-    'SetEnv SHLVL=1', // keeps bash from reading the .bashrc of this machine's user for each command
+    `SetEnv ${environment().join(' ')}`,
     'PidFile none',
     'StrictModes no',
     'PermitRootLogin yes',
@@ -103,6 +103,13 @@ function configuration(folder: string, address: string, port: number, more: read
     'LogLevel VERBOSE',
     '',
   ].join('\n');
+}
+
+/** What sessions find in their environment. */
+function environment(): string[] {
+  const scanned = process.env.PHP_INI_SCAN_DIR;
+  const php = scanned === undefined ? [] : [`PHP_INI_SCAN_DIR=${scanned}`];
+  return ['SHLVL=1', ...php]; // the first keeps bash from reading the .bashrc of this machine's user for each command
 }
 
 export function makeKey(file: string, type: 'ed25519' | 'ecdsa' | 'rsa', passphrase = ''): void {

@@ -1,0 +1,51 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Cleanup } from './cleanup.ts';
+
+/**
+ * Nextcloud stretches its secret by 600,000 rounds of PBKDF2 to open a key, in each request and each occ, which is half of
+ * the time that tests with a real one take. OpenSSL does the same three times as fast; a function of Nextcloud's namespace
+ * is found before PHP's own of that name.
+ */
+export const quickDerivation = `<?php
+namespace OCA\\Encryption\\Crypto;
+
+function hash_pbkdf2(string $algo, #[\\SensitiveParameter] string $password, string $salt, int $rounds, int $length = 0, bool $binary = false): string {
+	return $binary && $length > 0
+		? \\openssl_pbkdf2($password, $salt, $length, $rounds, $algo)
+		: \\hash_pbkdf2($algo, $password, $salt, $rounds, $length, $binary);
+}
+`;
+
+/** Whether PHP is made quick: in `npm test`, unless it is to be thorough. Demonstrations and benches have PHP as it is. */
+export function mayBeQuick(env: Readonly<Record<string, string | undefined>> = process.env): boolean {
+  return env.VITEST === 'true' && env.LATCHKEY_THOROUGH !== '1';
+}
+
+/** Files of a folder for PHP_INI_SCAN_DIR that is seen at the path `folder`. */
+export function quickPhpFiles(folder: string): Readonly<Record<string, string>> {
+  return { 'derivation.php': quickDerivation, 'zz-quick.ini': `auto_prepend_file = "${folder}/derivation.php"\n` };
+}
+
+/** The value of PHP_INI_SCAN_DIR that adds a folder to those which PHP reads settings from by itself. */
+export function scanDirectory(folder: string): string {
+  return `:${folder}`;
+}
+
+/**
+ * From here on every PHP that this process starts is quick, by its environment: ncpatch starts some of them. Does nothing
+ * where PHP is to be left as it is.
+ */
+export function makePhpQuick(cleanup: Cleanup): void {
+  if (!mayBeQuick()) return;
+  const folder = mkdtempSync(join(tmpdir(), `latchkey-life-${process.pid}-php-`));
+  chmodSync(folder, 0o755); // the web user reads it
+  for (const [name, text] of Object.entries(quickPhpFiles(folder))) writeFileSync(join(folder, name), text);
+  const value = scanDirectory(folder);
+  process.env.PHP_INI_SCAN_DIR = value;
+  cleanup.add(folder, () => {
+    if (process.env.PHP_INI_SCAN_DIR === value) delete process.env.PHP_INI_SCAN_DIR;
+    rmSync(folder, { recursive: true, force: true });
+  });
+}
