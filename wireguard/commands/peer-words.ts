@@ -1,6 +1,7 @@
 import { showTime } from '../../platform/command-io.ts';
 import type { InterfaceFacts } from '../store/interface-facts.ts';
 import type { Peer } from '../store/peers.ts';
+import { type FixedColumn, FixedTable } from './fixed-table.ts';
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 
@@ -35,46 +36,50 @@ const ADDRESS = { 4: 15, 6: 22 } as const;
 
 /** The lines of a table that fits 80 columns, the first of them its header. Where several interfaces are shown, names are shorter. */
 export class PeerTable {
-  readonly #widths: readonly number[];
+  readonly #table: FixedTable;
   readonly #isMixed: boolean;
   readonly #now: number;
 
   constructor(interfaces: readonly Pick<InterfaceFacts, 'name' | 'networks'>[], now: number) {
     this.#isMixed = interfaces.length > 1;
     this.#now = now;
-    const { status, handshake, rx, tx } = FIXED;
-    const address = ADDRESS[interfaces.every(({ networks }) => networks.some(isIPv4Network)) ? 4 : 6];
-    const first = Math.max(...interfaces.map(({ name }) => name.length), 'IFACE'.length);
-    const name = Math.max(8, SHARED - address - (this.#isMixed ? first + 2 : 0));
-    this.#widths = [...(this.#isMixed ? [first] : []), name, address, status, handshake, rx, tx];
+    this.#table = new FixedTable([
+      ...whoColumns(interfaces, SHARED),
+      { label: 'STATUS', width: FIXED.status },
+      { label: 'HANDSHAKE', width: FIXED.handshake },
+      { label: 'RX', width: FIXED.rx },
+      { label: 'TX', width: FIXED.tx },
+    ]);
   }
 
   header(): string {
-    return this.#line([...(this.#isMixed ? ['IFACE'] : []), 'NAME', 'ADDRESS', 'STATUS', 'HANDSHAKE', 'RX', 'TX']);
+    return this.#table.header();
   }
 
   row({ interface: on, name, addresses, status, lastHandshake, rx, tx }: Peer): string {
     const cells = [name, bareAddress(addresses[0] ?? ''), status, ageText(lastHandshake, this.#now)];
-    return this.#line([...(this.#isMixed ? [on] : []), ...cells, bytesText(rx), bytesText(tx)]);
+    return this.#table.row([...(this.#isMixed ? [on] : []), ...cells, bytesText(rx), bytesText(tx)]);
   }
+}
 
-  #line(cells: readonly string[]): string {
-    const name = this.#isMixed ? 1 : 0;
-    const line = cells.map((cell, at) => {
-      const width = this.#widths[at] ?? 0;
-      return (at === name ? shortened(cell, width) : cell).padEnd(width);
-    });
-    return `${line.join('  ').trimEnd()}\n`;
-  }
+/** The first columns of a list of peers, `width` together: interface where there are several, name, and address. */
+export function whoColumns(
+  interfaces: readonly Pick<InterfaceFacts, 'name' | 'networks'>[],
+  width: number,
+): FixedColumn[] {
+  const isMixed = interfaces.length > 1;
+  const address = ADDRESS[interfaces.every(({ networks }) => networks.some(isIPv4Network)) ? 4 : 6];
+  const first = Math.max(...interfaces.map(({ name }) => name.length), 'IFACE'.length);
+  const name = Math.max(8, width - address - (isMixed ? first + 2 : 0));
+  return [
+    ...(isMixed ? [{ label: 'IFACE', width: first }] : []),
+    { label: 'NAME', width: name, isCut: true },
+    { label: 'ADDRESS', width: address },
+  ];
 }
 
 function isIPv4Network(network: string): boolean {
   return !network.includes(':');
-}
-
-function shortened(text: string, width: number): string {
-  const characters = [...text];
-  return characters.length <= width ? text : `${characters.slice(0, width - 1).join('')}…`;
 }
 
 /** One peer, a line for each fact. */
@@ -107,4 +112,9 @@ export function peerText(peer: Peer, now: number): string {
 /** Programs may put anything there, and a terminal obeys some of it. */
 function plainAscii(json: string): string {
   return json.replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** `office (10.0.1.3 on wg0)` */
+export function peerWords({ name, addresses, interface: on }: Peer): string {
+  return `${name} (${addresses.map(bareAddress).join(', ')} on ${on})`;
 }

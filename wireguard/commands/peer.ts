@@ -1,7 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
-import { askLine, printJson } from '../../platform/command-line.ts';
-import { LatchkeyError } from '../../platform/errors.ts';
+import { printJson } from '../../platform/command-line.ts';
 import { type HubData, withHubData } from '../data/hub-data.ts';
 import { COMMAND } from '../hub/actor.ts';
 import { peerJson } from '../hub/peer-json.ts';
@@ -13,9 +12,9 @@ import { LIVING_STATUSES, type LivingStatus } from '../store/peer-counts.ts';
 import type { Peer } from '../store/peers.ts';
 import { PEER_KINDS, type PeerKind } from '../store/schema.ts';
 import { addPeerAddCommand } from './peer-add.ts';
-import { chosenInterfaces, type PeerOptions, withPeer } from './peer-at-hand.ts';
+import { chosenInterfaces, confirmRemoval, type PeerOptions, withPeer } from './peer-at-hand.ts';
 import { addPeerQrCommand } from './peer-qr.ts';
-import { bareAddress, PeerTable, peerText } from './peer-words.ts';
+import { PeerTable, peerText, peerWords } from './peer-words.ts';
 
 interface ListOptions extends PeerOptions {
   readonly status?: LivingStatus;
@@ -56,7 +55,7 @@ export function addPeerCommands(program: Command, io: CommandIo): void {
     .option('--yes', 'do not ask')
     .action((text: string, options: RemoveOptions) =>
       change(text, options, io, 'removed', async (peers, peer) => {
-        if (options.yes !== true) await confirm(peer, io);
+        if (options.yes !== true) await confirmRemoval(peer, io);
         return peers.remove(peer.id, COMMAND);
       }),
     );
@@ -98,16 +97,6 @@ function change(
     const { peers, taken } = registerForCommands(data, facts, io, null);
     const { live: _, ...changed } = await work(peers, peer);
     if (options.json === true) printJson(io.terminal, { peer: peerJson(changed), hub: taken() });
-    else io.terminal.stdout.write(`${done} ${named(changed)}\n  ${TAKEN_WORDS[taken()]}\n`);
+    else io.terminal.stdout.write(`${done} ${peerWords(changed)}\n  ${TAKEN_WORDS[taken()]}\n`);
   });
-}
-
-async function confirm(peer: Peer, { terminal }: CommandIo): Promise<void> {
-  const answer = await askLine(terminal, `"yes" to remove ${named(peer)}`, 'give --yes to remove it without');
-  if (answer.trim() === 'yes') return;
-  throw new LatchkeyError('cancelled', 'nothing was removed', { exit: 1 });
-}
-
-function named({ name, addresses, interface: on }: Peer): string {
-  return `${name} (${addresses.map(bareAddress).join(', ')} on ${on})`;
 }

@@ -212,18 +212,12 @@ export interface PeerFilter {
   readonly osFamily?: Platform;
 }
 
-/** Living peers of that name, the oldest first, `limit` at the most. */
-export async function findByName(db: Tx, on: string, name: string, limit: number): Promise<Peer[]> {
-  const rows = await db
-    .selectFrom('peer')
-    .selectAll()
-    .where('interface', '=', on)
-    .where('name', '=', name)
-    .where('status', '<>', sql.lit('deleted'))
-    .orderBy('created_at')
-    .orderBy('id')
-    .limit(limit)
-    .execute();
+/** Living peers of that name, the oldest first, `limit` at the most; of one kind where it is told. */
+export async function findByName(db: Tx, on: string, name: string, limit: number, kind?: PeerKind): Promise<Peer[]> {
+  let query = db.selectFrom('peer').selectAll().where('interface', '=', on).where('name', '=', name);
+  query = query.where('status', '<>', sql.lit('deleted'));
+  if (kind !== undefined) query = query.where('kind', '=', kind);
+  const rows = await query.orderBy('created_at').orderBy('id').limit(limit).execute();
   return rows.map(peerOf);
 }
 

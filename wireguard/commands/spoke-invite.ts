@@ -1,0 +1,171 @@
+import { type Command, Option } from 'commander';
+import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
+import { printJson } from '../../platform/command-line.ts';
+import { parseInteger } from '../../platform/encoding.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { type UnsealOptions, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
+import { doorbellFile, type HubData, withHubData } from '../data/hub-data.ts';
+import { tlsPin } from '../front/tls-pin.ts';
+import { COMMAND } from '../hub/actor.ts';
+import { isAtDoor } from '../hub/doorbell.ts';
+import { checkOrder, ORDER_FIELDS } from '../hub/peer-order.ts';
+import { type InstallToken, TOKEN_STATES, type TokenState, tokenState } from '../spokes/install-token.ts';
+import { listTokens, revokeToken } from '../spokes/install-token-store.ts';
+import { installerKey } from '../spokes/installer-signing.ts';
+import { invitationJson, tokenJson } from '../spokes/invitation-json.ts';
+import { type InvitationOrder, invite, MOST_MEMBERS } from '../spokes/invitations.ts';
+import { recordToken } from '../spokes/token-sweeper.ts';
+import { listInterfaces, poolOf } from '../store/hub-interface.ts';
+import { chosenInterface } from '../store/interface-facts.ts';
+import { PLATFORMS, type Platform } from '../store/schema.ts';
+import { invitationText } from './invitation-words.ts';
+import { openVault } from './open-vault.ts';
+import { bareAddress } from './peer-words.ts';
+import { TokenTable } from './token-table.ts';
+
+const HOUR_MS = 3_600_000;
+const MOST_HOURS = 720;
+/** The newest ones are listed; who looks for an older one has the audit log. */
+const MOST_LISTED = 1000;
+
+interface DataOptions {
+  readonly data: string;
+  readonly json?: boolean;
+}
+
+interface InviteOptions extends DataOptions, UnsealOptions {
+  readonly platform?: Platform;
+  readonly interface?: string;
+  readonly address?: string;
+  readonly hours?: string;
+  readonly clusterMembers?: string;
+}
+
+interface InvitesOptions extends DataOptions {
+  readonly status?: TokenState;
+}
+
+/** `spoke invite|invites|revoke`: tokens, each good for one machine to join with. */
+export function addSpokeInviteCommands(group: Command, io: CommandIo): void {
+  const inData = (options: DataOptions, work: (data: HubData) => Promise<void>): Promise<void> =>
+    withHubData(options.data, io.terminal.env, work);
+  const command = dataCommand(group, 'invite <name>', 'make a command that has one machine join as a spoke')
+    .addOption(new Option('--platform <platform>', 'what it runs; commands for each unless told').choices(PLATFORMS))
+    .option('--interface <name>', 'interface it goes to; the first by name unless told')
+    .option('--address <ip>', 'address it is to have; the lowest free one unless told')
+    .option('--hours <count>', 'how long the command is good')
+    .option('--cluster-members <count>', 'other nodes of its Proxmox cluster that it may invite itself');
+  withUnsealOptions(command).action((name: string, options: InviteOptions) =>
+    inData(options, (data) => inviteOne(data, name, options, io)),
+  );
+  dataCommand(group, 'invites', 'list the commands that were made, the newest first')
+    .addOption(new Option('--status <status>', 'those of one status only').choices(TOKEN_STATES))
+    .action((options: InvitesOptions) => inData(options, (data) => list(data, options, io)));
+  dataCommand(
+    group,
+    'revoke <invite>',
+    'end a command that nobody has used yet; INVITE is its id or the spoke’s name',
+  ).action((text: string, options: DataOptions) => inData(options, (data) => revoke(data, text, options, io)));
+}
+
+async function inviteOne(data: HubData, spokeName: string, options: InviteOptions, io: CommandIo): Promise<void> {
+  const { config, store } = data;
+  const { clock, random } = io;
+  const order = orderFrom(spokeName, options, config.spokes.hours);
+  const url = publicUrlOf(data);
+  const vault = await openVault(data, options, io);
+  const facts = chosenInterface(await store.read((db) => listInterfaces(db, vault)), options.interface);
+  // the same order, named as it is here
+  const fields = { ...ORDER_FIELDS, name: 'NAME', wishedAddress: '--address' };
+  checkOrder(
+    { name: spokeName, kind: 'spoke', wishedAddress: order.customIP },
+    facts,
+    poolOf(facts),
+    [],
+    clock.now(),
+    fields,
+  );
+  const pin = await tlsPin({ config, store, vault });
+  const key = await installerKey(store, vault, clock.now());
+  const address = () => ({ url, pin, hubName: config.name });
+  const made = await invite({ store, random, now: () => clock.now(), key, address }, facts, order, COMMAND);
+  if (options.json === true) printJson(io.terminal, invitationJson(made, key));
+  else {
+    io.terminal.stdout.write(invitationText(made));
+    const { stderr } = io.terminal;
+    stderr.write('wghub: hint: they are shown this once; who runs one of them first has joined\n');
+    const isRunning = await isAtDoor(doorbellFile(data.directory));
+    if (!isRunning) stderr.write('wghub: hint: no hub runs here: start it before they are used\n');
+  }
+}
+
+function orderFrom(spokeName: string, options: InviteOptions, usualHours: number): InvitationOrder {
+  const { platform = null, address: customIP = null, hours, clusterMembers } = options;
+  const count = hours === undefined ? usualHours : parseInteger(hours, '--hours', { min: 1, max: MOST_HOURS });
+  const most = { min: 0, max: MOST_MEMBERS };
+  const members = clusterMembers === undefined ? 0 : parseInteger(clusterMembers, '--cluster-members', most);
+  if (members > 0 && platform !== null && platform !== 'proxmox') {
+    throw new LatchkeyError('usage', '"--cluster-members" is for nodes of a Proxmox cluster', {
+      exit: 2,
+      field: '--cluster-members',
+      hint: 'give --platform proxmox with it',
+    });
+  }
+  return { spokeName, platform, customIP, life: count * HOUR_MS, members };
+}
+
+/** A hub that does not know what it is called from outside would send machines nowhere. */
+function publicUrlOf({ config: { publicUrl }, directory }: HubData): string {
+  if (publicUrl !== null) return publicUrl;
+  throw new LatchkeyError('public_url_missing', 'the hub does not know where spokes reach its API', {
+    exit: 2,
+    field: 'publicUrl',
+    hint: `set "publicUrl" in ${directory}/config.json, such as "https://hub.example", and start the hub anew`,
+  });
+}
+
+async function list({ store }: HubData, options: InvitesOptions, { clock, terminal }: CommandIo): Promise<void> {
+  const now = clock.now();
+  const { tokens, counts } = await store.read((db) => listTokens(db, options.status ?? null, MOST_LISTED, now));
+  if (options.json === true) {
+    printJson(terminal, { tokens: tokens.map((token) => tokenJson(token, now)), counts });
+    return;
+  }
+  if (tokens.length === 0) {
+    terminal.stderr.write('wghub: hint: there are none; see wghub spoke invite --help\n');
+    return;
+  }
+  const table = new TokenTable(now);
+  terminal.stdout.write(table.header() + tokens.map((token) => table.row(token)).join(''));
+  if (tokens.length === MOST_LISTED) terminal.stderr.write(`wghub: hint: these are the newest ${MOST_LISTED}\n`);
+}
+
+async function revoke({ store }: HubData, text: string, options: DataOptions, io: CommandIo): Promise<void> {
+  const now = io.clock.now();
+  const token = await store.transaction(async (tx) => {
+    const { tokens } = await listTokens(tx, null, MOST_LISTED, now);
+    const revoked = await revokeToken(tx, idOf(tokens, text, now), now);
+    await recordToken(tx, 'install_token_revoked', revoked, COMMAND, now, {});
+    return revoked;
+  });
+  if (options.json === true) printJson(io.terminal, { token: tokenJson(token, now) });
+  else io.terminal.stdout.write(`revoked the invitation of ${token.spokeName}; ${addressWords(token)} is free\n`);
+}
+
+/** The id of the token that somebody means by its id or its spoke's name, an unused one if any; what is neither is taken for an id. */
+function idOf(tokens: readonly InstallToken[], text: string, now: number): string {
+  const meant = tokens.filter(({ id, spokeName }) => id === text || spokeName === text);
+  const found = meant.filter((token) => tokenState(token, now) === 'unused');
+  if (found.length <= 1) return found[0]?.id ?? meant[0]?.id ?? text;
+  throw new LatchkeyError('invite_ambiguous', 'more than one invitation is meant by that', {
+    exit: 2,
+    hint: `name one by its id: ${found
+      .slice(0, 10)
+      .map((one) => `${one.id} (${addressWords(one)})`)
+      .join(', ')}`,
+  });
+}
+
+function addressWords({ addresses: [first = ''] }: InstallToken): string {
+  return bareAddress(first);
+}
