@@ -113,6 +113,8 @@ export class InstallerMachine {
   }
 
   folder(path: string): void {
+    // Node makes folders for ever below a process that has ended
+    if (!existsSync(this.path('/'))) throw new Error('the machine was halted');
     mkdirSync(this.path(path), { recursive: true });
   }
 
@@ -203,6 +205,7 @@ export class InstallerMachine {
     { shell = 'dash', args = [], piped = false, env, signal }: ScriptRun = {},
   ): Promise<ScriptEnd> {
     this.write(SCRIPT, script);
+    this.remove('/run/stand-in/pid');
     const own = SHELLS[shell];
     const words = piped ? ['-s', '--', ...args] : [SCRIPT, ...args];
     const told = `echo $$ >/run/stand-in/pid; exec setsid ${own.join(' ')} "$@"`;

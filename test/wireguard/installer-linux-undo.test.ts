@@ -1,0 +1,376 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { HubRequest, StandInAnswer } from '../harness/installer-hub.ts';
+import { type InstallerMachine, installerObstacle, SHELLS, type Shell } from '../harness/installer-machine.ts';
+import { InstallerScene } from '../harness/installer-scene.ts';
+import { DISTRIBUTIONS } from '../harness/installer-stand-ins.ts';
+
+const obstacle = installerObstacle();
+const isThorough = process.env.LATCHKEY_THOROUGH === '1';
+const CONF = '/etc/wireguard/wg0.conf';
+const TOKEN = 'CANARY'.padEnd(43, 'x');
+const ALL = ['wireguard-tools', 'wireguard-go'];
+const everyShell = Object.keys(SHELLS) as Shell[];
+/** Each way to fail is tried under one shell of the three in turn, and under all when there is time. */
+const shellsFor = (at: number): Shell[] => (isThorough ? everyShell : [everyShell[at % everyShell.length] as Shell]);
+
+interface Failure {
+  readonly name: string;
+  /** What the script says of it. */
+  readonly says: string;
+  readonly prepare: (machine: InstallerMachine, scene: InstallerScene) => void | Promise<void>;
+  /** The machine is another one before the script is run, and nothing for the next test. */
+  readonly spoils?: true;
+}
+
+const answer =
+  (body: string, status = 201, type = 'text/plain') =>
+  (_: InstallerMachine, { hub }: InstallerScene): void => {
+    hub.answering = (request, usual) => (request.path.endsWith('/register') ? { status, body, type } : usual(request));
+  };
+const rewrite =
+  (change: (text: string) => string) =>
+  (_: InstallerMachine, { hub }: InstallerScene): void => {
+    hub.rewrite = change;
+  };
+const failAt =
+  (...patterns: string[]) =>
+  (machine: InstallerMachine): void =>
+    machine.failAt(...patterns);
+/** As a hub would never write it: with what turns a terminal red. */
+const refusal = '{"error":"this token has \\"expired\\"\u001b[31m","recoveryHint":"have a new one made"}';
+
+const FAILURES: readonly Failure[] = [
+  {
+    name: 'packages cannot be installed',
+    says: 'could not install: wireguard-tools',
+    prepare: failAt('apt-get *install*'),
+  },
+  {
+    name: 'the package manager does not say what there is',
+    says: 'does not say what is installed',
+    prepare: failAt('dpkg-query*'),
+  },
+  {
+    name: 'the package has not the program',
+    spoils: true,
+    says: 'there is no wg-quick, also after installing',
+    prepare: (machine) => machine.remove('/run/stand-in/packages/wireguard-tools/wg-quick'),
+  },
+  {
+    name: 'wg makes no key',
+    spoils: true,
+    says: 'wg could not make a key',
+    prepare: (machine) => machine.program('wg', '#!/bin/sh\nexit 1\n'),
+  },
+  { name: 'the token has expired', says: 'this token has "expired"[31m', prepare: answer(refusal, 410) },
+  {
+    name: 'the hub is broken',
+    says: 'the hub answered 500',
+    prepare: answer('Internal Server Error', 500, 'text/html'),
+  },
+  { name: 'a login page answers', says: 'is not the hub', prepare: answer('<html>log in</html>', 200, 'text/html') },
+  { name: 'a page answers as if it was the hub', says: 'is not a configuration', prepare: answer('<html>\n</html>') },
+  { name: 'the hub sends its caller elsewhere', says: 'is not the hub', prepare: answer('', 302) },
+  { name: 'the answer is empty', says: 'it lacks [Interface]Address', prepare: answer('') },
+  { name: 'the answer never ends', says: 'too long', prepare: answer(`# ${'x'.repeat(70_000)}\n`) },
+  {
+    name: 'the hub hangs up',
+    says: 'no answer from',
+    prepare: (_, { hub }) => {
+      hub.answering = (request, usual) => (request.path.endsWith('/register') ? null : usual(request));
+    },
+  },
+  {
+    name: 'the hub registers and then falls silent',
+    says: 'no answer from',
+    prepare: (_, { hub }) => {
+      hub.answering = async (request, usual): Promise<StandInAnswer> => {
+        const usually = await usual(request);
+        return request.path.endsWith('/register') ? 'silence' : usually;
+      };
+    },
+  },
+  {
+    name: 'a command hides in the answer',
+    says: 'not known here',
+    prepare: rewrite((text) => text.replace('[Peer]', 'PostUp = touch /tmp/owned\n[Peer]')),
+  },
+  {
+    name: 'a command hides in a peer',
+    says: 'not known here',
+    prepare: rewrite((text) => `${text}PreUp = touch /tmp/owned\n`),
+  },
+  {
+    name: 'a command hides in a value',
+    says: 'not a configuration: Endpoint',
+    prepare: rewrite((text) => text.replace('Endpoint = ', 'Endpoint = $(touch /tmp/owned)')),
+  },
+  {
+    name: 'the answer has a private key',
+    says: 'not known here',
+    prepare: rewrite((text) => text.replace('[Interface]', `[Interface]\nPrivateKey = ${'A'.repeat(43)}=`)),
+  },
+  {
+    name: 'a setting comes twice',
+    says: 'two of AllowedIPs',
+    prepare: rewrite((text) => `${text}AllowedIPs = 0.0.0.0/0\n`),
+  },
+  { name: 'there are two peers', says: 'two of [Peer]', prepare: rewrite((text) => `${text}[Peer]\n`) },
+  {
+    name: 'the peer has no key',
+    says: 'it lacks [Peer]PublicKey',
+    prepare: rewrite((text) => text.replace(/PublicKey.*\n/, '')),
+  },
+  {
+    name: 'the answer is cut short',
+    says: 'it lacks [Peer]AllowedIPs',
+    prepare: rewrite((text) => text.replace(/AllowedIPs.*/s, '')),
+  },
+  {
+    name: 'the answer is for somebody else',
+    says: 'it is for another spoke',
+    prepare: rewrite((text) => text.replace('spoke-1', 'spoke-2')),
+  },
+  {
+    name: 'the address to ping is an option',
+    says: 'hub-address',
+    prepare: rewrite((text) => text.replace('10.77.0.1\n', '-f 10.77.0.1\n')),
+  },
+  {
+    name: 'the time to wait is no number',
+    says: 'handshake-within',
+    prepare: rewrite((text) => text.replace('within: 10', 'within: $(id)')),
+  },
+  {
+    name: 'another configuration comes to be there meanwhile',
+    spoils: true,
+    says: `cannot write ${CONF}`,
+    prepare: (machine, { hub }) => {
+      hub.answering = (request, usual) => {
+        if (request.path.endsWith('/register')) machine.write(CONF, '# of somebody else\n', 0o600);
+        return usual(request);
+      };
+    },
+  },
+  {
+    name: 'the folder cannot be made',
+    spoils: true,
+    says: 'cannot make /etc/wireguard',
+    prepare: (machine) => {
+      machine.remove('/etc/wireguard');
+      machine.program('mkdir', '#!/bin/sh\nexit 1\n');
+    },
+  },
+  {
+    name: 'systemd does not enable the unit',
+    says: 'does not start wg-quick@wg0.service at boot',
+    prepare: failAt('systemctl enable*'),
+  },
+  {
+    name: 'systemd does not start the unit',
+    says: 'could not start wg-quick@wg0.service',
+    prepare: failAt('systemctl start*'),
+  },
+  {
+    name: 'wg-quick fails half-way',
+    says: 'could not start wg-quick@wg0.service',
+    prepare: rewrite((text) => text.replace('AllowedIPs = 10.77.0.0/24', 'AllowedIPs = 10.77.0.0/99')),
+  },
+  {
+    name: 'the hub is not heard',
+    says: 'did not answer through it within 1 seconds',
+    prepare: rewrite((text) => text.replace('within: 10', 'within: 1').replace(':51820', ':51999')),
+  },
+];
+
+/** Where a signal comes: at a call that does not come back, or while the hub thinks. */
+const SIGNALS: readonly (readonly [NodeJS.Signals, string])[] = [
+  ['SIGINT', 'apt-get *install*'],
+  ['SIGTERM', 'systemctl enable*'],
+  ['SIGHUP', 'systemctl start*'],
+  ['SIGINT', 'POST'],
+  ['SIGTERM', 'handshake'],
+];
+
+describe.skipIf(obstacle !== null)(
+  `linux.sh that does not get to its end${obstacle === null ? '' : ` (${obstacle})`}`,
+  () => {
+    let scene: InstallerScene;
+    let machine: InstallerMachine;
+    /** The machine is as it was before, and good for another test. */
+    let isClean = false;
+    const debian = async (): Promise<void> => {
+      if (!isClean) machine = await scene.machine(DISTRIBUTIONS.debian, ALL);
+      isClean = false;
+    };
+    beforeAll(async () => {
+      scene = await InstallerScene.build();
+    });
+    afterAll(() => scene.end());
+    afterEach(async () => {
+      if (isClean) machine.failAt();
+      else await machine.machine.halt();
+      scene.hub.reset();
+      await scene.hub.forget();
+    });
+
+    test.each(FAILURES.flatMap((failure, at) => shellsFor(at).map((shell) => [failure.name, shell, failure] as const)))(
+      'undoes everything when %s (%s)',
+      async (_, shell, { says, prepare, spoils }) => {
+        await debian();
+        await prepare(machine, scene);
+        const before = await machine.state();
+        const { exit, stdout, stderr } = await machine.run(scene.script('linux'), { shell });
+        expect([exit, stderr]).toEqual([1, expect.stringContaining(says)]);
+        expect(stderr).toContain('\nundoing what was done\n');
+        expect(stderr.endsWith('\neverything is as it was before\n')).toBe(true);
+        expect(`${stdout}${stderr}`).not.toContain(TOKEN);
+        const after = (await machine.state()).filter((line) => !line.includes('wg0.conf'));
+        expect([after, machine.read(CONF)]).toEqual([before, says.includes(CONF) ? '# of somebody else\n' : null]);
+        expect(await scene.hub.peers()).toEqual([]);
+        machine.takeCalls();
+        isClean = spoils !== true;
+      },
+    );
+
+    test.each(SIGNALS.flatMap(([signal, at], index) => shellsFor(index).map((shell) => [signal, at, shell] as const)))(
+      'undoes everything when %s comes at %s (%s)',
+      async (signal, at, shell) => {
+        await debian();
+        const before = await machine.state();
+        let asked = false;
+        if (at === 'POST') {
+          scene.hub.answering = (request: HubRequest, usual) => {
+            asked = request.path.endsWith('/register');
+            return asked ? 'silence' : usual(request);
+          };
+        } else if (at === 'handshake') {
+          scene.hub.rewrite = (text) => text.replace(':51820', ':51999');
+        } else machine.hangAt(at);
+        const when = {
+          POST: () => asked,
+          handshake: () => machine.read('/sys/class/net/wg0/operstate') !== null,
+        }[at];
+        const { exit, stderr } = await machine.run(scene.script('linux'), {
+          shell,
+          signal: { name: signal, when: when ?? (() => machine.hangs()) },
+        });
+        machine.hangAt();
+        expect([exit, stderr]).toEqual([1, expect.stringContaining(`error: stopped by ${signal}\n`)]);
+        expect(stderr.endsWith('\neverything is as it was before\n')).toBe(true);
+        expect(await machine.state()).toEqual(before);
+        expect(await scene.hub.peers()).toEqual([]);
+        machine.takeCalls();
+        isClean = true;
+      },
+    );
+
+    test('says what it could not undo, and undoes the rest', async () => {
+      await debian();
+      const before = await machine.state();
+      machine.failAt('systemctl start*', 'systemctl disable*');
+      scene.hub.answering = (request, usual) =>
+        request.path.endsWith('/withdraw') ? { status: 503, body: '{}' } : usual(request);
+      const { exit, stderr } = await machine.run(scene.script('linux'));
+      expect([exit, stderr]).toEqual([1, expect.stringContaining('if it lists the spoke "a spoke", delete it there')]);
+      expect(stderr.endsWith('\nerror: could not be undone: not_at_boot; undo_registration;\n')).toBe(true);
+      const left = (await machine.state()).filter((line) => !before.includes(line));
+      expect(left).toEqual([expect.stringContaining('multi-user.target.wants/wg-quick@wg0.service')]);
+    });
+
+    test('a tunnel that was there before and does not start again is left as it was', async () => {
+      machine = await scene.machine(DISTRIBUTIONS.debian);
+      await machine.run(scene.script('linux'));
+      await machine.command('sh', '-c', 'systemctl disable --now wg-quick@wg0.service');
+      const before = await machine.state();
+      machine.failAt('systemctl start*');
+      expect((await machine.run(scene.script('linux'))).exit).toBe(1);
+      expect(await machine.state()).toEqual(before);
+      expect(scene.hub.requests).toHaveLength(1);
+    });
+
+    describe('before anything is done', () => {
+      const link = 'ip link add wg0 type veth peer name wg0b';
+      test.each([
+        ['a configuration of somebody else', `echo '[Interface]' >${CONF}`, [], `${CONF} is there already`],
+        ['one of another spoke', `echo '# spoke spoke-2 of http://x, by Latchkey' >${CONF}`, [], 'not of this spoke'],
+        ['a link that leads nowhere', `ln -s /nowhere ${CONF}`, [], `${CONF} is there already`],
+        ['an interface of somebody else', link, [], 'there is an interface wg0 already'],
+        ['one of the name that was wished for', link.replaceAll('wg0', 'lk9'), ['--tunnel', 'lk9'], 'an interface lk9'],
+      ] as const)('refuses where there is %s', async (_, line, args, says) => {
+        await debian();
+        await machine.command('sh', '-c', line);
+        const before = await machine.state();
+        const { exit, stderr } = await machine.run(scene.script('linux'), { args });
+        expect([exit, stderr]).toEqual([1, expect.stringContaining(says)]);
+        expect(stderr).toContain('\nhint: --tunnel NAME takes another name\n');
+        expect([await machine.state(), machine.takeCalls(), scene.hub.requests]).toEqual([before, [], []]);
+        const away = await machine.run(scene.script('linux'), { args: [...args, '--uninstall'] });
+        expect([away.exit, await machine.state()]).toEqual([
+          line.includes('link') || line.includes('nowhere') ? 0 : 1,
+          before,
+        ]);
+      });
+
+      test.each([
+        [['--tunnel'], 2],
+        [['--tunnel', ''], 2],
+        [['--tunnel', '-x'], 2],
+        [['--tunnel=../x'], 2],
+        [['--tunnel', 'a name'], 2],
+        [['--tunnel', 'sixteen-letters-'], 2],
+        [['--tunnel', '$(id)'], 2],
+        [['--frobnicate'], 2],
+        [['wg1'], 2],
+        [['--help'], 0],
+      ] as const)('%j is answered, and no more', async (args, expected) => {
+        await debian();
+        const before = await machine.state();
+        const { exit, stdout, stderr } = await machine.run(scene.script('linux'), { args });
+        expect([exit, expected === 0 ? stdout : stderr]).toEqual([expected, expect.stringContaining('--help')]);
+        expect([await machine.state(), machine.takeCalls(), scene.hub.requests]).toEqual([before, [], []]);
+        isClean = true;
+      });
+
+      test.each([
+        [
+          'a user who is not root',
+          'only root can make interfaces',
+          (one: InstallerMachine) => one.program('id', '#!/bin/sh\necho 1000\n'),
+        ],
+        [
+          'another system',
+          'this script is for Linux, and this is Darwin',
+          (one) => one.program('uname', '#!/bin/sh\necho Darwin\n'),
+        ],
+        ['no package manager that is known', 'install by hand: wireguard-tools', (one) => one.hide('apt-get')],
+        [
+          'neither a kernel that has it nor /dev/net/tun',
+          'there is no /dev/net/tun',
+          (one) => one.command('sh', '-c', 'mount -t tmpfs dev /dev && mknod -m 666 /dev/null c 1 3'),
+        ],
+      ] as readonly (readonly [string, string, (machine: InstallerMachine) => unknown])[])(
+        'refuses where there is %s',
+        async (_, says, prepare) => {
+          await debian();
+          await prepare(machine);
+          const before = await machine.state();
+          const { exit, stderr } = await machine.run(scene.script('linux'));
+          expect([exit, stderr]).toEqual([1, expect.stringContaining(says)]);
+          expect([await machine.state(), machine.takeCalls(), scene.hub.requests]).toEqual([before, [], []]);
+        },
+      );
+
+      test('half a download does nothing', async () => {
+        await debian();
+        const before = await machine.state();
+        const script = scene.script('linux');
+        const wholes = [...script.matchAll(/\n\n/g)].map(({ index }) => index);
+        for (const end of [2_000, 9_000, ...wholes.filter((_, at) => at % 12 === 0), script.length - 20]) {
+          await machine.run(script.slice(0, end), { piped: true });
+        }
+        expect([await machine.state(), machine.takeCalls(), scene.hub.requests]).toEqual([before, [], []]);
+      });
+    });
+  },
+);
