@@ -21,6 +21,7 @@ import { addStartCommand } from '../../wireguard/commands/start.ts';
 import { readConfig, writeConfig } from '../../wireguard/data/hub-config.ts';
 import { doorbellFile, openHubData, withHubData } from '../../wireguard/data/hub-data.ts';
 import { hangDoorbell, ringDoorbell } from '../../wireguard/hub/doorbell.ts';
+import { FellowHubs } from '../../wireguard/hub/fellow-hubs.ts';
 import { type HubDatabase, migrations } from '../../wireguard/store/schema.ts';
 import { BackgroundProcess } from '../harness/background-process.ts';
 import { postgresMissing, TestPostgres } from '../harness/postgres.ts';
@@ -101,17 +102,25 @@ describe.skipIf(postgresMissing() !== null)('a hub that moves', () => {
     expect(readdirSync(at('hub')).filter((name) => /url|migrating/.test(name))).toEqual([]);
   };
 
-  it('comes to PostgreSQL and back with every row, and the old stores stay as they were', async () => {
+  it('comes to PostgreSQL and back with every row, tokens and clusters among them, and the old stores stay as they were', async () => {
+    await hub.addSpokes();
     const wanted = await hub.data.store.read((db) => digestTables(db));
     await hub.data.store.close();
     const file = await digestOf(at('hub/hub.db'));
     const said = await command('--to', 'postgres', '--database-url-file', at('url'));
     expect(said.stdout).toContain('both sides hold the same');
-    expect(said.stdout).toMatch(/^peer +12 +[0-9a-f]{16}$/m);
+    for (const [table, rows] of [
+      ['peer', 13],
+      ['install_token', 3],
+      ['proxmox_cluster', 1],
+      ['proxmox_node', 1],
+    ]) {
+      expect(said.stdout).toMatch(new RegExp(`^${table} +${rows} +[0-9a-f]{16}$`, 'm'));
+    }
     expect(said.stderr).toContain(`the old store is as it was: ${at('hub/hub.db')}`);
     expect(await digestOf(at('hub/hub.db'))).toBe(file);
     expect(readConfig(at('hub')).database).toEqual(there);
-    expect(await moment()).toEqual({ peers: 12, told: 12, places: true });
+    expect(await moment()).toEqual({ peers: 13, told: 13, places: true });
     await withHubData(at('hub'), {}, async (data) => {
       expect(without(await data.store.read((db) => digestTables(db)), 'audit')).toEqual(without(wanted, 'audit'));
       expect((await eventsOf(data)).at(-1)).toBe('store_moved');
@@ -126,14 +135,33 @@ describe.skipIf(postgresMissing() !== null)('a hub that moves', () => {
     expect(readConfig(at('hub')).database).toBeNull();
     expect(statSync(at('hub/hub.db')).mode & 0o777).toBe(0o600);
     await withHubData(at('hub'), {}, async (data) => {
-      expect(await momentOf(data)).toEqual({ peers: 12, told: 12, places: true });
+      expect(await momentOf(data)).toEqual({ peers: 13, told: 13, places: true });
       expect((await eventsOf(data)).slice(-3)).toEqual(['store_moved', 'lived_there', 'store_moved']);
     });
     expect(
       (await remote((store) => store.read((db) => digestTables(db)))).find(({ table }) => table === 'peer')?.rows,
-    ).toBe(12);
+    ).toBe(13);
     const again = await openHubData(at('hub'), {}); // for remove()
     Object.assign(hub.data, { store: again.store });
+  });
+
+  it('refuses to leave a database that another hub is at work on, and changes nothing', async () => {
+    await migrate(there);
+    const fellows = await FellowHubs.open({
+      ...{ address: parsePostgresUrl(url, 'url'), hub: 'other', random: systemRandom },
+      answer: async () => null,
+      onUp: () => undefined,
+      onTrouble: () => undefined,
+    });
+    expect(await fellows.take('wg0')).toBeNull();
+    renameSync(at('hub/hub.db'), at('old.db'));
+    const said = await command('--to', 'sqlite');
+    expect(said).toMatchObject({ exit: 3, stdout: '' });
+    expect(said.stderr).toContain('other is running and keeps wg0, and would go on in its old store');
+    expect(readConfig(at('hub')).database).toEqual(there);
+    expect(existsSync(at('hub/hub.db'))).toBe(false);
+    await fellows.close();
+    expect(await command('--to', 'sqlite')).toMatchObject({ exit: 0 });
   });
 
   it('refuses while the hub runs, and changes nothing', async () => {

@@ -9,8 +9,15 @@ import type { Vault } from '../../platform/vault/vault.ts';
 import { capacityOf } from '../../wireguard/address/pool.ts';
 import { hubConfig } from '../../wireguard/data/hub-config.ts';
 import { createHubData, type HubData, openHubData } from '../../wireguard/data/hub-data.ts';
-import { poolOf } from '../../wireguard/store/hub-interface.ts';
+import { PeerRegister } from '../../wireguard/hub/peer-register.ts';
+import type { ServedHub } from '../../wireguard/hub/served-interfaces.ts';
+import { generateKeyPair } from '../../wireguard/keys.ts';
+import { newTokenText } from '../../wireguard/spokes/install-token.ts';
+import { insertToken, revokeToken, takeScript } from '../../wireguard/spokes/install-token-store.ts';
+import { registerSpoke } from '../../wireguard/spokes/registration.ts';
+import { type HubInterface, poolOf } from '../../wireguard/store/hub-interface.ts';
 import { insertPeer } from '../../wireguard/store/peers.ts';
+import type { Platform } from '../../wireguard/store/schema.ts';
 import { secretName } from '../../wireguard/store/seal.ts';
 import { newPeer, testInterface } from './hub-store.ts';
 
@@ -27,6 +34,8 @@ export interface MadeHub {
   readonly backupKeyfile: string;
   at(name: string): string;
   addPeers(count: number): Promise<void>;
+  /** A token of each state (unused, used, revoked), and the spoke that came of the used one: the first node of a Proxmox cluster. */
+  addSpokes(): Promise<void>;
   events(): Promise<string[]>;
   remove(): Promise<void>;
 }
@@ -66,12 +75,47 @@ export async function makeHub(urlFile: string | null = null): Promise<MadeHub> {
         });
       }
     },
+    addSpokes: () => addSpokes(data, facts, vault),
     events: () => eventsOf(data),
     remove: async () => {
       await data.store.close();
       rmSync(folder, { recursive: true });
     },
   };
+}
+
+async function addSpokes({ store }: HubData, facts: HubInterface, seal: Vault): Promise<void> {
+  const now = (): number => 5;
+  const make = (spokeName: string, platform: Platform | null) => {
+    const { text, hash } = newTokenText(systemRandom);
+    const who = { id: systemRandom(12).toString('hex'), hash, spokeName, platform, createdBy: 'account:änne' };
+    const whence = {
+      interface: facts.name,
+      spokeId: systemRandom(12).toString('hex'),
+      parent: null,
+      createdFrom: null,
+    };
+    const given = { ...who, ...whence, scripts: { linux: 'ab' }, members: 2, createdAt: 1, expiresAt: 2 ** 45 };
+    return store.transaction(async (tx) => ({ text, hash, ...(await insertToken(tx, poolOf(facts), null, given)) }));
+  };
+  await make('unused', null);
+  const revoked = await make('revoked', 'windows');
+  await store.transaction((tx) => revokeToken(tx, revoked.id, 2));
+  const { id, text, hash } = await make('used', 'proxmox');
+  const fetch = { at: 3, from: '192.0.2.8', agent: 'curl/8 🙈', platform: 'proxmox' } as const;
+  const token = await store.transaction((tx) => takeScript(tx, id, fetch));
+  if (token === null) throw new Error('the test made no token');
+  const parts = { store, seal, now, random: systemRandom, tell: () => Promise.resolve(true) };
+  const hub = { facts, peers: new PeerRegister(facts, parts) } as unknown as ServedHub;
+  const node = { isProxmox: true, proxmoxNodeName: 'pve1', proxmoxClusterName: 'büro', proxmoxVersion: '9.1.6' };
+  const order = { token: text, publicKey: generateKeyPair().publicKey, os: 'debian 13', metadata: {}, ...node };
+  await registerSpoke(hub, token, order, {
+    hash,
+    source: '192.0.2.9',
+    otherSource: 'record',
+    now,
+    random: systemRandom,
+  });
 }
 
 export async function eventsOf({ store }: HubData): Promise<string[]> {
@@ -97,7 +141,8 @@ export async function momentOf({
     const free = await db.selectFrom('free_range').selectAll().execute();
     const { networks, addresses } = await db.selectFrom('interface').selectAll().executeTakeFirstOrThrow();
     const pool = poolOf({ networks: JSON.parse(networks), addresses: JSON.parse(addresses) });
-    const taken = new Set(peers.map(({ place }) => place));
+    const kept = await db.selectFrom('install_token').select('place').where('ended_at', 'is', null).execute();
+    const taken = new Set([...peers, ...kept].map(({ place }) => place));
     const count = free.reduce((sum, { first, last }) => sum + last - first + 1, 0);
     const overlap = [...taken].some((place) => free.some(({ first, last }) => place >= first && place <= last));
     const log = await db.selectFrom('audit').select('body').execute();
