@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sha256Hex } from '../../platform/encoding.ts';
+import { shQuote } from '../../wireguard/installers/quote.ts';
 import { Cleanup } from '../harness/cleanup.ts';
 import { answers, HubNetwork } from '../harness/hub-network.ts';
 import { type Answering, StandInHub } from '../harness/installer-hub.ts';
@@ -244,6 +245,29 @@ describe.skipIf(obstacle !== null)(`--cluster on one of four nodes${obstacle ===
     expect(exit).toBe(0);
     for (const node of [pve1, pve2]) expect(await node.command('wg', 'show', 'interfaces')).toBe('lkp9\n');
     expect(shown((await run(['--tunnel=lkp9', '--cluster'])).stdout).pve2).toMatch(/ && sh "\$f" --tunnel lkp9$/);
+  });
+
+  test('an address of the hub that a shell could read otherwise is one word everywhere', async () => {
+    const odd = "/it's$(echo)`echo`";
+    hub.answering = (request, otherwise) => {
+      if (!request.path.startsWith(odd)) return usual(request, otherwise); // of the script that pve2 gets
+      const path = request.path.slice(odd.length);
+      const at = (url: string): string => url.replace(hub.url, hub.url + odd);
+      if (path !== '/api/proxmox/members') return usual({ ...request, path }, (one) => otherwise({ ...one, path }));
+      const [, url, sum] = line('pve2');
+      return { status: 201, body: `pve2\t${at(url)}\t${sum}\n` };
+    };
+    for (const node of [pve1, pve2]) {
+      expect((await node.run(own, { args: ['--uninstall', '--tunnel', 'lkp9'] })).exit).toBe(0);
+    }
+    const script = scriptFor(hub.url + odd, { members: 1 });
+    expect((await pve1.run(script, { args: ['--cluster=run'] })).exit).toBe(0);
+    expect(await hasTunnel(pve2)).toBe(true);
+    const fetched = `${odd}/api/installation/script/pve2${'_'.repeat(39)}?platform=proxmox`;
+    const paths = [`${odd}/api/spoke/register`, `${odd}/api/proxmox/members`, fetched, '/api/spoke/register'];
+    expect(hub.requests.map(({ path }) => path)).toEqual(paths);
+    const { stdout } = await pve1.run(script, { args: ['--cluster'] });
+    expect(shown(stdout).pve2).toContain(` ${shQuote(hub.url + fetched)} && `);
   });
 
   const text = (name: string): string => `${line(name).join('\t')}\n`;
