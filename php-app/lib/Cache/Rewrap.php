@@ -41,14 +41,16 @@ class Rewrap {
 		if (!isset(self::CIPHERS[$cipher]) || ($format !== 'password' && !isset(self::ROUNDS[$format]))) {
 			throw self::unknown();
 		}
-		$password = $format === 'password' ? $this->secret : hash_pbkdf2(
-			'sha256',
+		$password = $format === 'password' ? $this->secret : openssl_pbkdf2( // three times as fast as hash_pbkdf2()
 			$this->secret,
 			hash('sha256', $uid . $this->instanceId . $this->secret, true),
-			self::ROUNDS[$format],
 			self::CIPHERS[$cipher],
-			true
+			self::ROUNDS[$format],
+			'sha256'
 		);
+		if ($password === false) {
+			throw self::unknown();
+		}
 		$tail = substr($content, -self::TAIL);
 		if (preg_match('/\A00iv00(.{16})00sig00([0-9a-f]{64})xxx\z/s', $tail, $match) !== 1) {
 			throw self::unknown();
