@@ -11,6 +11,8 @@ import { type InterfaceFacts, listInterfaceFacts } from '../store/interface-fact
 import { countFreeAddresses } from '../store/peer-counts.ts';
 import type { HubDatabase } from '../store/schema.ts';
 import { type Finding, findingsAbout } from './finding.ts';
+import { frontFindings } from './front-findings.ts';
+import { lookAtFront } from './front-look.ts';
 import { hubFindings } from './hub-findings.ts';
 import { lookAtHub } from './hub-look.ts';
 import { interfaceFindings } from './interface-findings.ts';
@@ -35,7 +37,10 @@ export async function examine(
   const { store, config, directory } = data;
   const pid = readReport(await askDoorbell(doorbellFile(directory)))?.pid ?? null;
   const isHubRunning = pid !== null;
-  const found = hubFindings(await lookAtHub(data, vault, { now, pid, unseal }));
+  const found = [
+    ...hubFindings(await lookAtHub(data, vault, { now, pid, unseal })),
+    ...frontFindings(lookAtFront(data, now)),
+  ];
   const seal = vault === null || 'message' in vault ? null : vault;
   const means = config.driver === 'memory' ? null : await linkMeans(env);
   if (means !== null) found.push(...machineFindings(means, linkRights()));

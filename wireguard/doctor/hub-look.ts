@@ -14,7 +14,7 @@ import { listInterfaces } from '../store/hub-interface.ts';
 import type { HubLook } from './hub-findings.ts';
 
 /** Files that everybody may read. */
-const PUBLIC_FILES = ['audit.pub'];
+const PUBLIC_FILES = ['audit.pub', 'tls.pem'];
 /** Where systemd keeps the key of its credentials, on machines without a TPM. */
 const SYSTEMD_FOLDER = '/var/lib/systemd';
 
