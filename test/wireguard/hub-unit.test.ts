@@ -19,6 +19,8 @@ const facts: HubUnitFacts = {
   root: join(import.meta.dirname, '../..'),
   data: '/srv/a hub 100% $HOME',
   exportFolder: '/srv/wg "files"',
+  port: 8090,
+  reads: [],
   unseal: ['--keyfile', '/media/$key'],
   credential: { name: 'hub', file: '/etc/latchkey/hub.cred' },
 };
@@ -45,6 +47,14 @@ it('hubUnit() leaves the interface alive, and gives no right but the one over ne
   expect(lines).toContain('KillMode=process');
   expect(lines.filter((line) => /Capabilit/.test(line))).toEqual(['CapabilityBoundingSet=CAP_NET_ADMIN']);
   expect(lines).toContain('ReadWritePaths="/srv/a hub 100%% $HOME" "/srv/wg \\"files\\""');
+});
+
+it('hubUnit() lets a hub listen on a low port where it is to, and read a certificate in a home', () => {
+  const rights = (port: number) => /^CapabilityBoundingSet=(.*)$/m.exec(hubUnit({ ...facts, port }))?.[1];
+  expect([1024, 443].map(rights)).toEqual(['CAP_NET_ADMIN', 'CAP_NET_ADMIN CAP_NET_BIND_SERVICE']);
+  const home = { ...facts, node: '/usr/bin/node', root: '/opt/latchkey' };
+  expect(hubUnit(home)).toContain('ProtectHome=yes');
+  expect(hubUnit({ ...home, reads: ['/home/ann/site.crt', '/home/ann/site.key'] })).toContain('ProtectHome=read-only');
 });
 
 it('hubUnit() starts Node with the options that the launcher gives a hub', () => {

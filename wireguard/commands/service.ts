@@ -27,9 +27,11 @@ export function addServiceCommands(program: Command, io: CommandIo): void {
 async function print(options: ServiceOptions, io: CommandIo): Promise<void> {
   await unsealMethodFrom(options, io); // refuses two ways
   const data = resolve(options.data);
-  const { exportFolder } = readConfig(data);
+  const { exportFolder, listen, tls } = readConfig(data);
+  const reads = tls?.source === 'files' ? [tls.certificate, tls.key] : [];
   const credential = serviceCredential(options, options.credentialFile);
-  const text = hubUnit({ node: process.execPath, root, data, exportFolder, unseal: unsealWords(options), credential });
+  const places = { node: process.execPath, root, data, exportFolder, port: listen.port, reads };
+  const text = hubUnit({ ...places, unseal: unsealWords(options), credential });
   if (options.json === true) printJson(io.terminal, { path: place, text });
   else io.terminal.stdout.write(text);
   const say = (words: string): void => void io.terminal.stderr.write(`wghub: hint: ${words}\n`);

@@ -10,6 +10,10 @@ export interface HubUnitFacts {
   readonly data: string;
   /** Where a running hub keeps exports of its interfaces; `null` for nowhere. */
   readonly exportFolder: string | null;
+  /** Where its API listens. */
+  readonly port: number;
+  /** What it reads besides: a certificate and its key that somebody else renews. */
+  readonly reads: readonly string[];
   /** How it opens the vault with nobody there, as on the command line. */
   readonly unseal: readonly string[];
   readonly credential: ServiceCredential | null;
@@ -19,15 +23,16 @@ export interface HubUnitFacts {
 export const hubNodeOptions: readonly string[] = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8'];
 
 /**
- * A systemd unit (systemd.exec(5)) that starts the hub at boot: root without any right but the one over networks. What it starts in user space
- * is the interface itself, so that only the hub is ended with it.
+ * A systemd unit (systemd.exec(5)) that starts the hub at boot: root without any right but the one over networks, and over low ports
+ * where it listens on one. What it starts in user space is the interface itself, so that only the hub is ended with it.
  */
 export function hubUnit(facts: HubUnitFacts): string {
-  const { node, root, data, exportFolder, unseal, credential } = facts;
+  const { node, root, data, exportFolder, port, reads, unseal, credential } = facts;
   assertPlainWords([node, root, data, exportFolder ?? '', ...unseal, credential?.file ?? '']);
   const words = [...hubNodeOptions, `${root}/wireguard/main.ts`, 'start', '--data', data, ...unseal];
-  const inHome = [node, root, data, ...unseal].some((path) => /^\/(home|root|run\/user)\//.test(path));
+  const inHome = [node, root, data, ...reads, ...unseal].some((path) => /^\/(home|root|run\/user)\//.test(path));
   const written = [data, ...(exportFolder === null ? [] : [exportFolder])].map(quoted).join(' ');
+  const rights = ['CAP_NET_ADMIN', ...(port < 1024 ? ['CAP_NET_BIND_SERVICE'] : [])].join(' ');
   return `[Unit]
 Description=Latchkey hub of a WireGuard network
 After=network-pre.target nss-lookup.target
@@ -48,7 +53,7 @@ KillMode=process
 TimeoutStopSec=20
 
 # what it may do
-CapabilityBoundingSet=CAP_NET_ADMIN
+CapabilityBoundingSet=${rights}
 NoNewPrivileges=yes
 DevicePolicy=closed
 DeviceAllow=/dev/net/tun rw
