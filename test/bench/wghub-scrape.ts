@@ -92,7 +92,7 @@ async function measure({ peers, kind, most, routes }: Case): Promise<Result> {
     }) as unknown as SeenInterface;
   const watches = new Map([[facts.name, look()]]);
   const metrics = new HubMetrics();
-  metrics.show({ store, watches, most, now: systemClock.now });
+  metrics.show({ store, watches, most, now: systemClock.now, certificateEnd: () => null });
   for (let route = 0; route < routes; route++) {
     for (const status of STATUSES) metrics.answered({ method: 'GET', route: `/api/route/${route}`, status, millis: 3 });
   }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { run } from '../../platform/run.ts';
+import { certificateFamilies } from '../../wireguard/calls/hub-figures.ts';
 import { hasProgram } from '../harness/programs.ts';
 import { dashboard, monitoringFile, monitoringFolder, prometheusConfig } from './monitoring-files.ts';
 import { startRunningHub } from './running-hub.ts';
@@ -87,6 +88,8 @@ test('every metric that a rule or the dashboard names is one that a hub has', as
       type === 'histogram' ? [`${name}_bucket`, `${name}_count`, `${name}_sum`] : [name],
     ),
   );
+  // the one that a hub with TLS alone has
+  for (const { name } of certificateFamilies(0)) there.add(name);
   for (const record of records) there.add(record);
   const expressions = [...dashboard().panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)), rules];
   const named = expressions.flatMap(

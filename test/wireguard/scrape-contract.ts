@@ -112,7 +112,7 @@ export function testScrape(makePlace: () => HubStorePlace | Promise<HubStorePlac
       ...change,
     }) as never;
   const scraped = (change: object = {}) => ({
-    ...{ store, most: 2, now: () => NOW, watches: new Map([['wg0', seen(wg0)]]) },
+    ...{ store, most: 2, now: () => NOW, watches: new Map([['wg0', seen(wg0)]]), certificateEnd: () => null },
     ...change,
   });
   const lines = async (change: object = {}) => (await new HubScrape(scraped(change)).text()).split('\n');
@@ -221,6 +221,12 @@ export function testScrape(makePlace: () => HubStorePlace | Promise<HubStorePlac
     expect(asked).toBe(1);
     answer();
     await expect.poll(async () => scrape.text()).toContain('wireguard_store_up 1\n');
+  });
+
+  test('the end of the certificate is told where there is one', async () => {
+    const name = 'wireguard_tls_certificate_end_timestamp_seconds';
+    expect((await lines()).filter((line) => line.includes(name))).toEqual([]);
+    expect(await lines({ certificateEnd: () => NOW + 500 })).toContain(`${name} 1700000000.5`);
   });
 
   test('two that ask at once get one text', async () => {

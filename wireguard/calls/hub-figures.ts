@@ -92,6 +92,12 @@ export function trafficFamilies(traffic: ReadonlyMap<string, InterfaceTraffic>):
   ];
 }
 
+/** Pure: when the certificate ends that the API is served with; nothing without TLS. */
+export function certificateFamilies(end: number | null): Family[] {
+  const help = 'When the certificate ends that the API is served with, Unix time.';
+  return end === null ? [] : [gauge('wireguard_tls_certificate_end_timestamp_seconds', help, [[{}, end / 1000]])];
+}
+
 /** Pure: what the store told; nothing of it while it could not be read. */
 export function storeFamilies(figures: StoreFigures | null, interfaces: readonly string[]): Family[] {
   const up = gauge('wireguard_store_up', 'Whether the database could be read for these metrics.', [

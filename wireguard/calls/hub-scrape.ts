@@ -3,6 +3,7 @@ import type { Store } from '../../platform/store.ts';
 import type { HubDatabase } from '../store/schema.ts';
 import { expositionSteps } from './exposition.ts';
 import {
+  certificateFamilies,
   interfaceFamilies,
   readFigures,
   type SeenInterface,
@@ -19,6 +20,8 @@ export interface ScrapedHub {
   /** For how many peers there are figures of each alone. */
   readonly most: number;
   readonly now: () => number;
+  /** When the certificate ends that it serves with, in milliseconds since 1970; `null` without TLS. */
+  readonly certificateEnd: () => number | null;
   /** How long the database may take, in milliseconds; 5 s unless told. Monitoring itself waits ten, and then takes the hub for dead. */
   readonly patience?: number;
 }
@@ -47,7 +50,7 @@ export class HubScrape {
   }
 
   async #make(): Promise<string> {
-    const { watches, now } = this.#hub;
+    const { watches, now, certificateEnd } = this.#hub;
     const seen = new Map([...watches].sort(([a], [b]) => (a < b ? -1 : 1)));
     const names = [...seen.keys()];
     await this.#takeTraffic(seen);
@@ -56,6 +59,7 @@ export class HubScrape {
       expositionSteps([
         ...interfaceFamilies([...seen.values()], now(), this.#startedAt),
         ...trafficFamilies(this.#traffic),
+        ...certificateFamilies(certificateEnd()),
         ...storeFamilies(figures, names),
       ]),
     );

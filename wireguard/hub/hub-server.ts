@@ -3,6 +3,7 @@ import { DenialLog } from '../../platform/denials.ts';
 import { guardStore } from '../../platform/guarded-store.ts';
 import { startHousekeeping } from '../../platform/housekeeping.ts';
 import { createHttpApp } from '../../platform/http-app.ts';
+import { certificateEnd } from '../../platform/listening/identity.ts';
 import { listen } from '../../platform/listening/listen.ts';
 import { isWithin } from '../../platform/listening/network.ts';
 import type { Log } from '../../platform/log.ts';
@@ -75,7 +76,10 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
       };
     },
   };
-  metrics.show({ store, watches: fleet.watches, most: config.metrics.peers, now: () => clock.now() });
+  metrics.show({
+    ...{ store, watches: fleet.watches, most: config.metrics.peers, now: () => clock.now() },
+    certificateEnd: () => (tls === null ? null : certificateEnd(tls.identity.certificate)),
+  });
   const desk: Desk = {
     config,
     store,
