@@ -46,7 +46,13 @@ brew() {
   )
 }
 
-list_formulae() { brew list --formula -1 >"$WORK/asked" 2>/dev/null && sort -u "$WORK/asked" >"$1"; }
+list_formulae() {
+  brew list --formula -1 >"$WORK/asked" 2>"$WORK/said" || {
+    cat "$WORK/said" >&2
+    return 1
+  }
+  sort -u "$WORK/asked" >"$1"
+}
 
 # new_formulae: in NEW, what is installed now and was not when $WORK/formulae was written.
 new_formulae() {
@@ -58,7 +64,7 @@ install_wireguard() {
   choose_fetcher || die "there is no curl, which every Mac has"
   if [ -z "$PREFIX" ] || ! tools_there; then
     find_brew_user
-    list_formulae "$WORK/formulae" || die "Homebrew does not say what is installed" "see what it says to: brew list"
+    list_formulae "$WORK/formulae" || die "Homebrew does not say what is installed" "its own words are above"
     COUNTED=no
     arm undo_formulae
     brew install wireguard-tools || die "Homebrew could not install wireguard-tools" \

@@ -1,6 +1,7 @@
 # launchd starts wg-quick, now as at boot, which then stays as long as the tunnel does. The interface itself is called utun and a number.
 RUN=/var/run/wireguard
 LIVE=''
+START_PATIENCE=30
 
 find_job() {
   LABEL=com.latchkey.spoke.$TUNNEL
@@ -93,17 +94,22 @@ not_at_boot() { cmd rm -f "$PLIST.new" "$PLIST" "$LOG"; }
 start_tunnel() {
   arm undo_start
   if job_loaded; then unload_job; fi
-  cmd launchctl bootstrap system "$PLIST" || {
-    hint "when it was disabled: sudo launchctl enable system/$LABEL"
-    die "launchd does not take $PLIST"
-  }
-  last=$(($(date +%s) + 30))
+  rm -f "$LOG"
+  cmd launchctl bootstrap system "$PLIST" ||
+    die "launchd does not take $PLIST" "when it was disabled: sudo launchctl enable system/$LABEL"
+  last=$(($(date +%s) + START_PATIENCE))
   until is_up; do
     if [ "$(date +%s)" -ge "$last" ]; then
       tail -n 20 "$LOG" >&2 2>/dev/null
-      die "launchd could not bring up $TUNNEL within 30 seconds"
+      die "launchd could not bring up $TUNNEL within $START_PATIENCE seconds"
     fi
-    sleep 1
+    sleep 0.2
+  done
+  # its last words, when addresses and routes are there too; they may come to be other ones
+  tries=0
+  until grep -q 'route monitor' "$LOG" 2>/dev/null || [ "$tries" -ge 15 ]; do
+    tries=$((tries + 1))
+    sleep 0.2
   done
 }
 
@@ -113,7 +119,7 @@ unload_job() {
   last=$(($(date +%s) + 15))
   while job_loaded; do
     if [ "$(date +%s)" -ge "$last" ]; then return 1; fi
-    sleep 1
+    sleep 0.2
   done
 }
 
