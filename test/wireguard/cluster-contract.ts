@@ -14,7 +14,7 @@ import {
   listClusters,
   removeCluster,
 } from '../../wireguard/spokes/proxmox-clusters.ts';
-import { insertInterface, poolOf } from '../../wireguard/store/hub-interface.ts';
+import { deleteInterface, insertInterface, poolOf } from '../../wireguard/store/hub-interface.ts';
 import { deletePeer, insertPeer, type Peer } from '../../wireguard/store/peers.ts';
 import type { HubDatabase } from '../../wireguard/store/schema.ts';
 import { type HubStorePlace, newPeer, testInterface, testSeal } from './hub-store.ts';
@@ -137,6 +137,21 @@ export function testClusters(makePlace: () => HubStorePlace | Promise<HubStorePl
     expect((await get(id)).nodes).toMatchObject({ pending: 1 });
   });
 
+  test('an interface that is removed with its peers takes its nodes along', async () => {
+    const wg1 = testInterface({
+      name: 'wg1',
+      networks: ['10.0.2.0/24'],
+      addresses: ['10.0.2.1/24'],
+      listenPort: 51821,
+    });
+    await store.transaction((tx) => insertInterface(tx, wg1, seal, NOW));
+    const { cluster } = await join('pve1', 'homelab');
+    await join('pve', null);
+    await store.transaction((tx) => deleteInterface(tx, 'wg0', true));
+    expect((await rows()).nodes).toEqual([]);
+    expect((await get(cluster?.id ?? '')).nodes).toMatchObject({ pending: 0 });
+  });
+
   test('a cluster with a node is not removed, whatever its status, and an empty one is, with what was left of its nodes', async () => {
     const { peer, cluster } = await join('pve1', 'homelab');
     const id = cluster?.id ?? '';
@@ -159,10 +174,8 @@ export function testClusters(makePlace: () => HubStorePlace | Promise<HubStorePl
 
   test.each<[string, ClusterChange, string]>([
     ['a data center of 65', { datacenter: 'x'.repeat(65) }, 'datacenter'],
-    ['an empty data center', { datacenter: '' }, 'datacenter'],
     ['what steers a terminal', { datacenter: 'a\u001b[2J' }, 'datacenter'],
     ['a description of 501', { description: 'x'.repeat(501) }, 'description'],
-    ['a description of two lines', { description: 'a\nb' }, 'description'],
     ['a description that turns the order', { description: 'a\u202eb' }, 'description'],
   ])('a cluster is refused %s, and nothing changes', async (_, wanted, field) => {
     const { cluster } = await join('pve1', 'homelab');

@@ -35,8 +35,9 @@ export const sqlitePlace = (): HubStorePlace => ({
   stop: async () => undefined,
 });
 
-export async function postgresPlace(): Promise<HubStorePlace> {
-  const postgres = await TestPostgres.start();
+/** Databases of a server of their own, or of one that the test has started and will stop. */
+export async function postgresPlace(shared: TestPostgres | null = null): Promise<HubStorePlace> {
+  const postgres = shared ?? (await TestPostgres.start());
   return {
     open: async () => {
       const url = await postgres.newDatabase('kept');
@@ -49,7 +50,9 @@ export async function postgresPlace(): Promise<HubStorePlace> {
         },
       };
     },
-    stop: () => postgres.stop(),
+    stop: async () => {
+      if (shared === null) await postgres.stop();
+    },
   };
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemRandom } from '../../platform/clock.ts';
 import { run } from '../../platform/run.ts';
+import { addPeerCommands } from '../../wireguard/commands/peer.ts';
 import { addProxmoxCommands } from '../../wireguard/commands/proxmox.ts';
 import { addSpokeCommands } from '../../wireguard/commands/spoke.ts';
 import { drawObfuscation } from '../../wireguard/obfuscation/levels.ts';
@@ -293,7 +294,9 @@ describe('wghub proxmox', () => {
     });
     expect(await proxmox('edit', 'old', '--datacenter', 'x'.repeat(65))).toMatchObject({ exit: 2 });
     expect(await everything()).toBe(before);
-    await spoke('remove', 'last', '--yes');
+    // by the door for all peers
+    const removed = ['peer', 'remove', 'last', '--yes', '--data', hub.data.directory];
+    expect((await runHubCommand(addPeerCommands, removed)).exit).toBe(0);
     expect(await proxmox('remove', 'old')).toMatchObject({ exit: 0, stdout: 'removed the cluster old\n' });
     expect((await proxmox('list')).stdout).not.toContain('old');
   });
