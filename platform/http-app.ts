@@ -183,7 +183,6 @@ async function serve(
     if (route === undefined) {
       const methods = routes.map((candidate) => candidate.method);
       if (isPreflight(options.corsOrigin ?? null, request.method, request.headers)) {
-        refuseRepeatedHeaders(request);
         await readBody(request, { bodyLimit: 0 });
         return send(response, { status: 204, headers: preflightHeaders(methods) });
       }

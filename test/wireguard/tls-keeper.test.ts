@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type Agent, Agent as HttpsAgent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -217,6 +217,23 @@ describe('a hub with files of somebody else', () => {
     agent.destroy();
   });
 
+  it('follows links that are led elsewhere, as certbot has them', async () => {
+    const [one, two] = [put('archive1', await newPair('one.example')), put('archive2', await newPair('two.example'))];
+    const live = { certificate: join(folder, 'live.crt'), key: join(folder, 'live.key') };
+    const lead = (to: CertificateFiles): void => {
+      for (const name of ['certificate', 'key'] as const) {
+        symlinkSync(to[name], `${live[name]}.new`);
+        renameSync(`${live[name]}.new`, live[name]);
+      }
+    };
+    lead(one);
+    const linked = await open(live);
+    expect(hostOf(linked)).toEqual(['one.example']);
+    lead(two);
+    await linked.look();
+    expect(hostOf(linked)).toEqual(['two.example']);
+  });
+
   it('warns of a certificate that nobody renewed, once a day', async () => {
     now += 77 * day;
     for (let look = 0; look < 3; look += 1) await keeper.look();
@@ -305,6 +322,8 @@ describe('a hub with a certificate of its own', () => {
     await keeper.look();
     expect(keeper.identity.certificate).not.toBe(before);
     expect([keeper.pin, hostOf(keeper)]).toEqual([pin, ['hub.example']]);
+    await keeper.look();
+    expect(heard().match(/certificate was replaced/g)).toHaveLength(1);
     expect(await eventsOf(made.data)).toEqual(expect.arrayContaining(['tls_certificate_made']));
   });
 
