@@ -1,8 +1,11 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemRandom } from '../../platform/clock.ts';
+import { addDoctorCommand } from '../../wireguard/commands/doctor.ts';
+import { addInitCommand } from '../../wireguard/commands/init.ts';
 import { addInterfaceCommand } from '../../wireguard/commands/interface.ts';
 import { addJoinCommand } from '../../wireguard/commands/join.ts';
+import { addStatusCommand } from '../../wireguard/commands/status.ts';
 import { readConfig, writeConfig } from '../../wireguard/data/hub-config.ts';
 import { COMMAND } from '../../wireguard/hub/actor.ts';
 import { claimNumber } from '../../wireguard/hub/interface-claims.ts';
@@ -99,10 +102,11 @@ describe.skipIf(postgresMissing() !== null)('hubs of one database', () => {
     });
 
     test('makes a directory with the vault and the audit key of the others, and no secret in clear', async () => {
-      const said = await join(...words(), ...keyfile(), ...where(), '--interfaces', 'wg1');
+      const tls = ['--tls-own', 'second.example'];
+      const said = await join(...words(), ...keyfile(), ...where(), ...tls, '--interfaces', 'wg1');
       expect(said).toMatchObject({ exit: 0, stderr: '' });
       expect(said.stdout).toContain('wg1  reached at second.example:51821, which has to lead to this machine');
-      expect(readdirSync(fleet.at('second')).sort()).toEqual(['audit.pub', 'config.json', 'vault.json']);
+      expect(readdirSync(fleet.at('second')).sort()).toEqual(['audit.pub', 'config.json', 'tls.pem', 'vault.json']);
       for (const name of ['audit.pub', 'vault.json']) {
         expect(readFileSync(fleet.at(`second/${name}`))).toEqual(readFileSync(fleet.at(`first/${name}`)));
       }
@@ -258,6 +262,22 @@ describe.skipIf(postgresMissing() !== null)('hubs of one database', () => {
     expect(await first.call('GET', '/api/health')).toMatchObject({ status: 200 });
   });
 
+  test('status and doctor say who keeps an interface, and that nobody does', async () => {
+    const there = await second();
+    const status = () => runCommand(addStatusCommand, ['status', '--data', fleet.at('first')]);
+    const doctor = async () => {
+      const { stdout } = await runCommand(addDoctorCommand, ['doctor', '--data', fleet.at('first'), '--json']);
+      const { findings } = JSON.parse(stdout) as { findings: { interface: string | null; check: string }[] };
+      return findings.filter((one) => one.interface === 'wg1');
+    };
+    expect((await status()).stdout).toMatch(/^wg1 {2}kept by second at 127\.0\.0\.1$/m);
+    expect((await status()).stdout).toMatch(/^wg0$/m);
+    expect(await doctor()).toMatchObject([{ check: 'keeper', verdict: 'ok' }]);
+    await there.stop();
+    expect((await status()).stdout).toMatch(/^wg1 {2}kept by no hub that runs$/m);
+    expect(await doctor()).toMatchObject([{ check: 'keeper', verdict: 'fault' }]);
+  });
+
   test('a call that names no interface is for the first that the hub keeps itself', async () => {
     const there = await second();
     const made = await there.call('POST', '/api/peers', { name: 'phone' });
@@ -345,4 +365,11 @@ describe.skipIf(postgresMissing() !== null)('hubs of one database', () => {
     const events = await first.events();
     for (const event of ['interface_given_up', 'interface_taken_over']) expect(events).not.toContain(event);
   });
+});
+
+test('wghub init refuses to keep an interface that it does not make', async () => {
+  const argv = ['--data', '/nonexistent/hub', '--endpoint', 'hub.example:51820', '--interfaces', 'wg1'];
+  const said = await runCommand(addInitCommand, ['init', ...argv]);
+  expect(said).toMatchObject({ exit: 2, stdout: '' });
+  expect(said.stderr).toContain('"interfaces" has wg1');
 });

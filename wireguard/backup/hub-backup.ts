@@ -19,8 +19,8 @@ export interface HubSealing {
   readonly sealedWith: BackupTable['sealed_with'];
 }
 
-/** Copied otherwise, or of no use elsewhere. */
-const passedOver = ['hub.db', 'hub.db-wal', 'hub.db-shm', 'hub.sock'];
+/** Copied otherwise, of no use elsewhere, or made anew from the key in the store. */
+const passedOver = ['hub.db', 'hub.db-wal', 'hub.db-shm', 'hub.sock', 'tls.pem'];
 
 /**
  * Puts everything a hub needs besides its unseal secret into the new file `target`; the hub may run. It counts as made only after

@@ -3,13 +3,14 @@ import { type Command, Option } from 'commander';
 import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
 import { assertNewDirectory } from '../../platform/data-directory.ts';
+import { parseInteger } from '../../platform/encoding.ts';
 import { parseListenAddress } from '../../platform/listening/listen-address.ts';
 import { makeKeychainItem, makeKeyfile, newPassphrase } from '../../platform/vault/new-secret.ts';
 import { methodWords } from '../../platform/vault/unseal.ts';
 import { type UnsealOptions, unsealMethodFrom, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
 import type { Vault } from '../../platform/vault/vault.ts';
 import { hubConfig } from '../data/hub-config.ts';
-import { createHubData, withHubData } from '../data/hub-data.ts';
+import { createHubData, refuseUnknown, withHubData } from '../data/hub-data.ts';
 import { certificateFacts } from '../front/certificate-facts.ts';
 import { makeOwnCertificate } from '../front/own-certificate.ts';
 import { COMMAND } from '../hub/actor.ts';
@@ -24,8 +25,10 @@ interface InitOptions extends UnsealOptions, InterfaceOptions, DatabaseOptions, 
   readonly name: string;
   readonly audience?: string;
   readonly metricsFrom?: readonly string[];
+  readonly metricsPeers: string;
   readonly foreign: 'strict' | 'adopt';
   readonly driver: 'auto' | 'memory';
+  readonly interfaces?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -35,8 +38,13 @@ export function addInitCommand(program: Command, io: CommandIo): void {
   withInterfaceOptions(command)
     .option('--listen <ip:port>', 'where the API listens', '127.0.0.1:8090')
     .option('--name <name>', 'what the hub calls itself', hostname())
+    .option(
+      '--interfaces <name...>',
+      'the interfaces that this hub keeps, where others share its database; all unless told',
+    )
     .option('--audience <text>', 'what JWTs must be made out to; without it none is taken')
     .option('--metrics-from <cidr...>', 'networks that may read /api/metrics without a token')
+    .option('--metrics-peers <count>', 'for how many peers it has figures of each alone', '200')
     .addOption(
       new Option('--foreign <policy>', 'what becomes of peers that somebody else put on the interface')
         .choices(['strict', 'adopt'])
@@ -60,11 +68,16 @@ async function init(options: InitOptions, io: CommandIo): Promise<void> {
     database: databaseFrom(options),
     driver: options.driver,
     foreign: options.foreign,
+    interfaces: options.interfaces === undefined ? null : [...options.interfaces],
     audience: options.audience ?? null,
-    metrics: { from: [...(options.metricsFrom ?? [])] },
+    metrics: {
+      from: [...(options.metricsFrom ?? [])],
+      peers: parseInteger(options.metricsPeers, '--metrics-peers', { min: 0, max: 10_000 }),
+    },
     ...frontFrom(options),
   });
   const first = newInterface(orderFrom(options), [], io.random);
+  refuseUnknown(config.interfaces, [first]);
   assertNewDirectory(options.data);
   const method = (await unsealMethodFrom(options, io)) ?? newPassphrase(io);
   const madeKeyfile = makeKeyfile(options.keyfile, io);
@@ -95,7 +108,7 @@ async function init(options: InitOptions, io: CommandIo): Promise<void> {
 }
 
 /** The pin of a new hub's certificate. */
-function makeCertificate(
+export function makeCertificate(
   directory: string,
   vault: Vault,
   hosts: readonly string[],

@@ -12,8 +12,10 @@ import { sealMethodIn } from '../../platform/vault/vault-file.ts';
 import { hubConfig } from '../data/hub-config.ts';
 import { joinHubData } from '../data/hub-data.ts';
 import { type DatabaseOptions, databaseFrom, withDatabaseOptions } from './database-options.ts';
+import { type FrontOptions, frontFrom, ownHostsFrom, withFrontOptions } from './front-options.ts';
+import { makeCertificate } from './init.ts';
 
-interface JoinOptions extends UnsealOptions, DatabaseOptions {
+interface JoinOptions extends UnsealOptions, DatabaseOptions, FrontOptions {
   readonly data: string;
   readonly vault: string;
   readonly interfaces?: readonly string[];
@@ -37,6 +39,7 @@ export function addJoinCommand(program: Command, io: CommandIo): void {
         .choices(['auto', 'memory'])
         .default('auto'),
     );
+  withFrontOptions(command);
   withDatabaseOptions(command);
   withUnsealOptions(command).action((options: JoinOptions) => join(options, io));
 }
@@ -64,6 +67,7 @@ async function join(options: JoinOptions, io: CommandIo): Promise<void> {
     driver: options.driver,
     interfaces: interfaces === undefined ? null : [...interfaces],
     standBy,
+    ...frontFrom(options),
   });
   assertNewDirectory(options.data);
   const vaultText = readSecretFile(options.vault).toString('utf8');
@@ -71,10 +75,12 @@ async function join(options: JoinOptions, io: CommandIo): Promise<void> {
   const { clock, random, terminal } = io;
   const order = { config, vaultText, method };
   const joined = await joinHubData(options.data, order, { clock, random, env: terminal.env });
+  const hosts = ownHostsFrom(options);
+  const pin = hosts.length > 0 ? await makeCertificate(joined.directory, joined.vault, hosts, io) : null;
   const own = joined.interfaces.filter(({ name }) => config.interfaces?.includes(name) ?? true);
   if (options.json === true) {
     const kept = own.map(({ name, endpoint }) => ({ name, endpoint }));
-    printJson(terminal, { data: joined.directory, interfaces: kept, standBy, sealedWith: method.method });
+    printJson(terminal, { data: joined.directory, interfaces: kept, standBy, tlsPin: pin, sealedWith: method.method });
     return;
   }
   const reached = own.map(
@@ -82,6 +88,7 @@ async function join(options: JoinOptions, io: CommandIo): Promise<void> {
   );
   const waits = standBy ? '  waits for those that another hub keeps, and takes over when it is gone\n' : '';
   terminal.stdout.write(
-    `made one more hub in ${joined.directory}, sealed with ${methodWords[method.method]}\n${reached.join('')}${waits}`,
+    `made one more hub in ${joined.directory}, sealed with ${methodWords[method.method]}\n${reached.join('')}${waits}` +
+      (pin === null ? '' : `  certificate of its own, pin ${pin}\n`),
   );
 }

@@ -4,7 +4,9 @@ import { printJson } from '../../platform/command-line.ts';
 import { doorbellFile, type HubData, withHubData } from '../data/hub-data.ts';
 import { askDoorbell } from '../hub/doorbell.ts';
 import { type InterfaceReport, readReport } from '../hub/hub-report.ts';
+import { type Keeper, keeperWords } from '../hub/interface-claims.ts';
 import { isoTime } from '../hub/peer-json.ts';
+import { keptInterfaces } from '../hub/tell-hubs.ts';
 import { type InterfaceFacts, listInterfaceFacts } from '../store/interface-facts.ts';
 import { countFreeAddresses, countPeers, LIVING_STATUSES, type PeerCounts } from '../store/peer-counts.ts';
 import { ageText } from './peer-words.ts';
@@ -20,6 +22,10 @@ interface InterfaceStatus {
   readonly peers: PeerCounts;
   readonly freeAddresses: number;
   readonly seen: InterfaceReport | null;
+  /** The hub that keeps it, wherever that is; `null` when none that runs does, and where one hub has the database to itself. */
+  readonly keeper: Keeper | null;
+  /** Whether this hub is to keep it. */
+  readonly isOwn: boolean;
 }
 
 /** `status`: the interfaces, how full they are, and what a running hub sees of them. */
@@ -31,6 +37,7 @@ export function addStatusCommand(program: Command, io: CommandIo): void {
 
 async function status(data: HubData, options: StatusOptions, { clock, terminal }: CommandIo): Promise<void> {
   const report = readReport(await askDoorbell(doorbellFile(data.directory)));
+  const kept = await keptInterfaces(data);
   const interfaces = await data.store.read(async (db): Promise<InterfaceStatus[]> => {
     const [facts, peers, free] = [await listInterfaceFacts(db), await countPeers(db), await countFreeAddresses(db)];
     return facts.map((one) => ({
@@ -38,6 +45,8 @@ async function status(data: HubData, options: StatusOptions, { clock, terminal }
       peers: peers.get(one.name) ?? NO_PEERS,
       freeAddresses: free.get(one.name) ?? 0,
       seen: report?.interfaces.find(({ name }) => name === one.name) ?? null,
+      keeper: kept.find((other) => other.interface === one.name) ?? null,
+      isOwn: data.config.interfaces?.includes(one.name) ?? true,
     }));
   });
   const pid = report?.pid ?? null;
@@ -52,11 +61,12 @@ async function status(data: HubData, options: StatusOptions, { clock, terminal }
 
 const NO_PEERS: PeerCounts = { pending: 0, active: 0, inactive: 0, disabled: 0 };
 
-function json({ facts, peers, freeAddresses, seen }: InterfaceStatus): object {
+function json({ facts, peers, freeAddresses, seen, keeper }: InterfaceStatus): object {
   return {
     ...facts,
     peers,
     freeAddresses,
+    keptBy: keeper === null ? null : { hub: keeper.hub, address: keeper.address },
     seen:
       seen === null
         ? null
@@ -71,7 +81,11 @@ function json({ facts, peers, freeAddresses, seen }: InterfaceStatus): object {
   };
 }
 
-function text({ facts, peers, freeAddresses, seen }: InterfaceStatus, isRunning: boolean, now: number): string {
+function text(
+  { facts, peers, freeAddresses, seen, keeper, isOwn }: InterfaceStatus,
+  isRunning: boolean,
+  now: number,
+): string {
   const total = LIVING_STATUSES.reduce((sum, one) => sum + peers[one], 0);
   const lines: [string, string][] = [
     ['addresses', facts.addresses.join(', ')],
@@ -82,8 +96,14 @@ function text({ facts, peers, freeAddresses, seen }: InterfaceStatus, isRunning:
     ['free', `${freeAddresses} addresses`],
     ...(seen === null ? [] : seenLines(seen, now)),
   ];
-  const state = seen === null ? (isRunning ? '  not taken up by the running hub yet' : '') : seen.isUp ? '' : '  DOWN';
+  const state = seen === null ? unseenWords(keeper, isOwn, isRunning) : seen.isUp ? '' : '  DOWN';
   return `\n${facts.name}${state}\n${lines.map(([label, value]) => `  ${label.padEnd(10)} ${value}\n`).join('')}`;
+}
+
+function unseenWords(keeper: Keeper | null, isOwn: boolean, isRunning: boolean): string {
+  if (keeper !== null) return `  kept by ${keeperWords(keeper)}`;
+  if (!isOwn) return '  kept by no hub that runs';
+  return isRunning ? '  not taken up by the running hub yet' : '';
 }
 
 /** Keys of foreign peers that are shown to people; there is `--json` for more. */

@@ -4,6 +4,8 @@ import type { Vault } from '../../platform/vault/vault.ts';
 import { doorbellFile, type HubData } from '../data/hub-data.ts';
 import { askDoorbell } from '../hub/doorbell.ts';
 import { readReport } from '../hub/hub-report.ts';
+import { type Keeper, keeperWords } from '../hub/interface-claims.ts';
+import { keptInterfaces } from '../hub/tell-hubs.ts';
 import { linkMeans } from '../links/link-means.ts';
 import { linkRights } from '../links/link-trouble.ts';
 import { poolOf } from '../store/hub-interface.ts';
@@ -35,7 +37,8 @@ export async function examine(
   { now, env, unseal }: ExamineParts,
 ): Promise<Finding[]> {
   const { store, config, directory } = data;
-  const pid = readReport(await askDoorbell(doorbellFile(directory)))?.pid ?? null;
+  const report = readReport(await askDoorbell(doorbellFile(directory)));
+  const pid = report?.pid ?? null;
   const isHubRunning = pid !== null;
   const found = [
     ...hubFindings(await lookAtHub(data, vault, { now, pid, unseal })),
@@ -44,7 +47,15 @@ export async function examine(
   const seal = vault === null || 'message' in vault ? null : vault;
   const means = config.driver === 'memory' ? null : await linkMeans(env);
   if (means !== null) found.push(...machineFindings(means, linkRights()));
+  const kept = await keptInterfaces(data);
   for (const facts of await store.read(listInterfaceFacts)) {
+    const isOwn = config.interfaces?.includes(facts.name) ?? true;
+    const isSeen = report?.interfaces.some(({ name }) => name === facts.name) === true;
+    const keeper = kept.find((one) => one.interface === facts.name);
+    if (!isSeen && (keeper !== undefined || !isOwn)) {
+      found.push(keeperFinding(facts.name, keeper ?? null));
+      continue;
+    }
     found.push(
       ...(means === null
         ? [findingsAbout(facts.name).ok('driver', 'memory: there is no interface, as config.json says')]
@@ -53,6 +64,14 @@ export async function examine(
     );
   }
   return found;
+}
+
+/** Of an interface that another hub is to keep, that one's machine has to be asked for more. */
+function keeperFinding(name: string, keeper: Keeper | null): Finding {
+  const { ok, fault } = findingsAbout(name);
+  if (keeper !== null) return ok('keeper', `${keeperWords(keeper)}, where wghub doctor tells more`);
+  const why = 'its tunnels may go on, but nothing that is changed reaches them';
+  return fault('keeper', 'no hub that runs', why, `start the hub whose "interfaces" has ${name}`);
 }
 
 async function peersOf(

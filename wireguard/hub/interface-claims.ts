@@ -103,10 +103,14 @@ function keeperOf({ name, address }: KeeperRow): Keeper {
   return { hub: /^wghub (.+) [0-9a-f]{12}$/.exec(name ?? '')?.[1] ?? null, address };
 }
 
+/** For people. */
+export function keeperWords({ hub, address }: Keeper): string {
+  return `${hub ?? 'another hub'}${address === null ? '' : ` at ${address}`}`;
+}
+
 /** What a hub is told that wants to keep what another one keeps. */
-export function keptElsewhere(name: string, { hub, address }: Keeper): LatchkeyError {
-  const who = `${hub ?? 'another hub'}${address === null ? '' : ` at ${address}`}`;
-  return new LatchkeyError('interface_kept_elsewhere', `${name} is kept by ${who}, which is running`, {
+export function keptElsewhere(name: string, keeper: Keeper): LatchkeyError {
+  return new LatchkeyError('interface_kept_elsewhere', `${name} is kept by ${keeperWords(keeper)}, which is running`, {
     exit: 3,
     field: 'interface',
     hint: 'name this hub’s own as "interfaces" in config.json, or have it wait with "standBy": true: two with one key take the peers from each other',
