@@ -21,10 +21,11 @@ make_keys() {
   if [ -z "$PUBLIC_KEY" ]; then die "wg made no key"; fi
 }
 
-# register OS [MORE]: MORE is the rest of the request, as JSON behind a comma.
+# register OS [MORE]: MORE is the rest of the request, as JSON behind a comma. The hub takes 64 characters of OS.
 register() {
+  system=$(printf '%s' "$1" | tr -cd ' -~' | cut -c 1-64)
   printf '{"token":"%s","publicKey":"%s","os":"%s"%s}\n' \
-    "$(json_text "$TOKEN")" "$PUBLIC_KEY" "$(json_text "$1")" "${2:-}" >"$WORK/body"
+    "$(json_text "$TOKEN")" "$PUBLIC_KEY" "$(json_text "${system:-unknown}")" "${2:-}" >"$WORK/body"
   arm undo_registration
   hub_post /api/spoke/register
   if [ "$HUB_STATUS" != 201 ]; then hub_refused "not registered"; fi
