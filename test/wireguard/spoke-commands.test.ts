@@ -205,7 +205,7 @@ describe('wghub spoke list, show and remove', () => {
     const all = await spoke('list', '--interface', 'wg0');
     expect(widthOf(all.stdout)).toBeLessThanOrEqual(80);
     expect(all.stdout).toMatch(/^NAME +ADDRESS +STATUS +HANDSHAKE +RUNS$/m);
-    expect(all.stdout).toMatch(/^laptop +10\.0\.1\.\d+ +pending +never +macOS 15\.6 with a …$/m);
+    expect(all.stdout).toMatch(/^laptop +10\.0\.1\.\d+ +pending +never +macOS 15\.6 with a lo…$/m);
     expect(all.stdout).toMatch(/^pve1 +10\.0\.1\.\d+ +active +1 s +Proxmox homelab$/m);
     expect(all.stdout).toMatch(/\n\n\d+ spokes: \d+ pending, 1 active, 0 inactive, 0 disabled\n$/);
     expect(widthOf((await spoke('list')).stdout)).toBeLessThanOrEqual(80);

@@ -6,8 +6,8 @@ import { FixedTable } from './fixed-table.ts';
 import { ageText, bareAddress, peerText, whoColumns } from './peer-words.ts';
 
 /** Columns of 80: name and address share what the others leave. */
-const SHARED = 36;
-const RUNS = 19;
+const SHARED = 34;
+const RUNS = 21;
 
 /** The lines of a list of spokes that fits 80 columns, the first of them its header. */
 export class SpokeTable {
