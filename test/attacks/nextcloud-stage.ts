@@ -9,7 +9,7 @@ import type { NextcloudTree } from '../harness/nextcloud-tree.ts';
 import { damageFile, failToDecrypt, nextcloudLog } from './failing-decryption.ts';
 import { type Moved, moveIn } from './moving-in.ts';
 import type { Scene } from './scene.ts';
-import { filesBelow } from './stolen-disk.ts';
+import { filesBelow, isOwnerOnly } from './stolen-disk.ts';
 import type { StolenDisk } from './thief.ts';
 
 /** One Nextcloud before and after its keys were moved, used by every door both times. */
@@ -41,7 +41,8 @@ export function* ownFiles({ instance }: NextcloudStage): Generator<string> {
     const released = /^(?:html|upper-[0-9]+)$/.test(name);
     const skip = (path: string): boolean =>
       released &&
-      isSame(join(instance.root, relative(folder, path)), join(instance.tree.folder, relative(folder, path)));
+      (isOwnerOnly(statSync(path)) ||
+        isSame(join(instance.root, relative(folder, path)), join(instance.tree.folder, relative(folder, path))));
     yield* filesBelow([folder], { skip });
   }
 }

@@ -71,12 +71,16 @@ export function searchFiles(paths: Iterable<string>, thief: Thief, workplace: st
   return { hits, files, bytes: size };
 }
 
+/** An overlay keeps the owner of a file that it has not copied as an empty file of the same size. */
+export function isOwnerOnly({ size, blocks }: { readonly size: number; readonly blocks: number }): boolean {
+  return blocks === 0 && size > 4096;
+}
+
 function contentOf(path: string): Buffer | null {
   try {
-    const { size, blocks } = statSync(path);
-    if (size > largest) throw new Error(`${path} is too large to be searched`);
-    // an overlay keeps the owner of a file that it has not copied as an empty file of the same size
-    return size > 0 && blocks === 0 && size > 4096 ? null : readFileSync(path);
+    const stats = statSync(path);
+    if (stats.size > largest) throw new Error(`${path} is too large to be searched`);
+    return isOwnerOnly(stats) ? null : readFileSync(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
