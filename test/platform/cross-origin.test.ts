@@ -107,6 +107,11 @@ describe('a page of the configured origin', () => {
     expect([response.status, words(response)]).toEqual([405, readable]);
   });
 
+  it('asks with OPTIONS alone: nothing else is taken for its question', async () => {
+    const response = await fetch(`${url}/things`, { ...preflight(origin), method: 'PUT' });
+    expect([response.status, words(response)]).toEqual([405, readable]);
+  });
+
   it('may not send a body with its question', async () => {
     const response = await fetch(`${url}/things`, { ...preflight(origin), body: 'x' });
     expect([response.status, words(response)]).toEqual([400, readable]);

@@ -122,7 +122,7 @@ describe('wghub tls', () => {
   });
 
   it('makes one, says what it is known by, and that it is not served yet', async () => {
-    const said = await tls('make', 'plain', '--name', 'hub.example', '2001:DB8::1');
+    const said = await tls('make', 'plain', '--name', 'hub.example', '2001:DB8::1', 'HUB.example');
     const { sha256, pin } = certificateFacts(readOwnCertificate(at('plain')) ?? '');
     expect(said.exit).toBe(0);
     for (const words of ['with a new key', 'hub.example, 2001:db8::1', sha256, pin])

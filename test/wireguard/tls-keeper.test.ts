@@ -16,7 +16,12 @@ import { hubConfig } from '../../wireguard/data/hub-config.ts';
 import { certificateFacts } from '../../wireguard/front/certificate-facts.ts';
 import { type CertificateFiles, readCertificateFiles } from '../../wireguard/front/certificate-files.ts';
 import { sourceFor } from '../../wireguard/front/certificate-source.ts';
-import { makeOwnCertificate, ownCertificateFile, readOwnCertificate } from '../../wireguard/front/own-certificate.ts';
+import {
+  makeOwnCertificate,
+  ownCertificateFile,
+  readOwnCertificate,
+  sealedOwnKey,
+} from '../../wireguard/front/own-certificate.ts';
 import { TlsKeeper } from '../../wireguard/front/tls-keeper.ts';
 import { tlsPin } from '../../wireguard/front/tls-pin.ts';
 import { COMMAND } from '../../wireguard/hub/actor.ts';
@@ -290,7 +295,9 @@ describe('a hub with a certificate of its own', () => {
   it('keeps its pin when it is made anew, and has another with a new key', async () => {
     const first = await makeOwn(['hub.example']);
     const pin = await tlsPin(about('own'));
+    const sealed = await made.data.store.read(sealedOwnKey);
     const again = await makeOwn(['other.example']);
+    expect(await made.data.store.read(sealedOwnKey)).toEqual(sealed);
     expect(again.certificate).not.toBe(first.certificate);
     expect(await tlsPin(about('own'))).toBe(pin);
     const { certificate } = await makeOwn(['other.example'], true);
