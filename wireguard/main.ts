@@ -9,6 +9,7 @@ import { addBackupTimerCommand } from './commands/backup-timer.ts';
 import { addCheckCommand } from './commands/check.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addExportCommand } from './commands/export.ts';
+import { addFirewallCommands } from './commands/firewall.ts';
 import { addGatewayCommands } from './commands/gateway.ts';
 import { addGenerateCommand } from './commands/generate.ts';
 import { addInitCommand } from './commands/init.ts';
@@ -50,6 +51,7 @@ process.exitCode = await runProgram(
     addBackupTimerCommand(program, io);
     addGenerateCommand(program, io);
     addTlsCommands(program, io);
+    addFirewallCommands(program, io);
     addAdminCommands(program, io);
     addTokenCommands(program, io);
     addJwtCommands(program, io);

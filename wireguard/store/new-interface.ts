@@ -11,7 +11,8 @@ import type { InterfaceFacts } from './interface-facts.ts';
 /** An interface as it is asked for. No addresses are the first one of each network. */
 export type InterfaceOrder = Omit<InterfaceFacts, 'publicKey'>;
 
-const NAME = /^[a-zA-Z0-9_=+.-]{1,15}$/;
+/** What an interface may be called: what Linux and wg-quick take. */
+export const INTERFACE_NAME = /^[a-zA-Z0-9_=+.-]{1,15}$/;
 
 /**
  * A new interface with its key and, where it is obfuscated, parameters of its own. Throws `invalid_request` and what networks and
@@ -22,7 +23,7 @@ export function newInterface(
   others: readonly Pick<HubInterface, 'name' | 'networks' | 'listenPort'>[],
   random: RandomBytes,
 ): HubInterface {
-  if (!NAME.test(order.name)) throw invalid('interface', 'must be 1 to 15 letters, digits or any of "_=+.-"');
+  if (!INTERFACE_NAME.test(order.name)) throw invalid('interface', 'must be 1 to 15 letters, digits or any of "_=+.-"');
   for (const text of order.dns) if (isIP(text) === 0) throw invalid('dns', 'must be IP addresses');
   if (order.mtu !== null) assertRange('mtu', order.mtu, 1280, 65_535);
   assertRange('listenPort', order.listenPort, 1, 65_535);
