@@ -7,6 +7,7 @@ import { freePort } from '../harness/free-port.ts';
 import { type Invitation, KeyServer, projectProgram } from '../harness/keyserver-process.ts';
 import { WebDav } from '../harness/nextcloud-client.ts';
 import { type NextcloudTree, nextTree } from '../harness/nextcloud-tree.ts';
+import { quickSettings } from '../harness/quick-php.ts';
 import { SnapMachine } from '../harness/snap-machine.ts';
 import { assert } from './story.ts';
 
@@ -79,6 +80,7 @@ export class SnapStory {
       has_internet_connection: false,
       'auth.bruteforce.protection.enabled': false,
       'ratelimit.protection.enabled': false,
+      ...quickSettings(),
     };
     await this.machine.occ(['config:import'], { input: JSON.stringify({ system }) });
     await this.machine.occ(['app:disable', 'password_policy', 'firstrunwizard', 'survey_client']);

@@ -12,7 +12,7 @@ import { isRoot, NextcloudFiles, webUser } from './nextcloud-files.ts';
 import type { NextcloudTree } from './nextcloud-tree.ts';
 import { loopback, type Place } from './place.ts';
 import { findProgram, hasProgram } from './programs.ts';
-import { makePhpQuick } from './quick-php.ts';
+import { makePhpQuick, quickSettings } from './quick-php.ts';
 import { phpSettings, startWebServer, type WebServer } from './web-server.ts';
 
 export interface OccAnswer {
@@ -117,6 +117,7 @@ export class NextcloudInstance {
           loglevel: 2,
           'auth.bruteforce.protection.enabled': false,
           'ratelimit.protection.enabled': false,
+          ...quickSettings(),
         },
       }),
     });

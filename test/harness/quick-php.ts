@@ -23,6 +23,12 @@ export function mayBeQuick(env: Readonly<Record<string, string | undefined>> = p
   return env.VITEST === 'true' && env.LATCHKEY_THOROUGH !== '1';
 }
 
+/** For config.php: a master key of 4096 bits takes seconds to make, and a hash of a password a tenth of one in each request. */
+export function quickSettings(): Readonly<Record<string, unknown>> {
+  if (!mayBeQuick()) return {};
+  return { openssl: { private_key_bits: 2048 }, hashingMemoryCost: 1024, hashingTimeCost: 1 };
+}
+
 /** Files of a folder for PHP_INI_SCAN_DIR that is seen at the path `folder`. */
 export function quickPhpFiles(folder: string): Readonly<Record<string, string>> {
   return { 'derivation.php': quickDerivation, 'zz-quick.ini': `auto_prepend_file = "${folder}/derivation.php"\n` };

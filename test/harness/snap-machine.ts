@@ -11,6 +11,7 @@ import type { HttpAddress } from './http-client.ts';
 import type { NextcloudTree } from './nextcloud-tree.ts';
 import { loopback, type Place } from './place.ts';
 import { hasProgram } from './programs.ts';
+import { mayBeQuick, quickPhpFiles, scanDirectory } from './quick-php.ts';
 import { SNAP_COMMAND } from './snap-command.ts';
 import { snapImage } from './snap-image.ts';
 
@@ -41,6 +42,8 @@ exec chroot "$root" /bin/sh -c 'echo ready; exec cat >/dev/null'
 
 /** What of this machine a server with nothing but the snap does not have. */
 const HIDDEN = ['/etc/nginx', '/etc/apache2', '/etc/httpd', '/etc/cron.d', '/var/www', '/srv/www', '/var/lib/latchkey'];
+/** Settings of the test's own for PHP, beside those of the snap. */
+const QUICK_PHP = '/usr/share/quick-php';
 const OPAQUE = "import os, sys; os.setxattr(sys.argv[1], b'trusted.overlay.opaque', b'y')";
 
 /** Why there can be no such machine here, or `null`. */
@@ -106,6 +109,7 @@ export class SnapMachine implements Place {
       chmodSync(upper(path), mode);
     };
     place('/usr/bin/snap', SNAP_COMMAND, 0o755);
+    for (const [name, text] of Object.entries(quickPhpFiles(QUICK_PHP))) place(join(QUICK_PHP, name), text);
     const lines = releases.map(({ revision, tree }) => `${revision} ${tree.version}snap1\n`);
     place('/var/lib/snapd/stand-in/revisions', lines.join(''));
     const images: string[] = [];
@@ -120,7 +124,8 @@ export class SnapMachine implements Place {
   inside(argv: Argv): Argv {
     const pid = this.#holder.pid;
     const enter = ['nsenter', `--mount=/proc/${pid}/ns/mnt`, `--root=/proc/${pid}/root`, '--'] as const;
-    return this.#network.inside([...enter, 'sh', '-c', 'cd / && exec "$@"', 'sh', ...argv]);
+    const quick = mayBeQuick() ? ['env', `PHP_INI_SCAN_DIR=${scanDirectory(QUICK_PHP)}`] : [];
+    return this.#network.inside([...enter, 'sh', '-c', 'cd / && exec "$@"', 'sh', ...quick, ...argv]);
   }
 
   /** Runs a program as root of the machine; all exit codes but 0 throw unless `anyExit`. */
