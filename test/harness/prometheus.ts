@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { run } from '../../platform/run.ts';
 import { BackgroundProcess } from './background-process.ts';
 import { freePort } from './free-port.ts';
 import { findProgram } from './programs.ts';
@@ -85,4 +86,10 @@ export class TestPrometheus {
   stop(): Promise<void> {
     return this.#process.stop();
   }
+}
+
+/** What promtool says against it; `''` for nothing. */
+export async function promtool(argv: readonly string[], input = ''): Promise<string> {
+  const { exit, stdout, stderr } = await run(['promtool', ...argv], { timeoutMs: 60_000, allowExit: 'any', input });
+  return exit === 0 ? '' : `exit ${exit}\n${stdout}${stderr}`;
 }

@@ -2,25 +2,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { run } from '../../platform/run.ts';
-import { certificateFamilies } from '../../wireguard/calls/hub-figures.ts';
 import { hasProgram } from '../harness/programs.ts';
+import { promtool } from '../harness/prometheus.ts';
 import { dashboard, monitoringFile, monitoringFolder, prometheusConfig } from './monitoring-files.ts';
-import { startRunningHub } from './running-hub.ts';
 
 const rules = monitoringFile('rules.yml');
 const alerts = [...rules.matchAll(/^ +- alert: (\w+)$/gm)].map((match) => match[1] ?? '');
-const records = [...rules.matchAll(/^ +- record: (\S+)$/gm)].map((match) => match[1] ?? '');
 const parts = (name: string): string => rules.split(`- alert: ${name}\n`)[1]?.split('- alert: ')[0] ?? '';
 
 const folder = mkdtempSync(join(tmpdir(), 'lk-monitoring-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-/** What promtool says against it; `''` for nothing. */
-async function promtool(argv: readonly string[], input = ''): Promise<string> {
-  const { exit, stdout, stderr } = await run(['promtool', ...argv], { timeoutMs: 60_000, allowExit: 'any', input });
-  return exit === 0 ? '' : `exit ${exit}\n${stdout}${stderr}`;
-}
 
 describe.skipIf(!hasProgram('promtool'))('promtool', () => {
   test('takes the example of a configuration, with the rules', async () => {
@@ -36,24 +27,6 @@ describe.skipIf(!hasProgram('promtool'))('promtool', () => {
 
   test('sees each alert fire, and not a moment before nor just short of it', async () => {
     expect(await promtool(['test', 'rules', join(monitoringFolder, 'rules.test.yml')])).toBe('');
-  });
-
-  test('finds nothing to say against the metrics of a hub, whatever its peers are called', async () => {
-    const scopes = ['peers:write', 'metrics:read'] as const;
-    const hub = await startRunningHub({ tokens: [{ name: 'all', scopes }] });
-    const names = ['"} 9', '\\', '\\n{}', '# TYPE x', 'Анна’s 📱', 'wireguard_peers{} 1', '"', 'a\\"b', 'NaN'];
-    for (const name of names) {
-      const { status } = await hub.request('POST', '/api/peers', { token: 'all', body: { name } });
-      expect([name, status]).toEqual([name, 201]);
-    }
-    await hub.request('GET', '/api/nothing');
-    await hub.request('DELETE', '/api/health');
-    const { text } = await hub.request('GET', '/api/metrics', { token: 'all' });
-    await hub.stop();
-    expect(text.match(/^wireguard_peer_last_handshake_seconds\{/gm)).toHaveLength(names.length);
-    expect(text).toMatch(/^nodejs_eventloop_lag_seconds_count \d+$/m);
-    expect(await promtool(['check', 'metrics'], text)).toBe('');
-    expect(await promtool(['check', 'metrics'], `${text}# TYPE x_total gauge\nx_total 1\n`)).toContain('x_total');
   });
 });
 
@@ -76,27 +49,6 @@ test.each(alerts)('%s has a severity, and says what happened and what to do', (n
 
 test.each(alerts)('%s is told of in the README', (name) => {
   expect(monitoringFile('../README.md').includes(`\`${name}\``)).toBe(true);
-});
-
-test('every metric that a rule or the dashboard names is one that a hub has', async () => {
-  const hub = await startRunningHub({ config: { metrics: { from: ['127.0.0.0/8'], peers: 200 } } });
-  await hub.request('GET', '/api/metrics');
-  const { text } = await hub.request('GET', '/api/metrics');
-  await hub.stop();
-  const there = new Set(
-    [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].flatMap(([, name = '', type]) =>
-      type === 'histogram' ? [`${name}_bucket`, `${name}_count`, `${name}_sum`] : [name],
-    ),
-  );
-  // the one that a hub with TLS alone has
-  for (const { name } of certificateFamilies(0)) there.add(name);
-  for (const record of records) there.add(record);
-  const expressions = [...dashboard().panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)), rules];
-  const named = expressions.flatMap(
-    (text) => text.match(/\b(?:\w+:)?(?:wireguard|nodejs|process)_\w+(?::\w+)?/g) ?? [],
-  );
-  expect(new Set(named).size).toBeGreaterThan(25);
-  expect([...new Set(named)].filter((name) => !there.has(name))).toEqual([]);
 });
 
 describe('the dashboard', () => {

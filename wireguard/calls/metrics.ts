@@ -53,14 +53,14 @@ export class HubMetrics {
     });
     this.#created = new Counter({
       name: 'wireguard_peers_created_total',
-      help: 'Peers made since the start, by kind.',
+      help: 'Peers made by calls since the start, by kind; those of commands are not counted.',
       labelNames: ['kind'],
       registers,
     });
     for (const kind of PEER_KINDS) this.#created.inc({ kind }, 0);
     this.#tokens = new Counter({
       name: 'wireguard_tokens_generated_total',
-      help: 'Install tokens made since the start.',
+      help: 'Install tokens made by calls since the start; those of commands are not counted.',
       registers,
     });
     this.#registered = new Counter({
