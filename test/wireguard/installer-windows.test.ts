@@ -74,7 +74,7 @@ describe('the installer for windows', () => {
     });
   }
 
-  it('refuses what a careless hand would change, by the rule for it', async () => {
+  it('refuses what a careless hand would change, by the rule for it', { timeout: 120_000 }, async () => {
     for (const [rule, was, becomes] of mistakes) {
       const changed = text.replace(was, () => becomes);
       expect(changed, was).not.toBe(text);

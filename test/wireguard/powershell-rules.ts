@@ -91,7 +91,9 @@ export const RULES = {
     [...text.matchAll(/[^\n\x20-\x7e]/g)].map((found) => `character ${found.index} is not printable ASCII`),
 
   'has no string in which anything is read as code': (script) =>
-    script.all(/expandable|here_string/).map((node) => at(node, 'is expanded')),
+    script
+      .all(['expandable_string_literal', 'expandable_here_string_literal', 'verbatim_here_string_characters'])
+      .map((node) => at(node, 'is expanded')),
 
   'runs nothing but cmdlets that both PowerShells have': (script) => {
     const own = script.functions();
@@ -156,9 +158,8 @@ export const RULES = {
       if (name !== 'Invoke-Native' || !parameters.has('AnyExit')) continue;
       const variable = around(node, 'assignment_expression')?.children[0]?.text ?? '';
       const owner = around(node, 'function_statement') ?? script.root;
-      const looks = nodes(owner).some(
-        (one) => one.type === 'comparison_expression' && one.text.startsWith(`${variable}.ExitCode -`),
-      );
+      const comparisons = script.all('comparison_expression', owner);
+      const looks = comparisons.some(({ text }) => text.startsWith(`${variable}.ExitCode -`));
       if (variable === '' || !looks) found.push(at(node, 'nobody looks at the exit code'));
     }
     return found;

@@ -30,7 +30,7 @@ export class PowerShellScript {
   readonly text: string;
   readonly root: Node;
 
-  #nodes: readonly Node[] | null = null;
+  readonly #found = new Map<string, Node[]>();
   #functions: Functions | null = null;
 
   private constructor(text: string, root: Node) {
@@ -45,12 +45,16 @@ export class PowerShellScript {
     return new PowerShellScript(text, tree.rootNode);
   }
 
-  /** Nodes of these types, in the order of the text. */
-  all(type: string | RegExp, under: Node = this.root): Node[] {
-    const fits = typeof type === 'string' ? (one: Node) => one.type === type : (one: Node) => type.test(one.type);
-    if (under !== this.root) return nodes(under).filter(fits);
-    this.#nodes ??= nodes(this.root);
-    return this.#nodes.filter(fits);
+  /** Nodes of these types, in the order of the text; `under` is not one of them. */
+  all(types: string | string[], under: Node = this.root): Node[] {
+    const key = `${under.id} ${types}`;
+    const known = this.#found.get(key);
+    if (known !== undefined) return known;
+    const found = under
+      .descendantsOfType(types)
+      .flatMap((node) => (node === null || node.id === under.id ? [] : [node]));
+    this.#found.set(key, found);
+    return found;
   }
 
   commands(under: Node = this.root): Command[] {

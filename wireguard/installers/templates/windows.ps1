@@ -22,7 +22,7 @@ param(
 
 # @@values@@
 
-    $state = @{ Done = $false; Hint = ''; PrivateKey = ''; PublicKey = ''; ConfigText = ''; Installed = $false }
+    $state = @{ Done = $false; Hint = ''; PrivateKey = ''; PublicKey = ''; ConfigText = ''; HubAddresses = @(); HandshakeWithin = 30; Installed = $false }
     $undoList = New-Object -TypeName System.Collections.ArrayList
 
     function Write-Note {
@@ -316,9 +316,6 @@ param(
         if ($state.Installed) { $lines += $installedLine }
         $section = ''
         $seen = @()
-        if (@(Get-Remark 'spoke') -cnotcontains $SpokeId) {
-            Stop-Run 'the hub sent a configuration for another spoke' 'nothing of it was used'
-        }
         foreach ($line in ($state.ConfigText -split '\r?\n')) {
             if ($line -match '^\s*(#.*)?$') { continue }
             if ($known.ContainsKey($line.Trim())) {
@@ -343,14 +340,6 @@ param(
         return (($lines -join [Environment]::NewLine) + [Environment]::NewLine)
     }
 
-    # Values of a comment that the hub sent, such as "# hub-address: 10.0.1.1".
-    function Get-Remark {
-        param([string]$Name)
-        foreach ($line in ($state.ConfigText -split '\r?\n')) {
-            if ($line -match ('^# ' + $Name + ': ([0-9A-Za-z.:_-]+)$')) { $Matches[1] }
-        }
-    }
-
     function Test-Handshake {
         $shown = Invoke-Native -File $wg -AnyExit -Arguments @('show', $Tunnel, 'latest-handshakes')
         return ($shown.ExitCode -eq 0 -and $shown.Text -match '\t[1-9][0-9]*\s*$')
@@ -358,15 +347,13 @@ param(
 
     # Returns once the hub has answered: something is sent, since WireGuard is silent until then.
     function Wait-Handshake {
-        $seconds = @(Get-Remark 'handshake-within') + @('30')
-        $until = [DateTime]::UtcNow.AddSeconds([int]$seconds[0])
-        $addresses = @(Get-Remark 'hub-address')
+        $until = [DateTime]::UtcNow.AddSeconds($state.HandshakeWithin)
         $pinger = New-Object -TypeName System.Net.NetworkInformation.Ping
         while (-not (Test-Handshake)) {
             if ([DateTime]::UtcNow -gt $until) {
-                Stop-Run ('the hub did not answer through the tunnel within {0} seconds' -f $seconds[0]) 'look whether UDP to the endpoint of the hub is let out of this network and into that one'
+                Stop-Run ('the hub did not answer through the tunnel within {0} seconds' -f $state.HandshakeWithin) 'look whether UDP to the endpoint of the hub is let out of this network and into that one'
             }
-            foreach ($address in $addresses) {
+            foreach ($address in $state.HubAddresses) {
                 try { [void]$pinger.Send($address, 1000) } catch { continue }
             }
             Start-Sleep -Milliseconds 500
@@ -482,7 +469,15 @@ param(
             $os = ('Windows ' + [Environment]::OSVersion.Version + ' ' + (Get-Architecture)) -replace '[^ -~]', '?'
             $asked = Invoke-Hub '/api/spoke/register' @{ token = $Token; publicKey = $state.PublicKey; os = $os }
             if ($asked.Status -lt 200 -or $asked.Status -gt 299) { Stop-Refused $asked }
+            $facts = Get-Field $asked.Answer 'config'
+            $given = [string](Get-Field (Get-Field $asked.Answer 'spoke') 'id')
+            if ($given -cne $SpokeId) { Stop-Run 'the hub sent a configuration for another spoke' 'nothing of it was used' }
             $state.ConfigText = [string](Get-Field $asked.Answer 'configText')
+            $state.HubAddresses = @(Get-Field $facts 'hubAddresses')
+            $state.HandshakeWithin = [int](Get-Field $facts 'handshakeWithin')
+            if ($state.HandshakeWithin -lt 1 -or $state.HandshakeWithin -gt 999) {
+                Stop-Run 'the hub did not say how long to wait for it' 'nothing of what it sent was used'
+            }
         }
 
         Invoke-Step -What ('write ' + $config) -UndoWhat ('empty ' + $config) -Undo {
