@@ -52,7 +52,14 @@ export function testGateways(makePlace: () => HubStorePlace | Promise<HubStorePl
   };
   const newDoor = (): GatewayDoor => {
     denials = new DenialLog();
-    return new GatewayDoor({ store, vault: seal, clock: { now: () => now }, random: randomBytes, denials });
+    return new GatewayDoor({
+      store,
+      vault: seal,
+      clock: { now: () => now },
+      random: randomBytes,
+      denials,
+      hubs: new Map(),
+    });
   };
   const signed = (
     secret: Buffer,
@@ -197,7 +204,13 @@ export function testGateways(makePlace: () => HubStorePlace | Promise<HubStorePl
         return store.transaction(work);
       },
     };
-    const parts = { vault: seal, clock: { now: () => now }, random: randomBytes, denials: new DenialLog() };
+    const parts = {
+      vault: seal,
+      clock: { now: () => now },
+      random: randomBytes,
+      denials: new DenialLog(),
+      hubs: new Map(),
+    };
     await expect(new GatewayDoor({ ...parts, store: racing }).verify(signed(OLD))).rejects.toMatchObject(refused);
     expect((await gateways())[0]).toMatchObject({ usedAt: null });
   });

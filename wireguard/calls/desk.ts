@@ -7,7 +7,7 @@ import type { Vault } from '../../platform/vault/vault.ts';
 import type { HubAccess } from '../access/open-access.ts';
 import type { HubConfig } from '../data/hub-config.ts';
 import type { HubWatch } from '../hub/hub-watch.ts';
-import type { ServedInterface } from '../hub/served-interfaces.ts';
+import { interfaceElsewhere, type ServedInterface } from '../hub/served-interfaces.ts';
 import type { InvitationLimit } from '../spokes/invitation-limit.ts';
 import type { InvitationParts } from '../spokes/invitations.ts';
 import type { TokenRefusals } from '../spokes/token-refusals.ts';
@@ -45,9 +45,5 @@ export function hubOf({ hubs }: Pick<Desk, 'hubs'>, name?: string): ServedInterf
 export function ownHubOf(desk: Pick<Desk, 'hubs'>, name?: string): HubWatch {
   const found = hubOf(desk, name);
   if (!found.isElsewhere) return found;
-  throw new LatchkeyError('interface_elsewhere', `${found.hub.facts.name} is kept by another hub`, {
-    status: 421,
-    field: 'interface',
-    hint: 'ask the hub that keeps it, which is where its endpoint leads',
-  });
+  throw interfaceElsewhere();
 }

@@ -5,6 +5,7 @@ import type { AppRequest } from '../../platform/http-app.ts';
 import type { Store } from '../../platform/store.ts';
 import { unauthorized } from '../access/caller.ts';
 import type { Actor } from '../hub/actor.ts';
+import { interfaceElsewhere, type ServedInterface } from '../hub/served-interfaces.ts';
 import type { HubDatabase } from '../store/schema.ts';
 import { type Seal, secretName } from '../store/seal.ts';
 import {
@@ -25,6 +26,8 @@ export interface DoorParts {
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly denials: DenialLog;
+  /** Interfaces by name. A gateway is heard where its interface is kept: nonces are known to one hub. */
+  readonly hubs: ReadonlyMap<string, ServedInterface>;
 }
 
 /** What of a request is judged. */
@@ -51,7 +54,8 @@ export class GatewayDoor {
   readonly #parts: DoorParts;
   /** Stands in where there is no such gateway, so that the same work is done. */
   readonly #stranger: GatewayRow;
-  readonly #books: NonceBooks = new NonceBooks();
+  /** For as long as the interface is kept: who keeps it again has not seen what another hub took meanwhile. */
+  readonly #books = new WeakMap<object, NonceBooks>();
 
   constructor(parts: DoorParts) {
     this.#parts = parts;
@@ -68,7 +72,7 @@ export class GatewayDoor {
     };
   }
 
-  /** Throws `unauthorized` (401), the same for everything. */
+  /** Throws `unauthorized` (401), the same for everything; `interface_elsewhere` (421) for a request that another hub has to be sent. */
   async verify(request: SignedRequest): Promise<Verified> {
     const { clock, store, vault } = this.#parts;
     const now = clock.now();
@@ -96,7 +100,7 @@ export class GatewayDoor {
     const { box, secret } = held;
     const timestamp = Number(given.timestamp);
     // nothing was signed yet with a secret that was just made, whatever was with the one before it
-    const book = this.#books.of(box, box === row.secret_sealed ? Number(row.newest) : 0, now);
+    const book = this.#booksOf(row.interface).of(box, box === row.secret_sealed ? Number(row.newest) : 0, now);
     if (!book.use(given.nonce, timestamp, now)) return this.#refuse(request, 'nonce', found, now);
     const actor = { name: `gateway:${row.name}`, source: request.source };
     const use = { box, timestamp };
@@ -105,6 +109,15 @@ export class GatewayDoor {
       return this.#refuse(request, 'secret', found, now);
     }
     return { gateway: gatewayOf(row), actor, secret, nonce: given.nonce };
+  }
+
+  #booksOf(name: string): NonceBooks {
+    const served = this.#parts.hubs.get(name);
+    if (served?.isElsewhere === true) throw interfaceElsewhere();
+    const keeper = served ?? this;
+    const books = this.#books.get(keeper) ?? new NonceBooks();
+    this.#books.set(keeper, books);
+    return books;
   }
 
   /**

@@ -1,3 +1,4 @@
+import { LatchkeyError } from '../../platform/errors.ts';
 import type { HubElsewhere } from './hub-elsewhere.ts';
 import type { HubWatch } from './hub-watch.ts';
 
@@ -5,6 +6,15 @@ import type { HubWatch } from './hub-watch.ts';
 export type ServedInterface = HubWatch | HubElsewhere;
 /** Its facts and its peers, whoever keeps it. */
 export type ServedHub = ServedInterface['hub'];
+
+/** To whoever asks the wrong hub for what only the keeper of an interface knows. */
+export function interfaceElsewhere(): LatchkeyError {
+  return new LatchkeyError('interface_elsewhere', 'the interface is kept by another hub', {
+    status: 421,
+    field: 'interface',
+    hint: 'ask the hub that keeps it, which is where its endpoint leads',
+  });
+}
 
 /** Every interface of the store, and which of them this hub keeps. */
 export class ServedInterfaces {
