@@ -7,6 +7,9 @@ import type { HubReply, HubWish } from './running-hub.ts';
 const WG1 = { name: 'wg1', networks: ['10.0.2.0/24'], addresses: ['10.0.2.1/24'], listenPort: 51821 };
 const TINY = { name: 'wg2', networks: ['10.0.3.0/29'], addresses: ['10.0.3.1/29'], listenPort: 51822 };
 
+/** One that another hub keeps. */
+const FAR = { name: 'wg3', networks: ['10.0.4.0/24'], addresses: ['10.0.4.1/24'], listenPort: 51823 };
+
 /** What holds of spokes and clusters at the hub's API, whatever the database. */
 export function testSpokes(config: () => HubWish['config'] | Promise<HubWish['config']>): void {
   let hub: HeardHub;
@@ -45,8 +48,8 @@ export function testSpokes(config: () => HubWish['config'] | Promise<HubWish['co
         { name: 'reader', scopes: ['peers:read'] },
         { name: 'backend', scopes: ['devices'] },
       ],
-      more: [testInterface(WG1), testInterface(TINY)],
-      config: (await config()) ?? {},
+      more: [testInterface(WG1), testInterface(TINY), testInterface(FAR)],
+      config: { ...(await config()), interfaces: ['wg0', 'wg1', 'wg2'] },
     });
   });
   afterAll(() => hub.stop());
@@ -193,6 +196,19 @@ export function testSpokes(config: () => HubWish['config'] | Promise<HubWish['co
       hub.driver('wg1').create();
       await hub.watch('wg1').tidy();
     });
+  });
+
+  test('a spoke of an interface that another hub keeps is listed and removed; what that shows is for the other to say', async () => {
+    const spoke = await joined('far', { interface: 'wg3' });
+    expect(await named('interface=wg3')).toEqual(['far']);
+    expect((await get(`/api/spoke/${spoke.id}/status`)).body).toMatchObject({
+      spoke: { id: spoke.id, status: 'pending' },
+      interfaceUp: null,
+      lookedAt: null,
+      wireguard: null,
+    });
+    expect(await drop(`/api/spoke/${spoke.id}`)).toMatchObject({ status: 200, body: { live: false } });
+    expect(await named('interface=wg3')).toEqual([]);
   });
 
   describe('DELETE /api/spoke/:id', () => {
