@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { hasProgram } from '../harness/programs.ts';
 import { TestPrometheus } from '../harness/prometheus.ts';
 import { dashboardQueries, hastyRules, prometheusConfig } from './monitoring-files.ts';
 import { type RunningHub, startRunningHub } from './running-hub.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 // A real Prometheus reads a hub with a token, by the files that are shipped; each test goes on where the one before has ended.
 describe.skipIf(!hasProgram('prometheus'))('a prometheus that scrapes a hub', () => {
@@ -46,7 +48,7 @@ describe.skipIf(!hasProgram('prometheus'))('a prometheus that scrapes a hub', ()
     );
   const firing = async () => (await prometheus.alerts()).filter(({ state }) => state === 'firing');
   const names = async () => [...new Set((await firing()).map(({ labels }) => labels.alertname))].sort();
-  const patience = { timeout: 25_000, interval: 250 };
+  const patience = { timeout: 50_000, interval: 250 };
 
   test('is let in by its token, and its rules take up what it reads', async () => {
     const up = async () => (await prometheus.query('up{job="wghub"}')).map(({ value }) => value[1]);
