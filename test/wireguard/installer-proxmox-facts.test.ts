@@ -457,10 +457,12 @@ describe('whatever becomes of a text', () => {
     quorum: /^quorum (yes|no|unknown)\n$/,
   };
 
-  test.each(everywhere.map(({ shell, awk }) => [shell.join(' '), awk, shell] as const))(
+  // those that a Debian has by itself
+  const usual = everywhere.filter(({ awk }) => thorough || awk === 'mawk' || awk === 'busybox');
+  test.each(usual.map(({ shell, awk }) => [shell.join(' '), awk, shell] as const))(
     'the answer is a refusal or names that stand in it, and nothing runs: %s with %s',
     async (_name, awk, shell) => {
-      const size = thorough ? 1000 : 60;
+      const size = thorough ? 1000 : 50;
       const batch = fc.array(mutated, { minLength: size, maxLength: size });
       const property = fc.asyncProperty(batch, async (inputs) => {
         const got = await answers(inputs, shell, awk);
