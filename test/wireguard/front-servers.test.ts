@@ -5,6 +5,7 @@ import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect as tlsConnect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { selfSigned } from '../../platform/certificates/self-signed.ts';
 import { systemRandom } from '../../platform/clock.ts';
@@ -351,6 +352,33 @@ describe.each(present)('%s before a hub', (kind) => {
     const fresh = [...(await heardOf()).keys()].filter((labels) => !before.has(labels));
     expect(fresh.filter((labels) => labels.includes('register') && !labels.includes('413'))).toEqual([]);
   });
+
+  it.runIf(process.env.LATCHKEY_THOROUGH === '1')(
+    'cuts off who sends slowly, and lets others through meanwhile',
+    async () => {
+      const port = fronts.get(kind)?.https ?? 0;
+      const head = 'POST /api/spoke/register HTTP/1.1\r\nHost: hub.example.org\r\nContent-Type: application/json\r\n';
+      /** What comes until the connection is closed from the other side; with `drip`, it is never quite idle. */
+      const slow = (text: string, drip: boolean) =>
+        new Promise<string>((resolve) => {
+          let answer = '';
+          const socket = tlsConnect({ host: '127.0.0.1', port, servername: 'hub.example.org', ca: certificate }, () => {
+            socket.write(text);
+            const more = setInterval(() => drip && socket.write('x'), 1_000);
+            socket.on('close', () => clearInterval(more));
+          });
+          socket.on('data', (chunk) => {
+            answer += chunk.toString();
+          });
+          socket.on('error', () => undefined);
+          socket.on('close', () => resolve(answer));
+        });
+      const both = Promise.all([slow(`${head}X-Slow: `, true), slow(`${head}Content-Length: 1000\r\n\r\n{`, false)]);
+      expect((await ask(kind, '/api/health')).status).toBe(200);
+      for (const answer of await both) expect(answer).not.toContain('json'); // which is how the hub answers
+    },
+    90_000,
+  );
 
   it('keeps no token in what it writes, when all is well and when nothing is', async () => {
     const { token } = await invited(kind);
