@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { COMMAND } from '../../wireguard/hub/actor.ts';
 import { ACTIVE_MS, INACTIVE_MS } from '../../wireguard/peers/peer-status.ts';
 import { type HeardHub, type Joining, startHeardHub } from './heard-hub.ts';
 import { testInterface } from './hub-store.ts';
@@ -254,6 +255,19 @@ export function testSpokes(config: () => HubWish['config'] | Promise<HubWish['co
       });
       expect((await joined('second')).addresses).toEqual(spoke.addresses);
       expect(await clusterOf('brief')).toMatchObject({ status: 'empty', nodes: { total: 0 } });
+    });
+
+    test('of a spoke that somebody else removes at that very moment is 404', async () => {
+      const { id } = await joined('raced');
+      const { peers } = hub.watch().hub;
+      const seen = vi.spyOn(peers, 'get').mockImplementationOnce(async () => {
+        const peer = await peers.get(id);
+        await peers.remove(id, COMMAND);
+        return peer;
+      });
+      expect(await drop(`/api/spoke/${id}`)).toMatchObject({ status: 404, body: { code: 'SPOKE_NOT_FOUND' } });
+      expect(seen).toHaveBeenCalledTimes(2);
+      seen.mockRestore();
     });
 
     test('asked for by ten at once is done once', async () => {

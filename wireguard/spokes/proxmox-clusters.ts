@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import { appendAudit, type CanonicalValue } from '../../platform/audit-chain.ts';
 import type { RandomBytes } from '../../platform/clock.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
@@ -110,7 +110,7 @@ function notFound(): LatchkeyError {
   return new LatchkeyError('cluster_not_found', 'there is no such cluster', { status: 404 });
 }
 
-/** Rows as clusters. A node counts while its spoke is there, whatever became of that otherwise. */
+/** Rows as clusters. A node counts while its spoke is there: one that was deleted is of no status that is counted. */
 async function counted(db: Tx, rows: readonly ProxmoxClusterTable[]): Promise<Cluster[]> {
   if (rows.length === 0) return [];
   const nodes = await db
@@ -122,7 +122,6 @@ async function counted(db: Tx, rows: readonly ProxmoxClusterTable[]): Promise<Cl
       'in',
       rows.map(({ id }) => id),
     )
-    .where('peer.status', '<>', sql.lit('deleted'))
     .groupBy(['node.cluster_id', 'peer.status'])
     .execute();
   return rows.map(({ id, name, datacenter, description, created_at: createdAt }) => {
