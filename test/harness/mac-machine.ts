@@ -54,6 +54,8 @@ export class MacMachine {
     const user = [
       'echo ann:x:4711:4711::/Users/ann:/bin/sh >>/etc/passwd; echo ann:x:4711: >>/etc/group',
       'mkdir -p /Users/ann /Library/LaunchDaemons /var/log; chown ann:ann /Users/ann; rmdir /etc/wireguard',
+      // as on every BSD, a file has the group of its folder
+      'chgrp ann /Library/LaunchDaemons; chmod g+s /Library/LaunchDaemons',
       'mkdir -p /usr/local/bin /opt',
     ];
     await base.command('sh', '-c', [`mkdir -p ${BIN}`, ...links, ...user].join('; '));

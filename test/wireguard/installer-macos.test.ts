@@ -24,7 +24,7 @@ const BOOTOUT = `launchctl bootout system/${LABEL}`;
 const UP = `wg-quick up ${CONF}`;
 const DOWN = `wg-quick down ${CONF}`;
 
-describe.skipIf(obstacle !== null)(`macos.sh${obstacle === null ? '' : ` (${obstacle})`}`, () => {
+describe.skipIf(obstacle !== null)(`macos.sh${obstacle === null ? '' : ` (${obstacle})`}`, { timeout: 120_000 }, () => {
   let scene: InstallerScene;
   let mac: MacMachine;
   const make = async (shape?: MacShape): Promise<void> => {

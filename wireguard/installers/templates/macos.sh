@@ -56,7 +56,7 @@ main() {
     die "$CONF is there, but WireGuard is not" "brew install wireguard-tools, and run this again; or run it with --uninstall"
   fi
   check_place
-  join_hub "$(printf 'macOS %s (%s)' "$(sw_vers -productVersion)" "$(uname -srm)" | cut -c 1-64)"
+  join_hub "macOS $(sw_vers -productVersion) ($(uname -srm))"
 }
 
 # the last line, so that half a download does nothing
