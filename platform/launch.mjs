@@ -14,7 +14,12 @@ const modules = join(root, 'node_modules');
 const stamp = join(modules, '.latchkey-installed');
 const lock = join(root, '.latchkey-installing');
 const pinnedNode = join(modules, '.bin', 'node');
-const programs = { keyserver: 'keyserver/main.ts', ncpatch: 'patcher/main.ts', wghub: 'wireguard/main.ts' };
+const programs = {
+  keyserver: 'keyserver/main.ts',
+  ncpatch: 'patcher/main.ts',
+  wghub: 'wireguard/main.ts',
+  wgnode: 'wireguard/node/main.ts',
+};
 
 let holdsLock = false;
 
