@@ -110,10 +110,8 @@ describe('of a hub', () => {
         done();
       },
     });
-    const keeper = new ExportKeeper({
-      ...{ store: hub.data.store, seal: hub.vault, folder },
-      log: createLog({ level: 'error', destination }),
-    });
+    const parts = { store: hub.data.store, seal: hub.vault, log: createLog({ level: 'error', destination }) };
+    const keeper = new ExportKeeper({ ...parts, folder, only: null });
     expect(await keeper.keep()).toBe(1);
     expect(await keeper.keep()).toBe(0);
     await addPeer('two');
@@ -125,6 +123,10 @@ describe('of a hub', () => {
     await command('add', 'wg1', '--keyfile', hub.keyfile, '--network', '10.5.0.0/24', '--endpoint', 'h:51821');
     expect(await keeper.keep()).toBe(1);
     expect(existsSync(place('wg1.conf'))).toBe(true);
+    const second = mkdtempSync(join(tmpdir(), 'lk-export-'));
+    expect(await new ExportKeeper({ ...parts, folder: second, only: ['wg1'] }).keep()).toBe(1);
+    expect(readdirSync(second)).toEqual(['wg1.conf']);
+    rmSync(second, { recursive: true });
     await command('remove', 'wg1');
     await keeper.keep();
     expect(existsSync(place('wg1.conf'))).toBe(false);

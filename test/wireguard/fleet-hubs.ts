@@ -128,10 +128,14 @@ export class FleetMember {
     return this.#log;
   }
 
+  get url(): string {
+    return `http://127.0.0.1:${this.#server?.port ?? 0}`;
+  }
+
   async call(method: string, path: string, body?: unknown): Promise<{ status: number; body: Body }> {
     const headers = { Authorization: `Bearer ${this.#fleet.token}`, 'Content-Type': 'application/json' };
     const text = body === undefined ? {} : { body: JSON.stringify(body) };
-    const answer = await fetch(`http://127.0.0.1:${this.#server?.port ?? 0}${path}`, { method, headers, ...text });
+    const answer = await fetch(`${this.url}${path}`, { method, headers, ...text });
     return { status: answer.status, body: await answer.json() };
   }
 

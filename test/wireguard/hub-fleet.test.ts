@@ -1,10 +1,12 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemRandom } from '../../platform/clock.ts';
+import { addBackupCommand } from '../../wireguard/commands/backup.ts';
 import { addDoctorCommand } from '../../wireguard/commands/doctor.ts';
 import { addInitCommand } from '../../wireguard/commands/init.ts';
 import { addInterfaceCommand } from '../../wireguard/commands/interface.ts';
 import { addJoinCommand } from '../../wireguard/commands/join.ts';
+import { addRestoreCommand } from '../../wireguard/commands/restore.ts';
 import { addStatusCommand } from '../../wireguard/commands/status.ts';
 import { readConfig, writeConfig } from '../../wireguard/data/hub-config.ts';
 import { COMMAND } from '../../wireguard/hub/actor.ts';
@@ -174,6 +176,24 @@ describe.skipIf(postgresMissing() !== null)('hubs of one database', () => {
       expect((await first.call('GET', '/api/peers')).body.peers).toEqual([]);
     });
 
+    test('by an installer, at a hub that does not keep the interface, makes a spoke that the other shows', async () => {
+      const there = await second();
+      const wanted = { spokeName: 'office', interface: 'wg1', platform: 'linux' };
+      const { token } = (await first.call('POST', '/api/installation/token', wanted)).body.token;
+      const fetched = await fetch(`${first.url}/api/installation/script/${token}?platform=linux`);
+      expect(fetched.status).toBe(200);
+      const { publicKey } = generateKeyPair();
+      const joined = await first.call('POST', '/api/spoke/register', { token, publicKey, os: 'debian 13' });
+      expect(joined).toMatchObject({ status: 201, body: { live: true, config: { endpoint: 'second.example:51821' } } });
+      await vi.waitFor(async () => expect(await there.shown('wg1')).toEqual([publicKey]), PATIENCE);
+      const status = (hub: FleetMember) => hub.call('GET', `/api/spoke/${joined.body.spoke.id}/status`);
+      expect((await status(there)).body).toMatchObject({ interfaceUp: true, wireguard: { rx: 0 } });
+      expect((await status(first)).body).toMatchObject({ interfaceUp: null, lookedAt: null, wireguard: null });
+      expect(await there.call('POST', '/api/spoke/register', { token, publicKey, os: 'debian 13' })).toMatchObject({
+        status: 410,
+      });
+    });
+
     test('made while its hub does not run is not live, and is on the interface when it starts', async () => {
       const there = await fleet.join('second', { interfaces: ['wg1'] });
       await first.start();
@@ -276,6 +296,28 @@ describe.skipIf(postgresMissing() !== null)('hubs of one database', () => {
     await there.stop();
     expect((await status()).stdout).toMatch(/^wg1 {2}kept by no hub that runs$/m);
     expect(await doctor()).toMatchObject([{ check: 'keeper', verdict: 'fault' }]);
+  });
+
+  test('a backup by any of them is of the whole database, and what was another’s is told when it is restored', async () => {
+    const there = await second();
+    await first.call('POST', '/api/peers', order('phone'));
+    const backupKey = ['--backup-keyfile', fleet.keyfile];
+    const out = fleet.at('one.backup');
+    const made = await runCommand(addBackupCommand, [
+      'backup',
+      '--data',
+      fleet.at('second'),
+      '--out',
+      out,
+      ...backupKey,
+    ]);
+    expect(made.stdout).toContain('read back whole: 1 peers');
+    await there.stop();
+    const argv = ['restore', '--from', out, '--data', fleet.at('restored'), ...backupKey];
+    const restored = await runCommand(addRestoreCommand, argv);
+    expect(restored).toMatchObject({ exit: 0 });
+    expect(restored.stdout).toContain('5. It keeps wg1 alone, as it did. What keeps wg0 is made anew by wghub join');
+    expect(readConfig(fleet.at('restored'))).toMatchObject({ database: null, interfaces: ['wg1'] });
   });
 
   test('a call that names no interface is for the first that the hub keeps itself', async () => {

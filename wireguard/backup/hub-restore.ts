@@ -6,7 +6,7 @@ import { restoreDirectory, type UnpackedCopy } from '../../platform/backup/resto
 import type { DatabaseChoice, Environment } from '../../platform/database-choice.ts';
 import type { KekHeader } from '../../platform/vault/unseal.ts';
 import { sealMethodOf } from '../../platform/vault/vault-file.ts';
-import { writeConfig } from '../data/hub-config.ts';
+import { type HubConfig, readConfig, writeConfig } from '../data/hub-config.ts';
 import { databaseFile, withHubData } from '../data/hub-data.ts';
 import { refuseOlder } from '../gateways/gateway-store.ts';
 import type { BackupTable } from '../store/schema.ts';
@@ -34,6 +34,8 @@ export interface HubRestoreReport {
   readonly records: number;
   readonly peers: number;
   readonly interfaces: readonly { readonly name: string; readonly endpoint: string }[];
+  /** Which of them this hub keeps; `null` for all. */
+  readonly keeps: HubConfig['interfaces'];
 }
 
 /** Makes a new data directory, and where wanted a database in PostgreSQL, out of a backup of a hub. On the restored log this is a record. */
@@ -52,7 +54,8 @@ export async function restoreHub(
       const sealedWith = await sealMethodOf(unpacked.workshop);
       const interfaces = await recordRestore(unpacked, order, now);
       if (order.database !== null) await moveToDatabase(unpacked.workshop, order.database, env);
-      return { sealedWith, records: audit.records, peers, interfaces };
+      const { interfaces: keeps } = readConfig(unpacked.workshop);
+      return { sealedWith, records: audit.records, peers, interfaces, keeps };
     },
   });
   return { directory, hub: copy.subject, madeAt: copy.madeAt, ...settled };

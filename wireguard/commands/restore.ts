@@ -66,7 +66,8 @@ async function openerFor(sealing: Sealing, options: RestoreOptions, io: CommandI
 }
 
 function reportText(report: HubRestoreReport, place: string): string {
-  const { directory, hub, madeAt, interfaces, peers, records, sealedWith } = report;
+  const { directory, hub, madeAt, interfaces, keeps, peers, records, sealedWith } = report;
+  const others = interfaces.map(({ name }) => name).filter((name) => keeps?.includes(name) === false);
   const reached = interfaces.map(({ name, endpoint }) => `       ${name}  ${endpoint}\n`).join('');
   return (
     `restored ${hub} into ${directory}, as it was at ${showTime(madeAt)}: ` +
@@ -77,6 +78,10 @@ function reportText(report: HubRestoreReport, place: string): string {
     `${reached}` +
     '  3. This hub has forgotten everything since then. A peer that was made later is unknown, one that was removed or\n' +
     `     disabled later is back: wghub peer list --data ${directory}\n` +
-    `  4. Start it: wghub start --data ${directory} ${unsealOption[sealedWith]}\n`
+    `  4. Start it: wghub start --data ${directory} ${unsealOption[sealedWith]}\n` +
+    (others.length === 0
+      ? ''
+      : `  5. It keeps ${keeps?.join(', ')} alone, as it did. What keeps ${others.join(', ')} is made anew by wghub join; or take\n` +
+        '     "interfaces" out of its config.json, and it keeps all of them.\n')
   );
 }

@@ -14,13 +14,15 @@ export interface ExportKeeperParts {
   readonly log: Log;
   /** `exportFolder` of the hub's config; it has to be there. */
   readonly folder: string;
+  /** The interfaces that this hub keeps; `null` for all of the store. */
+  readonly only: readonly string[] | null;
 }
 
 /** Nothing is written more often than this. */
 const EVERY_MS = 60_000;
 
 /**
- * Keeps a file of each interface, for those who look there. It is written from the store and never read. Every change has a record
+ * Keeps a file of each interface that is this hub's, for those who look there. It is written from the store and never read. Every change has a record
  * in the audit log, so that the last one's number tells whether there is anything to do.
  */
 export class ExportKeeper {
@@ -61,8 +63,9 @@ export class ExportKeeper {
   }
 
   async #writeAll(): Promise<[count: number, whole: boolean]> {
-    const { store, seal, folder, log } = this.#parts;
-    const interfaces = await store.read((db) => listInterfaces(db, seal));
+    const { store, seal, folder, log, only } = this.#parts;
+    const all = await store.read((db) => listInterfaces(db, seal));
+    const interfaces = all.filter(({ name }) => only?.includes(name) ?? true);
     let count = 0;
     let whole = true;
     for (const facts of interfaces) {

@@ -116,7 +116,9 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
   port = listener.port;
   const unbuilt = early ?? (await started(fleet, listener));
   const exports =
-    config.exportFolder === null ? null : new ExportKeeper({ store, seal: vault, log, folder: config.exportFolder });
+    config.exportFolder === null
+      ? null
+      : new ExportKeeper({ store, seal: vault, log, folder: config.exportFolder, only: config.interfaces });
   exports?.start();
   const housekeeping = startHousekeeping({ store, clock, log, denials }, auditKey);
   const stopSweeper = startSweeper({ store, clock, log });
