@@ -31,7 +31,7 @@ describe('an order is refused, naming the field, for', () => {
     ['an owner with a tab', { owner: 'a\tb' }, 'owner'],
     ['an owner of 129', { owner: 'x'.repeat(129) }, 'owner'],
     ['an empty owner', { owner: '' }, 'owner'],
-    ['a platform of 65', { platform: 'x'.repeat(65) }, 'platform'],
+    ['a platform of 129', { platform: 'x'.repeat(129) }, 'platform'],
     ['a keepalive below zero', { keepalive: -1 }, 'keepalive'],
     ['a keepalive of 65536', { keepalive: 65_536 }, 'keepalive'],
     ['a keepalive that is no number', { keepalive: Number.NaN }, 'keepalive'],
@@ -84,7 +84,15 @@ describe('an order is refused, naming the field, for', () => {
 
 test('an order that holds comes back whole, networks in their one spelling and what was left out filled in', () => {
   expect(check()).toEqual({
-    ...{ name: 'phone', owner: null, kind: 'device', platform: null, publicKey: null, isPreshared: false },
+    ...{
+      name: 'phone',
+      owner: null,
+      kind: 'device',
+      platform: null,
+      osFamily: null,
+      publicKey: null,
+      isPreshared: false,
+    },
     ...{ keepalive: 25, wishedAddress: null, extraNetworks: [], expiresAt: null, metadata: {} },
   });
   const long = {
