@@ -109,6 +109,7 @@ export class InstallerMachine {
 
   /** Where a file of the machine is from outside. */
   path(path: string): string {
+    if (path.startsWith('/var/run/')) throw new TypeError('/var/run leads out of the machine: say /run');
     return `/proc/${this.machine.pid}/root${ROOT}${path}`;
   }
 

@@ -109,7 +109,8 @@ export const STAND_INS: Readonly<Record<string, string>> = {
   dnf: byVerb('dnf', 'install', 'remove'),
   yum: byVerb('yum', 'install', 'remove'),
   zypper: byVerb('zypper', 'install', 'remove'),
-  rpm: lister('rpm', 'installed '),
+  // a real one lists keys too, the first of them when the first package is put in
+  rpm: `${lister('rpm', 'installed ')}! installed wireguard-tools || echo 'installed gpg-pubkey'\n`,
   apk: byVerb('apk', 'add', 'del'),
   pacman: `#!/bin/sh
 ${library}

@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { run } from '../../platform/run.ts';
 import type { HubRequest, StandInAnswer } from '../harness/installer-hub.ts';
 import { type InstallerMachine, installerObstacle, SHELLS, type Shell } from '../harness/installer-machine.ts';
 import { InstallerScene } from '../harness/installer-scene.ts';
@@ -158,7 +159,7 @@ const FAILURES: readonly Failure[] = [
     says: 'cannot make /etc/wireguard',
     prepare: (machine) => {
       machine.remove('/etc/wireguard');
-      machine.program('mkdir', '#!/bin/sh\nexit 1\n');
+      machine.program('mkdir', '#!/bin/sh\ncase $* in *wireguard) exit 1 ;; esac\nPATH=/usr/bin exec mkdir "$@"\n');
     },
   },
   {
@@ -276,6 +277,37 @@ describe.skipIf(obstacle !== null)(
       expect(stderr.endsWith('\nerror: could not be undone: not_at_boot; undo_registration;\n')).toBe(true);
       const left = (await machine.state()).filter((line) => !before.includes(line));
       expect(left).toEqual([expect.stringContaining('multi-user.target.wants/wg-quick@wg0.service')]);
+    });
+
+    test('two at once: the second is refused, and what a killed one has left is no obstacle', async () => {
+      await debian();
+      const script = scene.script('linux');
+      const lock = '/run/latchkey-installer';
+      let refused: number | null = null;
+      machine.hangAt('systemctl start*');
+      const first = machine.run(script, {
+        signal: { name: 'SIGKILL', when: () => machine.hangs() && refused !== null },
+      });
+      await vi.waitFor(() => expect(machine.hangs()).toBe(true), { timeout: 20_000 });
+      const before = await machine.state();
+      const second = run(machine.inside(['sh', '/run/stand-in/install.sh']), { timeoutMs: 20_000, allowExit: 'any' });
+      const { exit, stderr } = await second;
+      expect([exit, stderr]).toEqual([
+        1,
+        `error: another installer runs on this machine\nhint: wait for its end; if there is none: rm -r /var${lock}\n`,
+      ]);
+      expect(await machine.state()).toEqual(before);
+      refused = exit;
+      await first.catch(() => null);
+      machine.hangAt();
+      await machine.command(
+        'sh',
+        '-c',
+        `rm ${CONF} /etc/systemd/system/multi-user.target.wants/wg-quick@wg0.service; rm -r /tmp/latchkey.*`,
+      );
+      expect(machine.read(`${lock}/pid`)).toMatch(/^\d+\n$/);
+      expect((await machine.run(script)).exit).toBe(0);
+      expect(machine.read(`${lock}/pid`)).toBeNull();
     });
 
     test('a tunnel that was there before and does not start again is left as it was', async () => {

@@ -42,7 +42,7 @@ join_hub() {
   say "this machine is the spoke \"$SPOKE_NAME\" of \"$HUB_NAME\": $(sed -n 's/^Address = //p' "$WORK/config") on $TUNNEL"
   if [ -n "$BY_HAND" ]; then say "to look at it: $BY_HAND"; fi
   # a script that came through a pipe is gone
-  if [ -f "$0" ]; then TAKE_AWAY="sh $0 --uninstall"; fi
+  if [ -f "$0" ]; then TAKE_AWAY="sh $0$SAID_TUNNEL --uninstall"; fi
   if [ -n "${TAKE_AWAY:-}" ]; then say "to take it away: $TAKE_AWAY"; fi
 }
 

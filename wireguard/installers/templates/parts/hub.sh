@@ -57,9 +57,9 @@ with_deadline() {
 # json_text TEXT: inside the quotes of a JSON string.
 json_text() { printf '%s' "$1" | tr -d '\000-\037' | sed 's/["\\]/\\&/g'; }
 
-# answer_member NAME: the text of that member of a JSON answer, made fit for a terminal.
+# answer_member NAME: the text of that member of a JSON answer, without what could move a terminal.
 answer_member() {
-  tr -d '\000-\037\177' <"$WORK/answer" | sed -nE 's/.*"'"$1"'" *: *"(([^"\\]|\\.)*)".*/\1/p' |
+  tr -cd ' -~' <"$WORK/answer" | sed -nE 's/.*"'"$1"'" *: *"(([^"\\]|\\.)*)".*/\1/p' |
     sed 's/\\\(["\\/]\)/\1/g' | cut -c 1-400
 }
 

@@ -1,4 +1,5 @@
 MODE=install
+SAID_TUNNEL=''
 
 usage() {
   cat <<USAGE
@@ -26,10 +27,14 @@ read_options() {
   while [ $# -gt 0 ]; do
     case $1 in
       --uninstall) MODE=uninstall ;;
-      --tunnel=*) TUNNEL=${1#--tunnel=} ;;
+      --tunnel=*)
+        TUNNEL=${1#--tunnel=}
+        SAID_TUNNEL=" --tunnel $TUNNEL"
+        ;;
       --tunnel)
         if [ $# -lt 2 ]; then wrong_usage "--tunnel needs a name"; fi
         TUNNEL=$2
+        SAID_TUNNEL=" --tunnel $TUNNEL"
         shift
         ;;
       --help | -h)

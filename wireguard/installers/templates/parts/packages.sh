@@ -35,7 +35,8 @@ list_packages() {
   ask_packages >"$WORK/asked" 2>/dev/null || return 1
   case $MANAGER in
     pacman | apk) sort -u "$WORK/asked" >"$1" ;;
-    *) sed -n 's/^installed //p' "$WORK/asked" | sort -u >"$1" ;;
+    # rpm lists the keys that packages are signed with like packages
+    *) sed -n -e '/^installed gpg-pubkey$/d' -e 's/^installed //p' "$WORK/asked" | sort -u >"$1" ;;
   esac
   [ -s "$1" ]
 }

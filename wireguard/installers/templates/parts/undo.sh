@@ -1,6 +1,7 @@
 # Before each step its undo is armed: a function and words without blanks, run last first when a step fails or a signal comes.
 UNDO=''
 WORK=''
+LOCK=''
 
 arm() {
   UNDO="$*
@@ -23,7 +24,24 @@ begin() {
   trap 'caught SIGINT' INT
   trap 'caught SIGTERM' TERM
   trap 'caught SIGPIPE' PIPE
+  be_alone /var/run/latchkey-installer
   WORK=$(mktemp -d "${TMPDIR:-/tmp}/latchkey.XXXXXXXX") || die "cannot make a temporary folder"
+}
+
+# be_alone FOLDER: two runs at once would undo each other's work. What a killed run has left is taken over.
+be_alone() {
+  if ! mkdir "$1" 2>/dev/null; then
+    if [ ! -d "$1" ]; then die "cannot make $1"; fi
+    other=''
+    if [ -r "$1/pid" ]; then IFS= read -r other <"$1/pid"; fi
+    if [ -z "$other" ] || kill -0 "$other" 2>/dev/null; then
+      die "another installer runs on this machine" "wait for its end; if there is none: rm -r $1"
+    fi
+    rm -rf "$1"
+    mkdir "$1" || die "another installer runs on this machine"
+  fi
+  LOCK=$1
+  echo $$ >"$LOCK/pid"
 }
 
 caught() { die "stopped by $1"; }
@@ -37,6 +55,7 @@ leave() {
     roll_back
   fi
   if [ -n "$WORK" ]; then rm -rf "$WORK"; fi
+  if [ -n "$LOCK" ]; then rm -rf "$LOCK"; fi
   exit "$status"
 }
 
