@@ -69,7 +69,7 @@ describe('wghub spoke invite', () => {
     ['no time', 'x', ['--hours', '0'], 2, '"--hours" must be an integer from 1 to 720'],
     ['more than a month', 'x', ['--hours', '721'], 2, '"--hours"'],
     ['a part of an hour', 'x', ['--hours', '1.5'], 2, '"--hours"'],
-    ['more nodes than a cluster has', 'x', ['--cluster-members', '33'], 2, '"--cluster-members" must be an integer'],
+    ['more nodes than a cluster has', 'x', ['--cluster-members', '65'], 2, '"--cluster-members" must be an integer'],
     ['nodes of a Mac', 'x', ['--platform', 'macos', '--cluster-members', '2'], 2, 'for nodes of a Proxmox cluster'],
     ['an interface that nobody knows', 'x', ['--interface', 'wg7'], 2, 'there is no such interface'],
     ['an interface that plain WireGuard cannot join', 'x', ['--interface', 'wg1'], 3, 'plain WireGuard only'],

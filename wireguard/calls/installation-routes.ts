@@ -132,7 +132,8 @@ async function find(desk: Desk, { params, query, headers, source }: AppRequest):
     const token = await desk.store.read((db) => findInstallToken(db, hash));
     const platform = fetchablePlatform(token, wished, desk.clock.now());
     if (token === null) throw new TypeError('a script was given for no token');
-    const script = scriptOf(token, text, platform, desk.installers.address());
+    const { endpoint } = hubOf(desk, token.interface).hub.facts;
+    const script = scriptOf(token, text, platform, desk.installers.address(endpoint));
     const type = platform === 'windows' ? 'text/plain' : 'text/x-shellscript';
     const answer: AppResponse = {
       status: 200,

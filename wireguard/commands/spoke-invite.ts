@@ -5,6 +5,7 @@ import { parseInteger } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { type UnsealOptions, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
 import { doorbellFile, type HubData, withHubData } from '../data/hub-data.ts';
+import { leadsNowhereElse, publicUrlOf } from '../front/public-url.ts';
 import { tlsPin } from '../front/tls-pin.ts';
 import { COMMAND } from '../hub/actor.ts';
 import { isAtDoor } from '../hub/doorbell.ts';
@@ -72,7 +73,6 @@ async function inviteOne(data: HubData, spokeName: string, options: InviteOption
   const { config, store } = data;
   const { clock, random } = io;
   const order = orderFrom(spokeName, options, config.spokes.hours);
-  const url = publicUrlOf(data);
   const vault = await openVault(data, options, io);
   const facts = chosenInterface(await store.read((db) => listInterfaces(db, vault)), options.interface);
   // the same order, named as it is here
@@ -85,6 +85,7 @@ async function inviteOne(data: HubData, spokeName: string, options: InviteOption
     clock.now(),
     fields,
   );
+  const url = urlFor(data, facts.endpoint);
   const pin = await tlsPin({ config, store, vault });
   const key = await installerKey(store, vault, clock.now());
   const address = () => ({ url, pin, hubName: config.name });
@@ -114,9 +115,10 @@ function orderFrom(spokeName: string, options: InviteOptions, usualHours: number
   return { spokeName, platform, customIP, life: count * HOUR_MS, members };
 }
 
-/** A hub that does not know what it is called from outside would send machines nowhere. */
-function publicUrlOf({ config: { publicUrl }, directory }: HubData): string {
-  if (publicUrl !== null) return publicUrl;
+/** As the running hub has it. One that only this machine could follow would send others nowhere. */
+function urlFor({ config, directory }: HubData, endpoint: string): string {
+  const url = publicUrlOf(config, config.listen.port, endpoint);
+  if (!leadsNowhereElse(url)) return url;
   throw new LatchkeyError('public_url_missing', 'the hub does not know where spokes reach its API', {
     exit: 2,
     field: 'publicUrl',

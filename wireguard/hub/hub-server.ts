@@ -67,13 +67,8 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
   const installers = {
     ...{ store, random, now: () => clock.now() },
     key: await installerKey(store, vault, clock.now()),
-    address: () => {
-      const [first] = fleet.watches.values();
-      return {
-        url: publicUrlOf(config, port, first?.hub.facts.endpoint ?? null),
-        pin: tls?.pin ?? null,
-        hubName: config.name,
-      };
+    address: (endpoint: string) => {
+      return { url: publicUrlOf(config, port, endpoint), pin: tls?.pin ?? null, hubName: config.name };
     },
   };
   metrics.show({

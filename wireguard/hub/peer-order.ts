@@ -61,7 +61,7 @@ export interface CheckedOrder {
 
 const MOST_NAME = 64;
 const MOST_OWNER = 128;
-const MOST_PLATFORM = 64;
+const MOST_PLATFORM = 128;
 const MOST_NETWORKS = 64;
 /** Of its JSON: notes, and not a place to keep files. */
 const MOST_METADATA_BYTES = 4096;

@@ -63,11 +63,12 @@ export interface InvitationParts {
   readonly random: RandomBytes;
   readonly now: () => number;
   readonly key: InstallerKey;
-  readonly address: () => HubAddress;
+  /** By the endpoint of the spoke's interface. */
+  readonly address: (endpoint: string) => HubAddress;
 }
 
-/** Members of one Proxmox cluster; corosync itself knows no more than 32 nodes well. */
-export const MOST_MEMBERS = 32;
+/** Nodes of one Proxmox cluster that one command brings in: more than its manual has seen in use. */
+export const MOST_MEMBERS = 64;
 
 /**
  * Makes a token for a spoke of this interface. Throws what the order and the pool refuse: `invalid_request`, `invalid_address`,
@@ -96,7 +97,7 @@ export async function inviteWithin(
   const { text, hash } = newTokenText(random);
   const spokeId = random(12).toString('hex');
   const { spokeName, platform, members } = order;
-  const reached = address();
+  const reached = address(facts.endpoint);
   const wanted = platform === null ? PLATFORMS : [platform];
   const installers = Object.fromEntries(
     wanted.map((one) => [one, noticeOf(one, { text, spokeId, spokeName, members, tunnel: facts.name }, reached, key)]),

@@ -23,7 +23,7 @@ const schema = z.strictObject({
   token: z.string().max(200),
   publicKey: z.string().max(200),
   /** What the machine runs, in its own words. */
-  os: z.string().min(1).max(64),
+  os: z.string().min(1).max(128),
   isProxmox: z.boolean().default(false),
   proxmoxNodeName: nodeName.optional(),
   proxmoxClusterName: nodeName.optional(),
