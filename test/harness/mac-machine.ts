@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { run } from '../../platform/run.ts';
 import { type InstallerMachine, type ScriptEnd, type ScriptRun, SHELLS } from './installer-machine.ts';
 import type { InstallerScene } from './installer-scene.ts';
 import { DISTRIBUTIONS } from './installer-stand-ins.ts';
@@ -34,7 +35,7 @@ export class MacMachine {
     this.base = base;
   }
 
-  static async build(scene: InstallerScene, shape: MacShape = {}): Promise<MacMachine> {
+  static async build(scene: Pick<InstallerScene, 'machine'>, shape: MacShape = {}): Promise<MacMachine> {
     const { says = 'arm64', isArm = says === 'arm64', brews = ['/opt/homebrew'], tools, owner = 'ann' } = shape;
     const base = await scene.machine(DISTRIBUTIONS.container, ['wireguard-tools', 'wireguard-go']);
     const mac = new MacMachine(base);
@@ -96,6 +97,13 @@ export class MacMachine {
     const shell = SHELLS[options.shell ?? 'dash'].join(' ');
     const told = `PATH=${BIN}; export PATH; exec ${shell} ${piped ? `-s -- "$@" <${SCRIPT}` : `${SCRIPT} "$@"`}`;
     return this.base.run(told, { ...options, env: { SUDO_USER: 'ann', ...options.env } });
+  }
+
+  /** Runs a line that its user pastes into a terminal. */
+  async paste(line: string): Promise<{ readonly exit: number; readonly stdout: string; readonly stderr: string }> {
+    const argv = this.base.inside(['env', `PATH=${BIN}`, 'HOME=/Users/ann', 'sh', '-c', line]);
+    const { exit, stdout, stderr } = await run(argv, { timeoutMs: 60_000, allowExit: 'any' });
+    return { exit, stdout: stdout.toString('utf8'), stderr };
   }
 
   /** Runs a line as its administrator does. */

@@ -3,7 +3,7 @@ const library = '. /usr/local/lib/stand-in.sh';
 /** Programs that every Mac has and that are this system's, but for options of GNU's alone. */
 export const SHARED_PROGRAMS = [
   ...['awk', 'cat', 'chmod', 'chown', 'cut', 'date', 'grep', 'id', 'ln', 'ls', 'mkdir', 'mktemp', 'mv', 'rm'],
-  ...['rmdir', 'sed', 'sh', 'sleep', 'sort', 'tail', 'tr', 'wc'],
+  ...['rmdir', 'sed', 'sleep', 'sort', 'tail', 'tr', 'wc'],
 ];
 
 /** Refuses what the programs of a Mac do not know; patterns are of sh. */
@@ -43,7 +43,9 @@ esac
 exec busybox ping -c 1 -W 1 "$5"
 `,
   ping6: '#!/bin/sh\n[ "$#" = 3 ] && [ "$1 $2" = "-c 1" ] && exec busybox ping -6 -c 1 -W 1 "$3"\n',
+  shasum: '#!/bin/sh\n[ "$*" = "-a 256" ] && exec /usr/bin/sha256sum\n',
   sudo: `#!/bin/sh
+if [ "$1" = sh ]; then SUDO_USER=ann exec "$@"; fi
 ${library}
 record sudo "$@"
 [ "$1 $2" = '-H -u' ] || exit 64

@@ -149,13 +149,14 @@ describe.skipIf(obstacle !== null)(`macos.sh${obstacle === null ? '' : ` (${obst
     const intel = { says: 'x86_64', brews: ['/usr/local'] } as const;
     const both = { brews: ['/usr/local', '/opt/homebrew'] } as const;
 
-    test.each([
-      ['is /usr/local on Intel', intel, '/usr/local'],
-      ['is /opt/homebrew where both are and the Mac is an arm64', both, '/opt/homebrew'],
-      ['is /usr/local where both are and the Mac is of Intel', { ...intel, ...both }, '/usr/local'],
+    const cases: readonly (readonly [string, MacShape, string])[] = [
       ['is /opt/homebrew for a shell that runs as one for Intel', { ...intel, ...both, isArm: true }, '/opt/homebrew'],
+      ['is /usr/local where both are and the Mac is of Intel', { ...intel, ...both }, '/usr/local'],
       ['is the one in which the tools are', { ...both, tools: '/usr/local' }, '/usr/local'],
-    ])('%s', async (_, shape: MacShape, prefix) => {
+      ['is /opt/homebrew where both are and the Mac is an arm64', both, '/opt/homebrew'],
+      ['is /usr/local on Intel', intel, '/usr/local'],
+    ];
+    test.each(isThorough ? cases : cases.slice(0, 3))('%s', async (_, shape: MacShape, prefix) => {
       await make(shape);
       expect((await mac.run(made())).exit).toBe(0);
       const calls = mac.takeCalls();
@@ -189,16 +190,16 @@ describe.skipIf(obstacle !== null)(`macos.sh${obstacle === null ? '' : ` (${obst
       expect(await mac.base.state()).toEqual(before);
     });
 
-    test('on a system that is no Mac', async () => {
+    test('on a system that is no Mac, and by whoever is not root', async () => {
       await make(READY);
-      mac.base.write('/run/stand-in/mac/uname', '#!/bin/sh\necho Linux\n', 0o755);
-      await refused('this script is for macOS, and this is Linux');
-    });
-
-    test('by whoever is not root', async () => {
-      await make(READY);
-      mac.base.write('/run/stand-in/mac/id', '#!/bin/sh\necho 501\n', 0o755);
-      await refused('hint: run it by sudo sh');
+      for (const [program, says, words] of [
+        ['uname', 'Linux', 'this script is for macOS, and this is Linux'],
+        ['id', '501', 'hint: run it by sudo sh'],
+      ] as const) {
+        mac.base.write(`/run/stand-in/mac/${program}`, `#!/bin/sh\necho ${says}\n`, 0o755);
+        await refused(words);
+        mac.repair();
+      }
     });
 
     test('where the name is another’s, and goes by another name', async () => {
@@ -306,11 +307,12 @@ describe.skipIf(obstacle !== null)(`macos.sh${obstacle === null ? '' : ` (${obst
       }
     });
 
-    test.each([
+    const signals = [
       ['SIGTERM', 'sudo * install *', 'dash'],
       ['SIGINT', 'launchctl bootstrap *', 'bash'],
       ['SIGHUP', 'launchctl bootstrap *', 'ash'],
-    ] as const)('by %s during %s, under %s', async (name, pattern, shell) => {
+    ] as const;
+    test.each(isThorough ? signals : signals.slice(0, 2))('by %s during %s, under %s', async (name, pattern, shell) => {
       await make();
       const before = await mac.base.state();
       mac.base.hangAt(pattern);
