@@ -1,18 +1,39 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Files that take minutes, the longest first: started last, one of them would run alone at the end. */
+/** Files that take longest, in that order: started last, one of them would run alone at the end. */
 const long = [
-  'patcher/interrupted',
-  'e2e/nextcloud-life',
   'attacks/attacks',
+  'e2e/nextcloud-life',
+  'patcher/interrupted',
   'e2e/snap-life',
   'e2e/container-life',
   'e2e/core-life',
   'patcher/doctor-real',
   'patcher/faults-cut',
-  'keyserver/crash',
+  'patcher/faults',
+  'patcher/layouts',
+  'patcher/audit-command',
+  'model/chain',
+  'keyserver/several-servers',
+  'patcher/fleet',
+  'patcher/container-detect',
   'patcher/ssh-transport',
+  'keyserver/commands',
+  'php-app/heartbeat-script',
+  'keyserver/crash',
+  'wireguard/hub-links',
+  'wireguard/hub-tunnel-faults',
+  'patcher/audit-planted',
+  'patcher/watch-command',
+  'wireguard/hub-tunnels',
+  'patcher/watch-script',
+  'patcher/journal-over-ssh',
+  'patcher/targets/snap-found',
+  'wireguard/hub-backup-faults',
+  'patcher/audit-snap',
+  'keyserver/on-postgres',
+  'patcher/faults-line',
 ];
 
 class LongestFirst extends BaseSequencer {
@@ -30,8 +51,8 @@ export default defineConfig({
     root: new URL('..', import.meta.url).pathname,
     include: ['test/**/*.test.ts'],
     pool: 'forks',
-    // one more than a small machine has cores: many of these tests wait for other programs
-    maxWorkers: 3,
+    // twice what a small machine has cores: many of these tests wait for other programs
+    maxWorkers: 4,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     execArgv: ['--disable-warning=ExperimentalWarning'],
