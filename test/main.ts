@@ -47,8 +47,19 @@ function showAtItsEnd(name: string, command: string, argv: readonly string[]): P
 }
 
 async function byExitCode(name: string, command: string, argv: readonly string[]): Promise<Count> {
-  say(`\n== ${name}`);
-  return (await show(command, argv)) === 0 ? onePassed : oneFailed;
+  return (await showAtItsEnd(name, command, argv)) === 0 ? onePassed : oneFailed;
+}
+
+/** What reads the sources and runs nothing of them: beside the tests, which wait often. */
+async function readSources(): Promise<Count[]> {
+  const biome = ['check', '--config-path=test/lint/rules.json', '--error-on-warnings', '.'];
+  return [
+    await byExitCode('lint', process.execPath, [join(modules, '@biomejs/biome/bin/biome'), ...biome]),
+    await byExitCode('types', process.execPath, [join(modules, 'typescript/bin/tsc'), '--noEmit', '-p', '.']),
+    hasProgram('phpcs')
+      ? await byExitCode('php style', 'phpcs', ['--standard=php-app/phpcs.xml', '-q', ...phpSources])
+      : skipped('php style', 'phpcs is not installed'),
+  ];
 }
 
 async function vitest(reports: string, files: readonly string[]): Promise<Count> {
@@ -96,19 +107,12 @@ async function suite(files: readonly string[]): Promise<Count> {
     if (files.length > 0) return await vitest(reports, files);
     const { words } = await preparePackages(say);
     if (words !== null) say(words);
-    const biome = ['check', '--config-path=test/lint/rules.json', '--error-on-warnings', '.'];
-    const before = [
-      await byExitCode('lint', process.execPath, [join(modules, '@biomejs/biome/bin/biome'), ...biome]),
-      await byExitCode('types', process.execPath, [join(modules, 'typescript/bin/tsc'), '--noEmit', '-p', '.']),
-      hasProgram('phpcs')
-        ? await byExitCode('php style', 'phpcs', ['--standard=php-app/phpcs.xml', '-q', ...phpSources])
-        : skipped('php style', 'phpcs is not installed'),
-    ];
-    const tests = await Promise.all([
+    const all = await Promise.all([
+      readSources(),
       hasProgram('phpunit') ? phpunit(reports) : skipped('php tests', 'phpunit is not installed'),
       vitest(reports, []),
     ]);
-    return [...before, ...tests].reduce((sum, count) => ({
+    return all.flat().reduce((sum, count) => ({
       passed: sum.passed + count.passed,
       failed: sum.failed + count.failed,
       skipped: sum.skipped + count.skipped,
