@@ -1,35 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { appendAudit } from '../../platform/audit-chain.ts';
-import type { PostgresAddress } from '../../platform/postgres-url.ts';
-import type { HubMetrics } from '../calls/metrics.ts';
-import type { HubConfig } from '../data/hub-config.ts';
 import { refuseUnknown } from '../data/hub-data.ts';
-import { linkMeans } from '../links/link-means.ts';
-import { removeLink } from '../links/linux-link.ts';
 import { type HubInterface, listInterfaces } from '../store/hub-interface.ts';
 import { HUB } from './actor.ts';
 import type { Ring, RingAnswer } from './doorbell.ts';
 import { FellowHubs } from './fellow-hubs.ts';
-import type { HubParts } from './hub.ts';
+import { type FleetParts, makeWatch, takeDown } from './fleet-parts.ts';
 import { HubElsewhere } from './hub-elsewhere.ts';
-import { HubWatch, type WatchParts } from './hub-watch.ts';
+import type { HubWatch } from './hub-watch.ts';
 import { type Keeper, keptElsewhere } from './interface-claims.ts';
-import { makeHub } from './make-hub.ts';
 import { type ServedInterface, ServedInterfaces } from './served-interfaces.ts';
-
-export interface FleetParts
-  extends Omit<HubParts, 'onFacts'>,
-    Omit<WatchParts, 'onComparison' | 'onForeign' | 'lookMs'> {
-  readonly config: Pick<HubConfig, 'name' | 'driver' | 'lookSeconds' | 'interfaces' | 'standBy'>;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly metrics: Pick<HubMetrics, 'compared' | 'foundForeign'>;
-  /** Where other hubs may be at work too; `null` for SQLite, which has one hub. */
-  readonly postgres: PostgresAddress | null;
-  /** How long a start waits for an interface that another hub keeps, in milliseconds: a machine that lost its power keeps its claim for a while. */
-  readonly claimMs?: number;
-  /** How often the hub looks after interfaces that it does not keep. */
-  readonly strollMs?: number;
-}
 
 const CLAIM_MS = 20_000;
 const CLAIM_RETRY_MS = 250;
@@ -184,7 +164,7 @@ export class HubFleet {
       else if (!config.standBy) throw keptElsewhere(name, keeper);
       else {
         log.warn({ interface: name, keeper: keeper.hub }, 'stands by for an interface');
-        await this.#takeDown(name); // of a life in which it was this hub's
+        await takeDown(this.#parts, name); // of a life in which it was this hub's
       }
     }
   }
@@ -203,7 +183,7 @@ export class HubFleet {
   async #giveUp(name: string, watch: HubWatch, keeper: Keeper): Promise<void> {
     this.#leave(watch.hub.facts);
     await watch.stop();
-    await this.#takeDown(name);
+    await takeDown(this.#parts, name);
     this.#parts.log.error({ interface: name, keeper: keeper.hub }, 'interface was given up, another hub has taken it');
     await this.#record('interface_given_up', name);
   }
@@ -247,14 +227,8 @@ export class HubFleet {
   }
 
   async #keep(facts: HubInterface): Promise<HubWatch> {
-    const { config, env, store, now, log, metrics } = this.#parts;
-    const means = config.driver === 'memory' ? null : () => linkMeans(env);
     const onFacts = (name: string): void => void this.#fellows?.spread(name).catch(this.#parts.onTrouble);
-    const hub = await makeHub(facts, means, { ...this.#parts, onFacts });
-    const onForeign = metrics.foundForeign.bind(metrics);
-    const onComparison = metrics.compared.bind(metrics);
-    const lookMs = config.lookSeconds * 1000;
-    const watch = new HubWatch(hub, { store, now, log, onComparison, onForeign, lookMs });
+    const watch = await makeWatch(this.#parts, facts, onFacts);
     this.#free.delete(facts.name);
     this.#interfaces.put(watch);
     return watch;
@@ -282,18 +256,7 @@ export class HubFleet {
     this.#interfaces.drop(name);
     await watch.stop();
     await this.#fellows?.giveBack(name);
-    return this.#takeDown(name);
-  }
-
-  async #takeDown(name: string): Promise<boolean> {
-    if (this.#parts.config.driver === 'memory') return true;
-    try {
-      await removeLink({ name });
-      return true;
-    } catch (error) {
-      this.#parts.onTrouble(error);
-      return false;
-    }
+    return takeDown(this.#parts, name);
   }
 
   async #record(event: string, name: string): Promise<void> {

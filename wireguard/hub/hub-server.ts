@@ -23,7 +23,8 @@ import { TokenRefusals } from '../spokes/token-refusals.ts';
 import { startSweeper } from '../spokes/token-sweeper.ts';
 import { hangDoorbell } from './doorbell.ts';
 import { ExportKeeper } from './export-keeper.ts';
-import { type FleetParts, HubFleet } from './hub-fleet.ts';
+import type { FleetParts } from './fleet-parts.ts';
+import { HubFleet } from './hub-fleet.ts';
 import { hubReport } from './hub-report.ts';
 
 export interface HubServer {
