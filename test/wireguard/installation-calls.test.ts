@@ -438,7 +438,11 @@ describe('POST /api/proxmox/members', () => {
     await fetchScript(token.token, '?platform=proxmox');
     const facts = { isProxmox: true, proxmoxNodeName: 'pve1', proxmoxClusterName: 'lab', proxmoxVersion: '9.1.6' };
     const { status, body } = await register(token.token, facts);
-    expect([status, body.spoke.proxmox]).toEqual([201, { nodeName: 'pve1', clusterName: 'lab', version: '9.1.6' }]);
+    expect([status, body.spoke.proxmox]).toMatchObject([
+      201,
+      { nodeName: 'pve1', clusterName: 'lab', version: '9.1.6' },
+    ]);
+    expect(body.spoke.proxmox.clusterId).toMatch(/^[0-9a-f]{24}$/);
     return token.token as string;
   };
   const ask = (token: string, members: unknown, headers = {}) =>

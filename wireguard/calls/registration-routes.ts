@@ -33,7 +33,7 @@ async function register(desk: Desk, { body, source, headers }: AppRequest): Prom
     desk.metrics.created('spoke');
     if (token.fetchedPlatform !== null) desk.metrics.spokeRegistered(token.fetchedPlatform);
     if (wantsText(headers)) return textAnswer(registrationText(made, hub.facts, config.name));
-    return { status: 201, body: { success: true, ...registrationJson(made, hub.facts, config.name, order) } };
+    return { status: 201, body: { success: true, ...registrationJson(made, hub.facts, config.name) } };
   });
 }
 

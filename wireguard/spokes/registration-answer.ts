@@ -1,37 +1,17 @@
 import { writeConfig } from '../config/write-config.ts';
-import { type PeerJson, peerJson } from '../hub/peer-json.ts';
 import type { MadePeer } from '../hub/peer-register.ts';
 import { clientProgram } from '../obfuscation/clients.ts';
 import { clientConfig } from '../peers/client-config.ts';
 import type { HubInterface } from '../store/hub-interface.ts';
-import type { RegistrationOrder } from './registration.ts';
+import type { RegisteredSpoke } from './registration.ts';
+import { spokeJson } from './spoke-json.ts';
 
 /** Seconds that a first handshake may take: WireGuard tries again every five. */
 const HANDSHAKE_WITHIN = 30;
 
-/** A spoke as programs are told of it when it has registered. */
-interface RegisteredSpoke extends PeerJson {
-  readonly os: string;
-  readonly proxmox: {
-    readonly nodeName: string;
-    readonly clusterName: string | null;
-    readonly version: string | null;
-  } | null;
-}
-
 /** The answer to a registration: the spoke, the facts of its tunnel, and these as a file of wg-quick without its private key. */
-export function registrationJson(
-  made: MadePeer,
-  facts: HubInterface,
-  hubName: string,
-  { os, isProxmox, proxmoxNodeName, proxmoxClusterName, proxmoxVersion }: RegistrationOrder,
-): object {
+export function registrationJson(made: RegisteredSpoke, facts: HubInterface, hubName: string): object {
   const { peer, live } = made;
-  const proxmox =
-    isProxmox && proxmoxNodeName !== undefined
-      ? { nodeName: proxmoxNodeName, clusterName: proxmoxClusterName ?? null, version: proxmoxVersion ?? null }
-      : null;
-  const spoke: RegisteredSpoke = { ...peerJson(peer), os, proxmox };
   const config = {
     interface: facts.name,
     address: peer.addresses,
@@ -45,7 +25,7 @@ export function registrationJson(
     persistentKeepalive: peer.keepalive,
     handshakeWithin: HANDSHAKE_WITHIN,
   };
-  return { spoke, live, config, configText: configText(made, facts) };
+  return { spoke: spokeJson(made), live, config, configText: configText(made, facts) };
 }
 
 /** The same for scripts that have no parser of JSON: facts as comments, then the file. */

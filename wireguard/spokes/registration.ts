@@ -12,6 +12,7 @@ import type { HubDatabase } from '../store/schema.ts';
 import { assertRegistrable, type InstallToken, invalidPlatform } from './install-token.ts';
 import { findInstallToken, takeRegistration } from './install-token-store.ts';
 import { joinCluster } from './proxmox-clusters.ts';
+import type { NodeFacts } from './spoke-json.ts';
 import { recordToken } from './token-sweeper.ts';
 
 /** Names of hosts, as Proxmox takes them. */
@@ -47,6 +48,11 @@ export function readRegistration(body: unknown): RegistrationOrder {
   return order;
 }
 
+/** A spoke that has just come, with what it is as a Proxmox node. */
+export interface RegisteredSpoke extends MadePeer {
+  readonly proxmox: NodeFacts | null;
+}
+
 /** What the hub thinks of registrations that come from elsewhere than the script went to. */
 export type OtherSource = 'record' | 'refuse';
 
@@ -67,7 +73,7 @@ export async function registerSpoke(
     readonly now: () => number;
     readonly random: RandomBytes;
   },
-): Promise<MadePeer> {
+): Promise<RegisteredSpoke> {
   const { source, otherSource, now, random, hash } = about;
   assertRegistrable(token, now());
   assertPlatform(token, order);
@@ -82,6 +88,7 @@ export async function registerSpoke(
     publicKey: order.publicKey,
     metadata: order.metadata,
   };
+  let proxmox: NodeFacts | null = null;
   const kept = {
     id: token.spokeId,
     claim: async (tx: Kysely<HubDatabase>): Promise<number> => {
@@ -92,15 +99,11 @@ export async function registerSpoke(
       throw new TypeError('a token that could be registered with was not');
     },
     joined: async (tx: Kysely<HubDatabase>, _peer: Peer): Promise<void> => {
-      const { isProxmox, proxmoxNodeName: node, proxmoxClusterName: cluster, proxmoxVersion: version } = order;
-      if (isProxmox && node !== undefined) {
-        const facts = {
-          spokeId: token.spokeId,
-          nodeName: node,
-          clusterName: cluster ?? null,
-          version: version ?? null,
-        };
-        await joinCluster(tx, facts, now(), random);
+      const { isProxmox, proxmoxNodeName: nodeName, proxmoxClusterName = null, proxmoxVersion: version = null } = order;
+      if (isProxmox && nodeName !== undefined) {
+        const facts = { spokeId: token.spokeId, nodeName, clusterName: proxmoxClusterName, version };
+        const cluster = await joinCluster(tx, facts, now(), random);
+        proxmox = { nodeName, clusterId: cluster?.id ?? null, clusterName: cluster?.name ?? null, version };
       }
       await recordToken(tx, 'spoke_registered', token, actor, now(), {
         os: order.os,
@@ -110,9 +113,10 @@ export async function registerSpoke(
     },
   };
   const fields = { ...ORDER_FIELDS, platform: 'os' };
-  return hub.peers.create(wish, actor, fields, kept).catch((error: unknown) => {
+  const made = await hub.peers.create(wish, actor, fields, kept).catch((error: unknown) => {
     throw isLatchkeyError(error, 'invalid_key') ? invalidPublicKey(error) : error;
   });
+  return { ...made, proxmox };
 }
 
 function assertPlatform({ fetchedPlatform }: InstallToken, { isProxmox }: RegistrationOrder): void {
