@@ -2,9 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { pbkdf2Sync } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { NEEDED_EXTENSIONS } from '../../patcher/targets/php-answer.ts';
 import { Cleanup } from './cleanup.ts';
 import { hasProgram } from './programs.ts';
-import { makePhpQuick, mayBeQuick } from './quick-php.ts';
+import { makePhpLean, makePhpQuick, mayBeQuick } from './quick-php.ts';
 
 /** Called as Nextcloud's encryption calls it, from its namespace, and whose function that was. */
 const AS_NEXTCLOUD = `<?php
@@ -54,5 +55,22 @@ describe('a quick PHP', () => {
     vi.stubEnv('LATCHKEY_THOROUGH', '1');
     makePhpQuick(new Cleanup());
     expect(process.env.PHP_INI_SCAN_DIR).toBeUndefined();
+  });
+
+  it.runIf(hasProgram('php'))('without most extensions has those that ncpatch wants, and says nothing', async () => {
+    const cleanup = new Cleanup();
+    const loaded = (): string[] =>
+      JSON.parse(
+        execFileSync('php', ['-r', 'echo json_encode(array_map("strtolower", get_loaded_extensions()));'], {
+          encoding: 'utf8',
+        }),
+      ) as string[];
+    const all = loaded();
+    makePhpLean(cleanup);
+    const few = loaded();
+    expect(await cleanup.run()).toEqual([]);
+    expect(few.filter((name) => !all.includes(name))).toEqual([]);
+    expect(NEEDED_EXTENSIONS.filter((name) => all.includes(name) && !few.includes(name))).toEqual([]);
+    expect(loaded()).toEqual(all);
   });
 });

@@ -1,6 +1,7 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Cleanup } from './cleanup.ts';
 
 /**
@@ -45,13 +46,37 @@ export function scanDirectory(folder: string): string {
  */
 export function makePhpQuick(cleanup: Cleanup): void {
   if (!mayBeQuick()) return;
+  const folder = settingsFolder(cleanup);
+  for (const [name, text] of Object.entries(quickPhpFiles(folder))) writeFileSync(join(folder, name), text);
+  scanFrom(scanDirectory(folder), cleanup);
+}
+
+/** What ncpatch wants of a PHP, and what it looks for. */
+const LEAN = /^(?:[0-9]+-)?(?:apcu|ctype|curl|iconv|mbstring|openssl|posix|zip)\.ini$/;
+
+/**
+ * For a stand-in of occ, which does nothing by itself: from here on a PHP that this process starts loads few extensions,
+ * because loading all of them takes most of its time (0.04 s of 0.05 s).
+ */
+export function makePhpLean(cleanup: Cleanup): void {
+  const scanned = execFileSync('php', ['-r', 'echo php_ini_scanned_files();'], { encoding: 'utf8' });
+  const folder = settingsFolder(cleanup);
+  for (const path of scanned.split(',').map((file) => file.trim())) {
+    if (LEAN.test(basename(path))) copyFileSync(path, join(folder, basename(path)));
+  }
+  scanFrom(folder, cleanup);
+}
+
+function settingsFolder(cleanup: Cleanup): string {
   const folder = mkdtempSync(join(tmpdir(), `latchkey-life-${process.pid}-php-`));
   chmodSync(folder, 0o755); // the web user reads it
-  for (const [name, text] of Object.entries(quickPhpFiles(folder))) writeFileSync(join(folder, name), text);
-  const value = scanDirectory(folder);
+  cleanup.add(folder, () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+function scanFrom(value: string, cleanup: Cleanup): void {
   process.env.PHP_INI_SCAN_DIR = value;
-  cleanup.add(folder, () => {
+  cleanup.add('settings of PHP', () => {
     if (process.env.PHP_INI_SCAN_DIR === value) delete process.env.PHP_INI_SCAN_DIR;
-    rmSync(folder, { recursive: true, force: true });
   });
 }

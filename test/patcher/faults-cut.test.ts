@@ -12,7 +12,9 @@ import { verifyLoaded } from '../../patcher/verify.ts';
 import type { Workplace } from '../../patcher/workplace.ts';
 import { sha256 } from '../../platform/encoding.ts';
 import { isLatchkeyError } from '../../platform/errors.ts';
+import { Cleanup } from '../harness/cleanup.ts';
 import { hasProgram } from '../harness/programs.ts';
+import { makePhpLean } from '../harness/quick-php.ts';
 import { type CuttableLine, sshdMissing, startCuttableLine, startSshd, type TestSshd } from '../harness/sshd.ts';
 import { CutSweep, type Undisturbed } from './cut-sweep.ts';
 import type { CutPoint } from './cut-transport.ts';
@@ -64,7 +66,10 @@ describe.skipIf(missing !== null)(`over a line that breaks${missing === null ? '
   /** For who wants to know: commands of an undisturbed run, and how often one of them was disturbed. */
   const counts = new Map<string, readonly [commands: number, points: number]>();
 
+  const cleanup = new Cleanup();
+
   beforeAll(async () => {
+    makePhpLean(cleanup);
     sshd = await startSshd();
     line = await startCuttableLine(sshd.port);
     const whole = await readLocalApp(PHP_APP);
@@ -86,6 +91,7 @@ describe.skipIf(missing !== null)(`over a line that breaks${missing === null ? '
     await line.close();
     await sshd.stop();
     rmSync(folder, { recursive: true });
+    expect(await cleanup.run()).toEqual([]);
     if (thorough) process.stdout.write(`${JSON.stringify(Object.fromEntries(counts), null, 1)}\n`);
   });
 

@@ -2,15 +2,17 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type LocalApp, readLocalApp } from '../../patcher/app-files.ts';
 import { type ApplyReport, apply } from '../../patcher/apply.ts';
 import type { JournalDeps } from '../../patcher/journal/transaction.ts';
 import { rollback } from '../../patcher/rollback.ts';
 import type { Transport } from '../../patcher/transports/transport.ts';
 import { openWorkplace, type Workplace } from '../../patcher/workplace.ts';
+import { Cleanup } from '../harness/cleanup.ts';
 import { isRoot } from '../harness/nextcloud-files.ts';
 import { hasProgram } from '../harness/programs.ts';
+import { makePhpLean } from '../harness/quick-php.ts';
 import { runNcpatch } from './ncpatch-run.ts';
 import { PretendNextcloud } from './pretend-nextcloud.ts';
 
@@ -25,8 +27,13 @@ describe.runIf(canRun)('whatever goes wrong on the server', () => {
   let before: string[];
   const mounted: string[] = [];
 
+  const cleanup = new Cleanup();
   beforeAll(async () => {
+    makePhpLean(cleanup);
     app = await readLocalApp(PHP_APP);
+  });
+  afterAll(async () => {
+    expect(await cleanup.run()).toEqual([]);
   });
   beforeEach(() => {
     nextcloud = new PretendNextcloud();

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Cleanup } from '../harness/cleanup.ts';
 import { freePort } from '../harness/free-port.ts';
 import { hasProgram } from '../harness/programs.ts';
+import { makePhpLean } from '../harness/quick-php.ts';
 import { makeKey, sshdMissing, startSshd, type TestSshd } from '../harness/sshd.ts';
 import { type NcpatchRun, runNcpatch } from './ncpatch-run.ts';
 import { PretendNextcloud } from './pretend-nextcloud.ts';
@@ -39,6 +40,7 @@ describe.skipIf(missing !== null)(
 
     beforeAll(async () => {
       cleanup.add(folder, () => rmSync(folder, { recursive: true, force: true }));
+      makePhpLean(cleanup);
       const sshds = [await startSshd(), await startSshd()] as const;
       for (const sshd of sshds) cleanup.add('sshd', () => sshd.stop());
       const [one, two] = sshds;
