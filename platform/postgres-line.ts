@@ -37,7 +37,8 @@ export class PostgresLine {
   readonly #parts: LineParts;
   #session: PostgresSession;
   #isClosed = false;
-  readonly #closing = new AbortController();
+  /** Ends a pause: the connection is over, or the line is closed. */
+  #waking = new AbortController();
   #keeping: Promise<void> = Promise.resolve();
 
   private constructor(parts: LineParts, session: PostgresSession) {
@@ -77,7 +78,7 @@ export class PostgresLine {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#closing.abort();
+    this.#waking.abort();
     this.#session.end();
     await this.#keeping;
   }
@@ -92,15 +93,17 @@ export class PostgresLine {
 
   async #untilOver(): Promise<void> {
     const session = this.#session;
-    const over = new Promise<void>((resolve) => session.onEnd(resolve));
-    while (!session.isOver) {
-      await Promise.race([over, this.#pause(BEAT_MS)]);
-      if (!session.isOver && !this.#isClosed) await session.query('select 1').catch(() => session.end());
+    const waking = this.#newWaking();
+    session.onEnd(() => waking.abort());
+    while (!session.isOver && !this.#isClosed) {
+      await this.#pause(BEAT_MS);
+      if (!session.isOver) await session.query('select 1').catch(() => session.end());
     }
   }
 
   /** False when it was closed meanwhile. */
   async #again(): Promise<boolean> {
+    this.#newWaking();
     for (let pause = FIRST_PAUSE_MS; !this.#isClosed; pause = Math.min(pause * 2, MOST_PAUSE_MS)) {
       try {
         const session = await connected(this.#parts);
@@ -114,8 +117,14 @@ export class PostgresLine {
     return false;
   }
 
+  #newWaking(): AbortController {
+    this.#waking = new AbortController();
+    if (this.#isClosed) this.#waking.abort();
+    return this.#waking;
+  }
+
   #pause(millis: number): Promise<void> {
-    return delay(millis, undefined, { signal: this.#closing.signal, ref: false }).catch(() => undefined);
+    return delay(millis, undefined, { signal: this.#waking.signal, ref: false }).catch(() => undefined);
   }
 }
 

@@ -1,3 +1,4 @@
+import { createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { PostgresLine } from '../../platform/postgres-line.ts';
 import { parsePostgresUrl } from '../../platform/postgres-url.ts';
@@ -71,6 +72,15 @@ describe.skipIf(postgresMissing() !== null)('PostgresLine', () => {
     await postgres.kill();
     await expect(one.line.say('lost')).rejects.toMatchObject({ code: 'store_unreachable', status: 503 });
     expect(one.line.isUp).toBe(false);
+    let tries = 0;
+    const nobody = createServer((socket) => {
+      tries += 1;
+      socket.destroy();
+    });
+    await new Promise<void>((done) => nobody.listen(postgres.port, '127.0.0.1', done));
+    await new Promise((done) => setTimeout(done, 1000));
+    await new Promise((done) => nobody.close(done));
+    expect(tries).toBeLessThan(20); // it rests between two tries
     await postgres.resume();
     await vi.waitFor(() => expect(one.line.isUp).toBe(true), PATIENCE);
     await one.line.say('there');
