@@ -62,7 +62,7 @@ exec python3 -B /run/stand-in/launchd.py "$@"
 `,
 };
 
-/** Keeps one job, as launchd does: plists that are not root's or not well-formed are not taken, a bootout is done a moment after it is said. */
+/** Keeps one job, as launchd does: plists that are not root's or not well-formed are not taken, what a job leaves running is ended unless it says otherwise, and a bootout is done a moment after it is said. */
 export const LAUNCHD = `
 import os, plistlib, signal, subprocess, sys, time
 here = '/run/stand-in/launchd'
@@ -97,7 +97,11 @@ if sys.argv[1] == 'bootstrap' and sys.argv[2] == 'system':
             os.umask(0o022)
             running = subprocess.Popen(job['ProgramArguments'], env=env, cwd='/', stderr=log, start_new_session=True)
         with open(loaded, 'w') as file: file.write(f'{os.getpid()} {running.pid}')
-        if running.wait() == 0 or job.get('KeepAlive', {}).get('SuccessfulExit') is not False: break
+        code = running.wait()
+        if not job.get('AbandonProcessGroup'):
+            try: os.killpg(running.pid, signal.SIGKILL)
+            except ProcessLookupError: pass
+        if code == 0 or job.get('KeepAlive', {}).get('SuccessfulExit') is not False: break
         time.sleep(1)
 elif sys.argv[1] == 'bootout':
     loaded = here + '/' + sys.argv[2].removeprefix('system/')
@@ -105,9 +109,8 @@ elif sys.argv[1] == 'bootout':
     if os.fork(): fail(36, 'Boot-out failed: 36: Operation now in progress')
     detach()
     time.sleep(0.3)
-    pids = [int(word) for word in open(loaded).read().split()]
-    for pid, kill in zip(pids, (os.kill, os.killpg)):
-        try: kill(pid, signal.SIGTERM)
+    for pid in [int(word) for word in open(loaded).read().split()]:
+        try: os.kill(pid, signal.SIGTERM)
         except ProcessLookupError: pass
     os.unlink(loaded)
 else:
@@ -148,7 +151,7 @@ case "$*" in
 esac
 `;
 
-/** wg-quick of Darwin in short: the interface is utun and a number, and started by launchd it stays as long as that. */
+/** wg-quick of Darwin in short: the interface is utun and a number. Some stay as long as the tunnel when launchd has started them: \`stays\`. */
 export const DARWIN_WG_QUICK = `#!/usr/bin/env bash
 set -e
 ${library}
@@ -174,7 +177,7 @@ case $1 in
     for network in $(sed -n 's/^AllowedIPs = //p' "$conf" | tr -d ,); do ip route replace "$network" dev $live; done
     echo '[+] Backgrounding route monitor' >&2
     trap - INT TERM EXIT
-    if [ -n "$XPC_SERVICE_NAME" ]; then while [ -S "$folder/$live.sock" ]; do sleep 0.2; done; fi ;;
+    if [ -e /run/stand-in/stays ] && [ -n "$XPC_SERVICE_NAME" ]; then while [ -S "$folder/$live.sock" ]; do sleep 0.2; done; fi ;;
   down)
     [ -n "$live" ] && [ -S "$folder/$live.sock" ] || { echo "wg-quick: $name is not a WireGuard interface" >&2; exit 1; }
     rm -f "$folder/$live.sock" "$file"

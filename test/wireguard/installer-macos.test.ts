@@ -94,6 +94,18 @@ describe.skipIf(obstacle !== null)(`macos.sh${obstacle === null ? '' : ` (${obst
     expect(await mac.base.state()).toEqual(before);
   });
 
+  test('is as well served by a wg-quick that stays as long as the tunnel', async () => {
+    await make(READY);
+    mac.base.write('/run/stand-in/stays', '');
+    const before = await mac.base.state();
+    const script = made();
+    expect([(await mac.run(script)).exit, await pings()]).toEqual([0, true]);
+    expect((await mac.run(script)).stdout).toContain('nothing was changed');
+    expect((await mac.run(script, { args: ['--uninstall'] })).exit).toBe(0);
+    await mac.admin('rmdir /etc/wireguard');
+    expect(await mac.base.state()).toEqual(before);
+  });
+
   test('gives launchd a property list of root’s, with a path on which the tools of Homebrew are', async () => {
     await make(READY);
     await mac.run(made());
@@ -103,6 +115,7 @@ describe.skipIf(obstacle !== null)(`macos.sh${obstacle === null ? '' : ` (${obst
           Label: LABEL,
           ProgramArguments: ['/opt/homebrew/bin/wg-quick', 'up', CONF],
           EnvironmentVariables: { PATH: '/opt/homebrew/bin:/opt/homebrew/sbin:/usr/bin:/bin:/usr/sbin:/sbin' },
+          AbandonProcessGroup: true,
           RunAtLoad: true,
           KeepAlive: { SuccessfulExit: false },
           StandardErrorPath: LOG,

@@ -1,4 +1,4 @@
-# launchd starts wg-quick, now as at boot, which then stays as long as the tunnel does. The interface itself is called utun and a number.
+# launchd starts wg-quick, now as at boot. The interface itself is called utun and a number.
 RUN=/var/run/wireguard
 LIVE=''
 START_PATIENCE=30
@@ -41,7 +41,8 @@ is_up() { live_name && [ -n "$(wg show "$LIVE" peers 2>/dev/null)" ]; }
 
 xml_text() { printf '%s' "$1" | sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g'; }
 
-# A tunnel whose hub cannot be looked up yet, as at boot, is tried again; one that was taken down by hand stays down.
+# A tunnel whose hub cannot be looked up yet, as at boot, is tried again; one that was taken down by hand stays down. Since macOS 12 many a
+# wg-quick does not see that it was started by launchd and ends; what carries the tunnel would be ended with it, but for AbandonProcessGroup.
 property_list() {
   cat <<PLIST
 <?xml version="1.0" encoding="UTF-8"?>
@@ -62,6 +63,8 @@ property_list() {
     <key>PATH</key>
     <string>$(xml_text "$PREFIX/bin:$PREFIX/sbin:/usr/bin:/bin:/usr/sbin:/sbin")</string>
   </dict>
+  <key>AbandonProcessGroup</key>
+  <true/>
   <key>RunAtLoad</key>
   <true/>
   <key>KeepAlive</key>
