@@ -7,8 +7,10 @@ import { masterKeyId } from './made-server.ts';
 import { type FleetServer, ServerFleet } from './server-fleet.ts';
 import { keepStateIn } from './test-store.ts';
 
-/** How long servers are killed under load; LATCHKEY_SERVERS_SECONDS asks for longer. */
-const seconds = Number(process.env.LATCHKEY_SERVERS_SECONDS ?? '16');
+/** How long servers are killed under load, which keeps every core busy; LATCHKEY_SERVERS_SECONDS asks for longer. */
+const seconds = Number(process.env.LATCHKEY_SERVERS_SECONDS ?? (process.env.LATCHKEY_THOROUGH === '1' ? '30' : '10'));
+/** Fewer would show nothing, however slow the machine. */
+const fewestKills = 3;
 const clientCount = 6;
 const policy = { ratePerHour: 1_000_000_000, burst: 1_000_000, lockout: false };
 
@@ -146,7 +148,7 @@ describe.skipIf(postgresMissing() !== null)('several key servers on one database
     let kills = 0;
     let cuts = 0;
     try {
-      while (Date.now() < until) {
+      while (Date.now() < until || kills < fewestKills || cuts === 0) {
         if (servers.length === 2 && Date.now() > half) await (await fleet.join()).start();
         if (Date.now() > half + cuts * 40_000) {
           cuts += 1;
@@ -185,7 +187,7 @@ describe.skipIf(postgresMissing() !== null)('several key servers on one database
     }
     expect(load.surprises).toEqual([]);
     expect([servers.length, cuts > 0, load.moves > 0, load.strays > 0]).toEqual([3, true, true, true]);
-    expect(kills).toBeGreaterThanOrEqual(3);
+    expect(kills).toBeGreaterThanOrEqual(fewestKills);
     expect(load.receipts.length).toBeGreaterThan(kills);
     process.stdout.write(
       `${seconds} s: ${kills} kills, ${cuts} of the database, ${load.moves} fail-overs, ${load.receipts.length} releases received, ${released.length} recorded, ${log.length} records\n`,
