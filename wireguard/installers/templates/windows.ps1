@@ -227,12 +227,12 @@ param(
         }
         if (-not [Environment]::Is64BitOperatingSystem) { Stop-Run 'Windows of 64 bit is needed' }
         if (-not [Environment]::Is64BitProcess) {
-            Stop-Run 'this is the PowerShell of 32 bit' 'start "Windows PowerShell", not "Windows PowerShell (x86)"'
+            Stop-Run 'this is the PowerShell of 32 bit' 'start "Windows PowerShell", not "Windows PowerShell (x86)"; fetching has used the token up, make a new one'
         }
         if ([Environment]::OSVersion.Version.Major -lt 10) { Stop-Run 'Windows 10, Server 2016 or later is needed' }
         $user = New-Object -TypeName System.Security.Principal.WindowsPrincipal -ArgumentList ([Security.Principal.WindowsIdentity]::GetCurrent())
         if (-not $user.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)) {
-            Stop-Run 'administrator rights are needed' 'open PowerShell by "Run as administrator" and paste the command again'
+            Stop-Run 'administrator rights are needed' 'open PowerShell by "Run as administrator" and run the kept script there; where none was kept, make a new token: fetching has used this one up'
         }
     }
 
