@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { run } from '../../platform/run.ts';
 import type { Cleanup } from './cleanup.ts';
+import { makeOpaque } from './opaque.ts';
 import { findProgram } from './programs.ts';
 
 /** One mount as `docker inspect` tells it. */
@@ -190,10 +191,9 @@ export class ContainerHost {
   }
 }
 
-/** An opaque folder of overlayfs shows nothing of what lies below it. */
 function hide(folder: string): void {
   mkdirSync(folder, { recursive: true });
-  execFileSync('python3', ['-c', "import os, sys; os.setxattr(sys.argv[1], b'trusted.overlay.opaque', b'y')", folder]);
+  makeOpaque([folder]);
 }
 
 /** As little as alpine has: every tool is busybox, and there is no runuser. */

@@ -9,6 +9,7 @@ import type { Cleanup } from './cleanup.ts';
 import { freePort } from './free-port.ts';
 import type { HttpAddress } from './http-client.ts';
 import type { NextcloudTree } from './nextcloud-tree.ts';
+import { makeOpaque } from './opaque.ts';
 import { loopback, type Place } from './place.ts';
 import { hasProgram } from './programs.ts';
 import { mayBeQuick, quickPhpFiles, scanDirectory } from './quick-php.ts';
@@ -44,7 +45,6 @@ exec chroot "$root" /bin/sh -c 'echo ready; exec cat >/dev/null'
 const HIDDEN = ['/etc/nginx', '/etc/apache2', '/etc/httpd', '/etc/cron.d', '/var/www', '/srv/www', '/var/lib/latchkey'];
 /** Settings of the test's own for PHP, beside those of the snap. */
 const QUICK_PHP = '/usr/share/quick-php';
-const OPAQUE = "import os, sys; os.setxattr(sys.argv[1], b'trusted.overlay.opaque', b'y')";
 
 /** Why there can be no such machine here, or `null`. */
 export function snapObstacle(): string | null {
@@ -97,10 +97,8 @@ export class SnapMachine implements Place {
     cleanup.add(base, () => rmSync(base, { recursive: true, force: true }));
     const upper = (path: string): string => join(base, 'layer/up', path);
     for (const name of ['root', 'shared', 'layer/up', 'layer/work']) mkdirSync(join(base, name), { recursive: true });
-    for (const path of HIDDEN) {
-      mkdirSync(upper(path), { recursive: true });
-      execFileSync('python3', ['-c', OPAQUE, upper(path)]);
-    }
+    for (const path of HIDDEN) mkdirSync(upper(path), { recursive: true });
+    makeOpaque(HIDDEN.map(upper));
     const [first] = releases;
     if (first === undefined) throw new TypeError('a machine needs a release');
     const place = (path: string, text: string, mode = 0o644): void => {

@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { makeOpaque } from '../harness/opaque.ts';
 
 /** A program, a text or a link at an absolute path of the pretended machine. */
 export type Placed =
@@ -57,7 +58,8 @@ export class PretendRoot {
   constructor(folder: string, files: Readonly<Record<string, Placed>>) {
     this.#folder = folder;
     for (const name of ['root', 'layer/up', 'layer/work']) mkdirSync(join(folder, name), { recursive: true });
-    for (const path of CLEARED) this.#hide(path);
+    for (const path of CLEARED) mkdirSync(this.#upper(path), { recursive: true });
+    makeOpaque(CLEARED.map((path) => this.#upper(path)));
     for (const [path, placed] of Object.entries(files)) this.#place(path, placed);
   }
 
@@ -72,12 +74,6 @@ export class PretendRoot {
     return join(this.#folder, 'layer/up', path);
   }
 
-  /** An opaque folder of overlayfs shows nothing of what lies below it. */
-  #hide(path: string): void {
-    mkdirSync(this.#upper(path), { recursive: true });
-    execFileSync('python3', ['-c', OPAQUE, this.#upper(path)]);
-  }
-
   #place(path: string, placed: Placed): void {
     const upper = this.#upper(path);
     mkdirSync(dirname(upper), { recursive: true });
@@ -90,5 +86,3 @@ export class PretendRoot {
     chownSync(upper, placed.uid ?? 0, placed.uid ?? 0);
   }
 }
-
-const OPAQUE = "import os, sys; os.setxattr(sys.argv[1], b'trusted.overlay.opaque', b'y')";
