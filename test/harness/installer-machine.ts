@@ -239,8 +239,7 @@ export class InstallerMachine {
     const network = 'ip -brief address; ip route; ip -6 route show proto boot; ip rule; ip -6 rule';
     const parts = await Promise.all([
       this.machine.run('sh', '-c', files),
-      this.command('sh', '-c', passing),
-      this.command('sh', '-c', network),
+      this.command('sh', '-c', `${passing}; ${network}`),
     ]);
     const lines = parts
       .join('')

@@ -19,6 +19,8 @@ interface Failure {
   /** What the script says of it. */
   readonly says: string;
   readonly prepare: (machine: InstallerMachine, scene: InstallerScene) => void | Promise<void>;
+  /** Of the hub, when it is not the hub's. */
+  readonly url?: string;
   /** The machine is another one before the script is run, and nothing for the next test. */
   readonly spoils?: true;
 }
@@ -74,6 +76,12 @@ const FAILURES: readonly Failure[] = [
   { name: 'the hub sends its caller elsewhere', says: 'is not the hub', prepare: answer('', 302) },
   { name: 'the answer is empty', says: 'it lacks [Interface]Address', prepare: answer('') },
   { name: 'the answer never ends', says: 'too long', prepare: answer(`# ${'x'.repeat(70_000)}\n`) },
+  {
+    name: 'nobody listens there',
+    says: 'no answer from',
+    url: 'http://10.205.0.1:9',
+    prepare: () => undefined,
+  },
   {
     name: 'the hub hangs up',
     says: 'no answer from',
@@ -198,18 +206,21 @@ describe.skipIf(obstacle !== null)(
   () => {
     let scene: InstallerScene;
     let machine: InstallerMachine;
-    /** The machine is as it was before, and good for another test. */
-    let isClean = false;
-    const debian = async (): Promise<void> => {
-      if (!isClean) machine = await scene.machine(DISTRIBUTIONS.debian, ALL);
-      isClean = false;
+    /** Of a machine that is as it was before, and good for another test. */
+    let clean: string[] | null = null;
+    /** A machine without WireGuard; its state. */
+    const debian = async (): Promise<string[]> => {
+      if (clean === null) machine = await scene.machine(DISTRIBUTIONS.debian, ALL);
+      const state = clean ?? (await machine.state());
+      clean = null;
+      return state;
     };
     beforeAll(async () => {
       scene = await InstallerScene.build();
     });
     afterAll(() => scene.end());
     afterEach(async () => {
-      if (isClean) machine.failAt();
+      if (clean !== null) machine.failAt();
       else await machine.machine.halt();
       scene.hub.reset();
       await scene.hub.forget();
@@ -217,11 +228,11 @@ describe.skipIf(obstacle !== null)(
 
     test.each(FAILURES.flatMap((failure, at) => shellsFor(at).map((shell) => [failure.name, shell, failure] as const)))(
       'undoes everything when %s (%s)',
-      async (_, shell, { says, prepare, spoils }) => {
-        await debian();
+      async (_, shell, { says, prepare, spoils, url = scene.hub.url }) => {
+        const unspoilt = await debian();
         await prepare(machine, scene);
-        const before = await machine.state();
-        const { exit, stdout, stderr } = await machine.run(scene.script('linux'), { shell });
+        const before = spoils === true ? await machine.state() : unspoilt;
+        const { exit, stdout, stderr } = await machine.run(scene.script('linux', { hubUrl: url }), { shell });
         expect([exit, stderr]).toEqual([1, expect.stringContaining(says)]);
         expect(stderr).toContain('\nundoing what was done\n');
         expect(stderr.endsWith('\neverything is as it was before\n')).toBe(true);
@@ -230,15 +241,14 @@ describe.skipIf(obstacle !== null)(
         expect([after, machine.read(CONF)]).toEqual([before, says.includes(CONF) ? '# of somebody else\n' : null]);
         expect(await scene.hub.peers()).toEqual([]);
         machine.takeCalls();
-        isClean = spoils !== true;
+        clean = spoils === true ? null : before;
       },
     );
 
     test.each(SIGNALS.flatMap(([signal, at], index) => shellsFor(index).map((shell) => [signal, at, shell] as const)))(
       'undoes everything when %s comes at %s (%s)',
       async (signal, at, shell) => {
-        await debian();
-        const before = await machine.state();
+        const before = await debian();
         let asked = false;
         if (at === 'POST') {
           scene.hub.answering = (request: HubRequest, usual) => {
@@ -262,13 +272,12 @@ describe.skipIf(obstacle !== null)(
         expect(await machine.state()).toEqual(before);
         expect(await scene.hub.peers()).toEqual([]);
         machine.takeCalls();
-        isClean = true;
+        clean = before;
       },
     );
 
     test('says what it could not undo, and undoes the rest', async () => {
-      await debian();
-      const before = await machine.state();
+      const before = await debian();
       machine.failAt('systemctl start*', 'systemctl disable*');
       scene.hub.answering = (request, usual) =>
         request.path.endsWith('/withdraw') ? { status: 503, body: '{}' } : usual(request);
@@ -356,12 +365,11 @@ describe.skipIf(obstacle !== null)(
         [['wg1'], 2],
         [['--help'], 0],
       ] as const)('%j is answered, and no more', async (args, expected) => {
-        await debian();
-        const before = await machine.state();
+        const before = await debian();
         const { exit, stdout, stderr } = await machine.run(scene.script('linux'), { args });
         expect([exit, expected === 0 ? stdout : stderr]).toEqual([expected, expect.stringContaining('--help')]);
         expect([await machine.state(), machine.takeCalls(), scene.hub.requests]).toEqual([before, [], []]);
-        isClean = true;
+        clean = before;
       });
 
       test.each([
@@ -394,8 +402,7 @@ describe.skipIf(obstacle !== null)(
       );
 
       test('half a download does nothing', async () => {
-        await debian();
-        const before = await machine.state();
+        const before = await debian();
         const script = scene.script('linux');
         const wholes = [...script.matchAll(/\n\n/g)].map(({ index }) => index);
         for (const end of [2_000, 9_000, ...wholes.filter((_, at) => at % 12 === 0), script.length - 20]) {

@@ -5,6 +5,7 @@ import { InstallerScene } from '../harness/installer-scene.ts';
 import { DISTRIBUTIONS, type Distribution } from '../harness/installer-stand-ins.ts';
 
 const obstacle = installerObstacle();
+const isThorough = process.env.LATCHKEY_THOROUGH === '1';
 const CONF = '/etc/wireguard/wg0.conf';
 const TOKEN = 'CANARY'.padEnd(43, 'x');
 const shells = Object.keys(SHELLS) as Shell[];
@@ -19,6 +20,12 @@ const MANAGERS: readonly (readonly [keyof typeof DISTRIBUTIONS, string, string])
   ['arch', 'pacman -S --needed --noconfirm', 'pacman -R --noconfirm'],
   ['alpine', 'apk add', 'apk del'],
 ];
+const SECOND_TRIES = [
+  ['debian', 'apt-get -q -o DPkg::Lock::Timeout=120 update'],
+  ['suse', 'zypper --non-interactive refresh'],
+  ['fedora', 'dnf -y install epel-release'],
+  ['alpine', 'apk update'],
+] as const;
 const STARTS: Readonly<Record<Distribution['init'], readonly string[]>> = {
   systemd: ['systemctl enable wg-quick@wg0.service', 'systemctl start wg-quick@wg0.service'],
   openrc: ['rc-update add wg-quick.wg0 default', 'rc-service wg-quick.wg0 start'],
@@ -120,42 +127,44 @@ describe.skipIf(obstacle !== null)(`linux.sh${obstacle === null ? '' : ` (${obst
     });
   });
 
-  describe.each(MANAGERS)('on %s', (name, install, remove) => {
-    const distribution = DISTRIBUTIONS[name];
+  // yum is told what dnf is told
+  describe.each(isThorough ? MANAGERS : MANAGERS.filter(([name]) => name !== 'centos'))(
+    'on %s',
+    (name, install, remove) => {
+      const distribution = DISTRIBUTIONS[name];
 
-    test('takes out again what it has put in when the hub is not heard, and leaves it in when it is', async () => {
-      await make(distribution, TOOLS);
-      const before = await machine.state();
-      const puts = [`${install} ${TOOLS.join(' ')}`, ...STARTS[distribution.init]];
-      scene.hub.rewrite = (text) => text.replace(/within: \d+/, 'within: 1').replace(':51820', ':51999');
-      const { exit, stderr } = await machine.run(scene.script('linux'));
-      expect([exit, stderr]).toEqual([1, expect.stringContaining('did not answer through it within 1 seconds')]);
-      expect(await machine.state()).toEqual(before);
-      const takes = [...STOPS[distribution.init], `${remove} libstandin0 wireguard-go wireguard-tools`];
-      expect(machine.takeCalls()).toEqual([...puts, ...takes]);
-      expect(await scene.hub.peers()).toEqual([]);
+      test('takes out again what it has put in when the hub is not heard, and leaves it in when it is', async () => {
+        await make(distribution, TOOLS);
+        const before = await machine.state();
+        const puts = [`${install} ${TOOLS.join(' ')}`, ...STARTS[distribution.init]];
+        scene.hub.rewrite = (text) => text.replace(/within: \d+/, 'within: 1').replace(':51820', ':51999');
+        const { exit, stderr } = await machine.run(scene.script('linux'));
+        expect([exit, stderr]).toEqual([1, expect.stringContaining('did not answer through it within 1 seconds')]);
+        expect(await machine.state()).toEqual(before);
+        const takes = [...STOPS[distribution.init], `${remove} libstandin0 wireguard-go wireguard-tools`];
+        expect(machine.takeCalls()).toEqual([...puts, ...takes]);
+        expect(await scene.hub.peers()).toEqual([]);
 
-      scene.hub.reset();
-      expect([(await machine.run(scene.script('linux'))).exit, await pings()]).toEqual([0, true]);
-      expect(machine.takeCalls()).toEqual(puts);
-      expect(machine.read(CONF)).toContain('\n# installed for it: libstandin0 wireguard-go wireguard-tools\n');
-      const away = await machine.run(scene.script('linux'), { args: ['--uninstall'] });
-      expect([away.exit, away.stdout]).toEqual([0, expect.stringContaining('stay: libstandin0 wireguard-go')]);
-    });
-  });
+        scene.hub.reset();
+        expect([(await machine.run(scene.script('linux'))).exit, await pings()]).toEqual([0, true]);
+        expect(machine.takeCalls()).toEqual(puts);
+        expect(machine.read(CONF)).toContain('\n# installed for it: libstandin0 wireguard-go wireguard-tools\n');
+        const away = await machine.run(scene.script('linux'), { args: ['--uninstall'] });
+        expect([away.exit, away.stdout]).toEqual([0, expect.stringContaining('stay: libstandin0 wireguard-go')]);
+      });
+    },
+  );
 
-  test.each([
-    ['debian', 'apt-get -q -o DPkg::Lock::Timeout=120 update'],
-    ['suse', 'zypper --non-interactive refresh'],
-    ['alpine', 'apk update'],
-    ['fedora', 'dnf -y install epel-release'],
-  ] as const)('on %s tries once more with newer lists, or another repository', async (name, between) => {
-    await make(DISTRIBUTIONS[name], ['wireguard-tools']);
-    machine.unknownPackages('wireguard-tools');
-    expect((await machine.run(scene.script('linux'))).exit).toBe(0);
-    const calls = machine.takeCalls();
-    expect(calls.slice(0, 3)).toEqual([expect.stringContaining('wireguard-tools'), between, calls[0]]);
-  });
+  test.each(isThorough ? SECOND_TRIES : SECOND_TRIES.filter((_, at) => at % 2 === 0))(
+    'on %s tries once more with newer lists, or another repository',
+    async (name, between) => {
+      await make(DISTRIBUTIONS[name], ['wireguard-tools']);
+      machine.unknownPackages('wireguard-tools');
+      expect((await machine.run(scene.script('linux'))).exit).toBe(0);
+      const calls = machine.takeCalls();
+      expect(calls.slice(0, 3)).toEqual([expect.stringContaining('wireguard-tools'), between, calls[0]]);
+    },
+  );
 
   test('has the kernel carry the tunnel where it can, and installs nothing for that', async () => {
     await make(DISTRIBUTIONS.debian, TOOLS);
@@ -263,6 +272,7 @@ describe.skipIf(obstacle !== null)(`linux.sh${obstacle === null ? '' : ` (${obst
       for (const hubPin of [other, '']) {
         const { exit, stderr } = await machine.run(scene.script('linux', { hubUrl: scene.hub.tls.url, hubPin }));
         expect([exit, stderr]).toEqual([1, expect.stringContaining('not registered: no answer from')]);
+        expect(stderr.endsWith('\neverything is as it was before\n')).toBe(true);
         expect(await machine.state()).toEqual(before);
       }
       expect(scene.hub.requests).toEqual([]);

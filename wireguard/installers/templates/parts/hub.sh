@@ -1,6 +1,7 @@
 # Talking to the hub without a JSON parser. Secrets go in the body of a request, which is a file nobody else may read.
 FETCH=''
 HUB_STATUS=000
+HUB_TOLD=no
 HUB_PATIENCE=60
 
 # choose_fetcher: FETCH is what can reach the hub from here without trusting anybody for it. wget knows no pins, and busybox' checks no certificate.
@@ -24,15 +25,19 @@ wget_fits() {
   esac
 }
 
-# hub_post PATH: posts $WORK/body. The answer's body is $WORK/answer, its status HUB_STATUS, or 000 when there was none.
+# hub_post PATH: posts $WORK/body. The answer's body is $WORK/answer, its status HUB_STATUS, or 000 when there was none. HUB_TOLD is "no" when
+# it is sure that the hub has not seen anything of it.
 hub_post() {
   printf '[#] POST %s%s\n' "$HUB_URL" "$1" >&2
   rm -f "$WORK/answer" "$WORK/headers"
+  code=0
   if [ "$FETCH" = curl ]; then
     set -- "$HUB_URL$1"
     if [ -n "$HUB_PIN" ]; then set -- --insecure --pinnedpubkey "$HUB_PIN" "$@"; fi
     HUB_STATUS=$(curl -q -sS --max-time "$HUB_PATIENCE" --max-filesize 1000000 -o "$WORK/answer" -w '%{http_code}' \
-      -H 'Content-Type: application/json' -H 'Accept: text/plain' --data-binary "@$WORK/body" "$@")
+      -H 'Content-Type: application/json' -H 'Accept: text/plain' --data-binary "@$WORK/body" "$@") || code=$?
+    # no such host, no connection, no TLS, another certificate or key
+    case $code in 5 | 6 | 7 | 35 | 60 | 90) HUB_TOLD=no ;; *) HUB_TOLD=yes ;; esac
   else
     set -- "$HUB_URL$1"
     case $(wget --version 2>/dev/null) in
@@ -40,6 +45,7 @@ hub_post() {
     esac
     with_deadline wget -q -S -O "$WORK/answer" --post-file "$WORK/body" \
       --header 'Content-Type: application/json' --header 'Accept: text/plain' "$@" 2>"$WORK/headers"
+    HUB_TOLD=yes
     HUB_STATUS=$(sed -n 's|.*HTTP/[0-9.]* *\([0-9][0-9][0-9]\).*|\1|p' "$WORK/headers" | tail -n 1)
   fi
   if [ ! -e "$WORK/answer" ]; then : >"$WORK/answer"; fi

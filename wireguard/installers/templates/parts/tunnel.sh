@@ -27,12 +27,15 @@ register() {
   printf '{"token":"%s","publicKey":"%s","os":"%s"%s}\n' \
     "$(json_text "$TOKEN")" "$PUBLIC_KEY" "$(json_text "${system:-unknown}")" "${2:-}" >"$WORK/body"
   arm undo_registration
+  TOLD=yes
   hub_post /api/spoke/register
+  TOLD=$HUB_TOLD
   if [ "$HUB_STATUS" != 201 ]; then hub_refused "not registered"; fi
   read_answer
 }
 
 undo_registration() {
+  if [ "$TOLD" = no ]; then return 0; fi
   printf '{"token":"%s","publicKey":"%s"}\n' "$(json_text "$TOKEN")" "$PUBLIC_KEY" >"$WORK/body"
   hub_post /api/spoke/withdraw
   case $HUB_STATUS in
