@@ -1,5 +1,6 @@
+import { quoteForCron } from '../platform/crontab.ts';
 import { type HeartbeatWay, type Scheduler, STATE_PARENT } from './facts.ts';
-import { conditionPath, quoteForCron, quoteForSystemd } from './unit-quoting.ts';
+import { conditionPath, quoteForSystemd } from './unit-quoting.ts';
 
 /** What the heartbeat and its timer need to know. */
 export interface HeartbeatPlan {

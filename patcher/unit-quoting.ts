@@ -11,13 +11,6 @@ export function conditionPath(path: string): string {
   return path.replaceAll('%', '%%');
 }
 
-/** crontab(5): the line goes to a shell, and `%` ends it unless escaped. */
-export function quoteForCron(text: string): string {
-  refuseControl(text);
-  const quoted = /^[\w@:.,/+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-  return quoted.replaceAll('%', '\\%');
-}
-
 function refuseControl(text: string): void {
   if (/\p{Cc}/u.test(text)) throw new TypeError('a path of a timer holds a control character');
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
+import { cronTime, everySeconds, quoteForCron } from '../../platform/crontab.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { propertyList } from '../../platform/property-list.ts';
-import { conditionPath, quoteForCron, quoteForSystemd } from '../unit-quoting.ts';
+import { conditionPath, quoteForSystemd } from '../unit-quoting.ts';
 import type { WorkOptions } from '../workplace.ts';
 
 /** What starts it on the administrator's machine. */
@@ -79,23 +80,6 @@ export function herePlace({ ssh, root = '', container = '' }: WorkOptions, env: 
   const host = ssh.replace(/^.*@/, '').replace(/[^A-Za-z0-9.-]/g, '-');
   const name = `${host.slice(0, 64)}-${digest}`;
   return { name, log: `${stateFolder(env)}/watch-${name}.log` };
-}
-
-/** `5m`, `2h`: only what divides an hour or a day, so that a crontab can say it. */
-function everySeconds(text: string): number {
-  const [, digits = '', unit = ''] = /^([1-9][0-9]?)(m|h)$/.exec(text) ?? [];
-  const count = Number(digits);
-  const fits = unit === 'm' ? 60 % count === 0 : unit === 'h' && 24 % count === 0;
-  if (fits) return count * (unit === 'm' ? 60 : 3600);
-  throw new LatchkeyError(
-    'usage',
-    `"--every" must be minutes that divide an hour or hours that divide a day, got "${text}"`,
-    {
-      exit: 2,
-      field: '--every',
-      hint: 'such as 5m, 15m, 1h, 6h',
-    },
-  );
 }
 
 function stateFolder(env: Environment): string {
@@ -206,12 +190,4 @@ export function withoutJob(crontab: string, name: string): string {
 /** Whether the crontab has exactly this job. */
 export function hasJob(crontab: string, name: string): boolean {
   return crontab.split('\n').includes(begins(name));
-}
-
-function cronTime(seconds: number): string {
-  const minutes = seconds / 60;
-  if (minutes < 60) return minutes === 1 ? '* * * * *' : `*/${minutes} * * * *`;
-  const hours = minutes / 60;
-  if (hours === 24) return '0 0 * * *';
-  return hours === 1 ? '0 * * * *' : `0 */${hours} * * *`;
 }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { quoteForCron } from '../../platform/crontab.ts';
 import {
   type Facts,
   type HeartbeatWay,
@@ -11,7 +12,7 @@ import { becomeUser } from '../transports/elevation.ts';
 import { hashLines, packTree } from '../transports/tar.ts';
 import { UPLOAD_TREE } from '../transports/target-scripts.ts';
 import type { TreeFile } from '../transports/transport.ts';
-import { conditionPath, quoteForCron, quoteForSystemd } from '../unit-quoting.ts';
+import { conditionPath, quoteForSystemd } from '../unit-quoting.ts';
 
 /** A file of the watch as it is to be on the machine, root's. */
 export interface WatchFile {
