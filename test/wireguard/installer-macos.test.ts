@@ -224,6 +224,9 @@ describe.skipIf(obstacle !== null)(`macos.sh${obstacle === null ? '' : ` (${obst
         expect(mac.base.read(path)).toBe('of another\n');
         mac.base.remove(path);
       }
+      mac.base.write(`/run/stand-in/launchd/${LABEL}`, '');
+      await refused(`launchd has ${LABEL} already`);
+      mac.base.remove(`/run/stand-in/launchd/${LABEL}`);
       await mac.admin(
         'mkdir -p /etc/wireguard; echo "[Interface]\nPrivateKey = $(wg genkey)" >/tmp/wg0.conf; wg-quick up /tmp/wg0.conf',
       );
@@ -342,6 +345,22 @@ describe.skipIf(obstacle !== null)(`macos.sh${obstacle === null ? '' : ` (${obst
       expect([exit, stderr]).toEqual([1, expect.stringContaining('error: could not be undone: undo_formulae;')]);
       expect(await scene.hub.peers()).toEqual([]);
     });
+  });
+
+  test('says that the tools are gone under a tunnel that they made, and takes that away without them', async () => {
+    await make(READY);
+    await mac.run(made());
+    const { exit, stderr } = await mac.run(made());
+    expect([exit, stderr]).toEqual([0, '']);
+    await mac.admin('rm -r /opt/homebrew/bin/wg* /opt/homebrew/Cellar/wireguard-tools');
+    const lost = await mac.run(made());
+    expect([lost.exit, lost.stderr]).toEqual([
+      1,
+      expect.stringContaining(`error: ${CONF} is there, but WireGuard is not`),
+    ]);
+    expect((await mac.run(made(), { args: ['--uninstall'] })).exit).toBe(0);
+    expect([mac.base.read(CONF), mac.base.read(PLIST)]).toEqual([null, null]);
+    await mac.admin('while [ -n "$(ls /sys/class/net | grep utun)" ]; do sleep 0.1; done');
   });
 
   test('starts a tunnel again that was installed before and is down, without asking the hub', async () => {

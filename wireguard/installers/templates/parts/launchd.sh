@@ -32,7 +32,7 @@ live_name() {
   case $LIVE in
     '' | *[!A-Za-z0-9]*) LIVE='' ;;
   esac
-  [ -n "$LIVE" ] && [ -S "$RUN/$LIVE.sock" ] && wg show "$LIVE" >/dev/null 2>&1
+  [ -n "$LIVE" ] && [ -S "$RUN/$LIVE.sock" ] && { ! has wg || wg show "$LIVE" >/dev/null 2>&1; }
 }
 
 interface_there() { live_name; }
@@ -127,7 +127,14 @@ unload_job() {
 }
 
 stop_tunnel() {
-  if live_name; then cmd wg-quick down "$CONF" || return 1; fi
+  if live_name; then
+    if has wg-quick; then
+      cmd wg-quick down "$CONF" || return 1
+    else
+      # as wg-quick does it: wireguard-go sees that its socket is gone, and ends
+      cmd rm -f "$RUN/$LIVE.sock" "$RUN/$TUNNEL.name"
+    fi
+  fi
   if job_loaded; then unload_job; fi
 }
 
