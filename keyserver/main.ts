@@ -1,6 +1,7 @@
 import { systemClock, systemRandom } from '../platform/clock.ts';
 import type { CommandIo } from '../platform/command-io.ts';
 import { runProgram } from '../platform/command-line.ts';
+import { programVersion } from '../platform/program-place.ts';
 import { stopSignalOf } from '../platform/stop-signal.ts';
 import { addAdminCommands } from './commands/admin.ts';
 import { addAlertCommands } from './commands/alert.ts';
@@ -25,7 +26,9 @@ const io: CommandIo = { terminal, clock: systemClock, random: systemRandom, stop
 process.exitCode = await runProgram(
   'keyserver',
   (program) => {
-    program.description('keeps the keys of Nextcloud servers and releases them through gates');
+    program
+      .description('keeps the keys of Nextcloud servers and releases them through gates')
+      .version(programVersion(), '--version', 'say which version this is');
     addInitCommand(program, io);
     addStartCommand(program, io);
     addServiceCommands(program, io);

@@ -1,4 +1,5 @@
 import { LatchkeyError } from '../platform/errors.ts';
+import { MAIN_FILE } from '../platform/program-place.ts';
 import { propertyList } from '../platform/property-list.ts';
 import { assertPlainWords, commandLine, quoted, specifiersEscaped, xml } from '../platform/service-text.ts';
 import type { ServiceCredential } from '../platform/vault/unseal-words.ts';
@@ -36,7 +37,7 @@ export function serviceText(platform: ServicePlatform, facts: ServiceFacts): str
 }
 
 function argumentsOf({ root, data, unseal }: ServiceFacts, separator: '/' | '\\'): readonly string[] {
-  const main = [root, 'keyserver', 'main.ts'].join(separator);
+  const main = [root, 'keyserver', MAIN_FILE].join(separator);
   return [...serverNodeOptions, main, 'start', '--data', data, ...unseal];
 }
 

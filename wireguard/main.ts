@@ -1,6 +1,7 @@
 import { systemClock, systemRandom } from '../platform/clock.ts';
 import type { CommandIo } from '../platform/command-io.ts';
 import { runProgram } from '../platform/command-line.ts';
+import { programVersion } from '../platform/program-place.ts';
 import { stopSignalOf } from '../platform/stop-signal.ts';
 import { addAdminCommands } from './commands/admin.ts';
 import { addAuditCommands } from './commands/audit.ts';
@@ -34,7 +35,9 @@ const io: CommandIo = { terminal, clock: systemClock, random: systemRandom, stop
 process.exitCode = await runProgram(
   'wghub',
   (program) => {
-    program.description('keeps the private network that keys travel on');
+    program
+      .description('keeps the private network that keys travel on')
+      .version(programVersion(), '--version', 'say which version this is');
     addInitCommand(program, io);
     addJoinCommand(program, io);
     addStartCommand(program, io);

@@ -4,6 +4,7 @@ import type { CommandIo } from '../../platform/command-io.ts';
 import { dataCommand } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { programPlace } from '../../platform/program-place.ts';
 import { type UnsealOptions, unsealMethodFrom, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
 import { credentialHint, serviceCredential, unsealWords } from '../../platform/vault/unseal-words.ts';
 import { type ServiceFacts, type ServicePlatform, servicePlatforms, serviceText } from '../service.ts';
@@ -15,8 +16,6 @@ interface ServiceOptions extends UnsealOptions {
   readonly credentialFile: string;
   readonly json?: boolean;
 }
-
-const root = resolve(import.meta.dirname, '../..');
 
 /** What to do with the text, per platform. */
 const install: Readonly<Record<ServicePlatform, string>> = {
@@ -45,8 +44,7 @@ async function print(options: ServiceOptions, io: CommandIo): Promise<void> {
   }
   await unsealMethodFrom(options, io); // refuses two ways
   const facts: ServiceFacts = {
-    node: process.execPath,
-    root,
+    ...programPlace(),
     data: resolve(options.data),
     user: options.user,
     unseal: unsealWords(options),

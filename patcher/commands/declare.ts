@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { programVersion } from '../../platform/program-place.ts';
 import { declareAudit } from './audit-command.ts';
 import { declareChanging } from './changing.ts';
 import type { CommandDeps } from './command.ts';
@@ -11,6 +12,7 @@ import { declareWatch } from './watch-command.ts';
 /** Declares every command of `ncpatch`. */
 export function declareCommands(program: Command, deps: CommandDeps): void {
   program.description("keeps a Nextcloud's encryption keys on another machine, and takes that back again");
+  program.version(programVersion(), '--version', 'say which version this is');
   declareLooking(program, deps);
   declareAudit(program, deps);
   declareDoctor(program, deps);

@@ -1,3 +1,4 @@
+import { MAIN_FILE } from '../../platform/program-place.ts';
 import { propertyList } from '../../platform/property-list.ts';
 import { assertPlainWords, commandLine, quoted, specifiersEscaped } from '../../platform/service-text.ts';
 
@@ -42,7 +43,7 @@ export function timerFiles(platform: TimerPlatform, facts: TimerFacts): readonly
 
 function argumentsOf({ root, data, folder, words }: TimerFacts): readonly string[] {
   const node = '--disable-warning=ExperimentalWarning';
-  return [node, `${root}/wireguard/main.ts`, 'backup', '--data', data, '--folder', folder, ...words];
+  return [node, `${root}/wireguard/${MAIN_FILE}`, 'backup', '--data', data, '--folder', folder, ...words];
 }
 
 function systemdService(facts: TimerFacts): string {

@@ -4,6 +4,7 @@ import { type BackupSecretOptions, withBackupSecretOptions } from '../../platfor
 import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { programPlace } from '../../platform/program-place.ts';
 import { type TimerFacts, type TimerPlatform, timerFiles, timerPlatforms } from '../backup/timer-text.ts';
 
 interface TimerOptions extends BackupSecretOptions {
@@ -16,8 +17,6 @@ interface TimerOptions extends BackupSecretOptions {
   readonly at: string;
   readonly json?: boolean;
 }
-
-const root = resolve(import.meta.dirname, '../..');
 
 /** What to do with the text, per platform. */
 const install: Readonly<Record<TimerPlatform, string>> = {
@@ -57,7 +56,7 @@ function factsOf(options: TimerOptions): TimerFacts {
   assertShape('--at', at, /^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'must be a time from 00:00 to 23:59');
   assertShape('--keep', keep, /^[1-9][0-9]{0,3}$/, 'must be a number from 1 to 9999');
   const words = ['--keep', keep, ...secretWords(options)];
-  return { node: process.execPath, root, data: resolve(data), folder: resolve(folder), user, at, words };
+  return { ...programPlace(), data: resolve(data), folder: resolve(folder), user, at, words };
 }
 
 function assertShape(field: string, text: string, shape: RegExp, words: string): void {

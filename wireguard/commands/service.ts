@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
+import { programPlace } from '../../platform/program-place.ts';
 import { type UnsealOptions, unsealMethodFrom, withUnsealOptions } from '../../platform/vault/unseal-options.ts';
 import { credentialHint, serviceCredential, unsealWords } from '../../platform/vault/unseal-words.ts';
 import { readConfig } from '../data/hub-config.ts';
@@ -13,7 +14,6 @@ interface ServiceOptions extends UnsealOptions {
   readonly json?: boolean;
 }
 
-const root = resolve(import.meta.dirname, '../..');
 const place = '/etc/systemd/system/latchkey-hub.service';
 
 /** `service print`: the systemd unit of a hub; nothing is installed. */
@@ -30,7 +30,7 @@ async function print(options: ServiceOptions, io: CommandIo): Promise<void> {
   const { exportFolder, listen, tls } = readConfig(data);
   const reads = tls?.source === 'files' ? [tls.certificate, tls.key] : [];
   const credential = serviceCredential(options, options.credentialFile);
-  const places = { node: process.execPath, root, data, exportFolder, port: listen.port, reads };
+  const places = { ...programPlace(), data, exportFolder, port: listen.port, reads };
   const text = hubUnit({ ...places, unseal: unsealWords(options), credential });
   if (options.json === true) printJson(io.terminal, { path: place, text });
   else io.terminal.stdout.write(text);

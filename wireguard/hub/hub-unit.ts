@@ -1,3 +1,4 @@
+import { MAIN_FILE } from '../../platform/program-place.ts';
 import { assertPlainWords, commandLine, quoted, specifiersEscaped } from '../../platform/service-text.ts';
 import type { ServiceCredential } from '../../platform/vault/unseal-words.ts';
 
@@ -29,7 +30,7 @@ export const hubNodeOptions: readonly string[] = ['--disable-warning=Experimenta
 export function hubUnit(facts: HubUnitFacts): string {
   const { node, root, data, exportFolder, port, reads, unseal, credential } = facts;
   assertPlainWords([node, root, data, exportFolder ?? '', ...unseal, credential?.file ?? '']);
-  const words = [...hubNodeOptions, `${root}/wireguard/main.ts`, 'start', '--data', data, ...unseal];
+  const words = [...hubNodeOptions, `${root}/wireguard/${MAIN_FILE}`, 'start', '--data', data, ...unseal];
   const inHome = [node, root, data, ...reads, ...unseal].some((path) => /^\/(home|root|run\/user)\//.test(path));
   const written = [data, ...(exportFolder === null ? [] : [exportFolder])].map(quoted).join(' ');
   const rights = ['CAP_NET_ADMIN', ...(port < 1024 ? ['CAP_NET_BIND_SERVICE'] : [])].join(' ');

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import type { CommandIo } from '../../platform/command-io.ts';
@@ -7,14 +6,13 @@ import { parseInteger } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { authorityOf, parseListenAddress } from '../../platform/listening/listen-address.ts';
 import { createLog } from '../../platform/log.ts';
+import { programPlace } from '../../platform/program-place.ts';
 import { waitForPrivateAddress } from '../interface-address.ts';
 import { lookAround } from './look.ts';
 import { readLook, writeLook } from './look-file.ts';
 import { machineFacts } from './machine-facts.ts';
 import { type NodeStatus, nodeHealth, nodeStatus } from './node-status.ts';
 import { LOOK_FILE, NODE_USER, nodeUnits } from './node-units.ts';
-
-const root = resolve(import.meta.dirname, '../..');
 
 interface LookOptions {
   readonly file: string;
@@ -153,7 +151,7 @@ function age(seconds: number | null): string {
 
 function print(options: { listen: string; interface?: string[]; json?: boolean }, { terminal }: CommandIo): void {
   const { host, port } = parseListenAddress(options.listen, '--listen');
-  const facts = { node: process.execPath, root, listen: authorityOf(host, port), interfaces: options.interface ?? [] };
+  const facts = { ...programPlace(), listen: authorityOf(host, port), interfaces: options.interface ?? [] };
   const units = nodeUnits(facts);
   if (options.json === true) printJson(terminal, units);
   else

@@ -1,6 +1,7 @@
 import { systemClock, systemRandom } from '../../platform/clock.ts';
 import type { CommandIo } from '../../platform/command-io.ts';
 import { runProgram } from '../../platform/command-line.ts';
+import { programVersion } from '../../platform/program-place.ts';
 import { stopSignalOf } from '../../platform/stop-signal.ts';
 import { addNodeCommands } from './commands.ts';
 
@@ -10,7 +11,9 @@ const io: CommandIo = { terminal, clock: systemClock, random: systemRandom, stop
 process.exitCode = await runProgram(
   'wgnode',
   (program) => {
-    program.description('tells how a node of the private network is, to those inside of it');
+    program
+      .description('tells how a node of the private network is, to those inside of it')
+      .version(programVersion(), '--version', 'say which version this is');
     addNodeCommands(program, io);
   },
   process.argv.slice(2),

@@ -1,3 +1,4 @@
+import { MAIN_FILE } from '../../platform/program-place.ts';
 import { assertPlainWords, commandLine, specifiersEscaped } from '../../platform/service-text.ts';
 
 /** What the units of a node have to know. Paths are absolute. */
@@ -43,7 +44,7 @@ SystemCallErrorNumber=EPERM
  */
 export function nodeUnits({ node, root, listen, interfaces }: NodeUnitFacts): Readonly<Record<string, string>> {
   assertPlainWords([node, root, listen, ...interfaces]);
-  const program = [`${root}/wireguard/node/main.ts`];
+  const program = [`${root}/wireguard/node/${MAIN_FILE}`];
   const only = interfaces.length === 0 ? [] : ['--interface', ...interfaces];
   const look = commandLine(node, [
     '--disable-warning=ExperimentalWarning',
