@@ -184,7 +184,7 @@ export class InstallerMachine {
 
   /** What stand-ins were called with, one call a line, without questions, and nothing of it any more. */
   takeCalls(): string[] {
-    const questions = /^(dpkg-query|rpm|pacman -Qq|apk info|systemctl (is-|status)|rc-update show|resolvconf -u)/;
+    const questions = /^(dpkg-query|rpm|pacman -Qq|apk info|systemctl (is-|status)|rc-update show)/;
     const calls = (this.read('/run/stand-in/calls') ?? '').split('\n').filter((line) => line !== '');
     this.remove('/run/stand-in/calls');
     return calls.filter((line) => !questions.test(line));
