@@ -27,7 +27,12 @@ export interface ScriptRun {
   readonly piped?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   /** Sent to the script and what it has started, as a terminal does, once this is true, asked every 20 ms. */
-  readonly signal?: { readonly name: NodeJS.Signals; readonly when: () => boolean };
+  readonly signal?: {
+    readonly name: NodeJS.Signals;
+    readonly when: () => boolean;
+    /** And again, as long as that is true. */
+    readonly again?: boolean;
+  };
 }
 
 export interface ScriptEnd {
@@ -222,11 +227,15 @@ export class InstallerMachine {
     return { exit, stdout: stdout.toString('utf8'), stderr };
   }
 
-  #send({ name, when }: { readonly name: NodeJS.Signals; readonly when: () => boolean }): void {
+  #send({ name, when, again }: NonNullable<ScriptRun['signal']>): void {
     const pid = Number(this.read('/run/stand-in/pid'));
     if (pid === 0 || !when()) return;
-    this.remove('/run/stand-in/pid');
-    process.kill(-pid, name);
+    if (again !== true) this.remove('/run/stand-in/pid');
+    try {
+      process.kill(-pid, name);
+    } catch {
+      // it has ended meanwhile
+    }
   }
 
   /**

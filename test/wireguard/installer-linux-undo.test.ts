@@ -276,6 +276,40 @@ describe.skipIf(obstacle !== null)(
       },
     );
 
+    test('goes on undoing, whatever signals come meanwhile', async () => {
+      const before = await debian();
+      machine.hangAt('systemctl start*');
+      let hung = false;
+      const when = (): boolean => {
+        hung ||= machine.hangs();
+        return hung;
+      };
+      const { exit, stderr } = await machine.run(scene.script('linux'), {
+        signal: { name: 'SIGINT', when, again: true },
+      });
+      machine.hangAt();
+      expect([exit, stderr.match(/^error: .*$/gm)]).toEqual([1, ['error: stopped by SIGINT']]);
+      expect(stderr.endsWith('\neverything is as it was before\n')).toBe(true);
+      expect([await machine.state(), await scene.hub.peers()]).toEqual([before, []]);
+    });
+
+    test('leaves an interface alone that somebody else has made meanwhile', async () => {
+      const before = await debian();
+      scene.hub.rewrite = (text) => text.replace('within: 10', 'within: 1');
+      scene.hub.answering = async (request, usual) => {
+        if (request.path.endsWith('/register'))
+          await machine.command('sh', '-c', 'ip link add wg0 type veth peer name wg0b');
+        return usual(request);
+      };
+      expect((await machine.run(scene.script('linux'))).exit).toBe(1);
+      const after = await machine.state();
+      expect(after.filter((line) => !before.includes(line))).toEqual([
+        expect.stringMatching(/^wg0@wg0b/),
+        expect.stringMatching(/^wg0b@wg0/),
+      ]);
+      expect(before.filter((line) => !after.includes(line))).toEqual([]);
+    });
+
     test('says what it could not undo, and undoes the rest', async () => {
       const before = await debian();
       machine.failAt('systemctl start*', 'systemctl disable*');
