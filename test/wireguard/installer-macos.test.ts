@@ -5,6 +5,7 @@ import { answers } from '../harness/hub-network.ts';
 import { installerObstacle, SHELLS, type Shell } from '../harness/installer-machine.ts';
 import { InstallerScene } from '../harness/installer-scene.ts';
 import { MacMachine, type MacShape } from '../harness/mac-machine.ts';
+import { DARWIN_WG_QUICK } from '../harness/mac-stand-ins.ts';
 
 const obstacle = installerObstacle();
 const isThorough = process.env.LATCHKEY_THOROUGH === '1';
@@ -104,6 +105,18 @@ describe.skipIf(obstacle !== null)(`macos.sh${obstacle === null ? '' : ` (${obst
     expect((await mac.run(script, { args: ['--uninstall'] })).exit).toBe(0);
     await mac.admin('rmdir /etc/wireguard');
     expect(await mac.base.state()).toEqual(before);
+  });
+
+  test('is brought up by another try of launchd when the first one fails, as before a network is there', async () => {
+    await make();
+    const failsOnce = 'if [ ! -e /run/stand-in/once ]; then : >/run/stand-in/once; exit 1; fi';
+    mac.base.write(
+      '/run/stand-in/bottles/wg-quick',
+      DARWIN_WG_QUICK.replace('\nset -e\n', `\n${failsOnce}\nset -e\n`),
+      0o755,
+    );
+    expect([(await mac.run(made())).exit, await pings()]).toEqual([0, true]);
+    expect(mac.base.read('/run/stand-in/once')).toBe('');
   });
 
   test('gives launchd a property list of root’s, with a path on which the tools of Homebrew are', async () => {
