@@ -12,7 +12,7 @@ import { unsealVault } from '../../platform/vault/vault-file.ts';
 import { postgresMissing, TestPostgres } from '../harness/postgres.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const env = { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/latchkey') };
+const env = { NODE_COMPILE_CACHE: join(root, '.cache/compiled') };
 
 interface Said {
   readonly exit: number;

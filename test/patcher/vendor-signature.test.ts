@@ -205,7 +205,9 @@ describe.skipIf(trees.length === 0)('compareTree()', () => {
     expect((await compareTree(folder, list, { kind: 'app' })).changed).toEqual(['.htaccess']);
   });
 
-  it.each(trees)('finds no changed file in the tree of $version', { timeout: 120_000 }, async (each) => {
+  // 25,000 files each: with LATCHKEY_THOROUGH=1 of every release here
+  const compared = process.env.LATCHKEY_THOROUGH === '1' ? trees : trees.slice(-1);
+  it.each(compared)('finds no changed file in the tree of $version', { timeout: 120_000 }, async (each) => {
     const list = readSignedList(read(each, 'core/signature.json'), { id: 'core', rootCrt: rootCrt(each), now });
     expect((await compareTree(each.folder, list, { kind: 'core' })).changed).toEqual([]);
   });
