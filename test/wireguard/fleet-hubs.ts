@@ -12,8 +12,10 @@ import { addToken } from '../../wireguard/access/api-tokens.ts';
 import { type HubConfig, hubConfig } from '../../wireguard/data/hub-config.ts';
 import { createHubData, type HubData, joinHubData, openHubData } from '../../wireguard/data/hub-data.ts';
 import { COMMAND } from '../../wireguard/hub/actor.ts';
+import type { RingAnswer } from '../../wireguard/hub/doorbell.ts';
 import { type HubServer, startHub } from '../../wireguard/hub/hub-server.ts';
 import { type RegisterForCommands, registerForCommands } from '../../wireguard/hub/register-for-commands.ts';
+import { tellHubs } from '../../wireguard/hub/tell-hubs.ts';
 import { insertInterface } from '../../wireguard/store/hub-interface.ts';
 import { chosenInterface, listInterfaceFacts } from '../../wireguard/store/interface-facts.ts';
 import { testInterface } from './hub-store.ts';
@@ -110,13 +112,14 @@ export class FleetMember {
     this.vault = vault;
   }
 
-  async start(): Promise<void> {
+  /** `strollMs`: how often it looks after interfaces of others. */
+  async start(strollMs = waits.strollMs): Promise<void> {
     const write = (chunk: Buffer, _: unknown, done: () => void): void => {
       this.#log += chunk.toString();
       done();
     };
     const log = createLog({ level: 'debug', destination: new Writable({ write }) });
-    this.#server = await startHub(this.data, this.vault, { ...deps, log, waits });
+    this.#server = await startHub(this.data, this.vault, { ...deps, log, waits: { ...waits, strollMs } });
   }
 
   async stop(): Promise<void> {
@@ -150,6 +153,11 @@ export class FleetMember {
   async register(name: string): Promise<RegisterForCommands> {
     const facts = chosenInterface(await this.data.store.read(listInterfaceFacts), name);
     return registerForCommands(this.data, facts, deps, this.vault);
+  }
+
+  /** Tells of other facts of an interface, as a command does. */
+  tell(name: string): Promise<RingAnswer> {
+    return tellHubs(this.data, { interface: name, publicKeys: [] }, systemRandom);
   }
 
   async events(): Promise<string[]> {

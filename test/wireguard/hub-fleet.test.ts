@@ -13,12 +13,14 @@ import { COMMAND } from '../../wireguard/hub/actor.ts';
 import { claimNumber } from '../../wireguard/hub/interface-claims.ts';
 import { generateKeyPair } from '../../wireguard/keys.ts';
 import { poolOf } from '../../wireguard/store/hub-interface.ts';
+import { changeInterface } from '../../wireguard/store/interface-change.ts';
 import { insertPeer } from '../../wireguard/store/peers.ts';
 import { postgresMissing, TestPostgres } from '../harness/postgres.ts';
 import { runCommand } from '../keyserver/command-runner.ts';
 import { FleetHubs, type FleetMember, secondInterface } from './fleet-hubs.ts';
 import { newPeer } from './hub-store.ts';
 
+const NEVER_MS = 3_600_000;
 const PATIENCE = { timeout: 20_000, interval: 20 };
 
 describe.skipIf(postgresMissing() !== null)('hubs of one database', () => {
@@ -158,6 +160,26 @@ describe.skipIf(postgresMissing() !== null)('hubs of one database', () => {
     const keepers = () => postgres.sql("select 1 from pg_locks where locktype = 'advisory'", database());
   });
 
+  test('a line of the same hub that the database has not given up yet is no other hub', async () => {
+    await first.start();
+    const [line] = await postgres.sql(
+      "select application_name as name from pg_stat_activity where application_name like 'wghub first %'",
+      database(),
+    );
+    const stale = await postgres.connect(database());
+    await stale.query(`set application_name = '${String(line?.name)}'`);
+    const taking = stale.query(`select pg_advisory_lock(${claimNumber('wg0')})`);
+    await postgres.sql(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+        where application_name = '${String(line?.name)}' and wait_event_type is distinct from 'Lock'`,
+      database(),
+    );
+    await taking;
+    await vi.waitFor(() => expect(stale.query('select 1')).rejects.toThrow(), PATIENCE);
+    expect((await first.call('GET', '/api/hub/status?interface=wg0')).status).toBe(200);
+    expect(await first.events()).not.toContain('interface_given_up');
+  });
+
   describe('a change', () => {
     test('made at one hub is on the interface of the other when it is answered', async () => {
       const there = await second();
@@ -227,8 +249,18 @@ describe.skipIf(postgresMissing() !== null)('hubs of one database', () => {
       await vi.waitFor(() => expect(there.log).toMatch(/"changed":1.*interface was changed/), PATIENCE);
     });
 
+    test('of the facts of an interface is seen in time, also when nobody told of it', async () => {
+      await second();
+      const facts = { endpoint: 'other.example:51821' };
+      await first.data.store.transaction((tx) => changeInterface(tx, 'wg1', facts, systemRandom));
+      await vi.waitFor(async () => {
+        expect((await first.call('GET', '/api/hub/config?interface=wg1')).body).toMatchObject(facts);
+      }, PATIENCE);
+    });
+
     test('of the facts of an interface reaches every hub, whichever it was made at', async () => {
-      const there = await second();
+      const there = await fleet.join('second', { interfaces: ['wg1'] });
+      for (const hub of [first, there]) await hub.start(NEVER_MS); // by news alone
       for (const [hub, other, endpoint] of [
         [first, there, 'one.example:51821'],
         [there, first, 'two.example:51821'],
@@ -364,6 +396,19 @@ describe.skipIf(postgresMissing() !== null)('hubs of one database', () => {
       const back = await fleet.member('first');
       await back.start();
       expect([await statusOf(back), await statusOf(member)]).toEqual([421, 200]);
+    });
+
+    test('takes nothing at once that is free, whatever it hears of it', async () => {
+      const member = await fleet.join('waiting', { interfaces: ['wg0'], standBy: true });
+      await first.start();
+      await member.start(NEVER_MS);
+      await first.stop();
+      const changed = await member.call('PUT', '/api/hub/config?interface=wg0', { keepalive: 7 });
+      expect(changed).toMatchObject({ status: 200, body: { keepalive: 7, live: false } });
+      const { peers } = await first.register('wg0');
+      await peers.create({ name: 'phone', kind: 'device' }, COMMAND);
+      await first.tell('wg0');
+      expect(await statusOf(member)).toBe(421);
     });
 
     test('does not take over from a hub that only lost its line for a moment', async () => {
