@@ -1,5 +1,11 @@
-import { afterEach, expect, test } from 'vitest';
-import { type RunningHub, startRunningHub } from './running-hub.ts';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { addInitCommand } from '../../wireguard/commands/init.ts';
+import { addStatusCommand } from '../../wireguard/commands/status.ts';
+import { runHubCommand } from './command-runner.ts';
+import { type HubWish, type RunningHub, startRunningHub } from './running-hub.ts';
 
 const order = { networkCIDR: '10.40.0.0/16', listenPort: 51999, endpoint: 'hub.example', dns: ['10.40.0.1'] };
 const tokens = [
@@ -8,12 +14,15 @@ const tokens = [
 ];
 
 let hub: RunningHub;
-afterEach(() => hub.stop());
+const start = async (wish: HubWish): Promise<void> => {
+  hub = await startRunningHub(wish);
+  onTestFinished(() => hub.stop());
+};
 
 const initialize = (body: unknown, token = 'ops') => hub.request('POST', '/api/hub/initialize', { token, body });
 
 test('makes the first interface of a hub that has none, which takes peers at once', async () => {
-  hub = await startRunningHub({ tokens, interface: null });
+  await start({ tokens, interface: null });
   expect((await hub.request('GET', '/api/hub/status', { token: 'ops' })).body.code).toBe('INTERFACE_UNKNOWN');
   const { status, body, text } = await initialize({ ...order, networkCIDR6: 'fd00:40::/64' });
   expect(status).toBe(201);
@@ -40,7 +49,7 @@ test('makes the first interface of a hub that has none, which takes peers at onc
 });
 
 test('takes name servers with commas between them, and an endpoint with a port of its own', async () => {
-  hub = await startRunningHub({ tokens, interface: null });
+  await start({ tokens, interface: null });
   const { body } = await initialize({
     networkCIDR: '10.40.0.0/24',
     endpoint: '[2001:db8::1]:7000',
@@ -54,7 +63,7 @@ test('takes name servers with commas between them, and an endpoint with a port o
 });
 
 test('refuses each field that does not hold, by its name, and makes nothing', async () => {
-  hub = await startRunningHub({ tokens, interface: null });
+  await start({ tokens, interface: null });
   for (const [change, field] of [
     [{ networkCIDR: undefined }, 'networkCIDR'],
     [{ networkCIDR: '10.40.0.0' }, 'networkCIDR'],
@@ -82,6 +91,23 @@ test('refuses each field that does not hold, by its name, and makes nothing', as
 });
 
 test('refuses a hub that has an interface', async () => {
-  hub = await startRunningHub({ tokens });
+  await start({ tokens });
   expect((await initialize(order)).body.code).toBe('HUB_ALREADY_INITIALIZED');
+});
+
+describe('wghub init --bare', () => {
+  test('makes a hub without an interface, which says so, and needs no endpoint', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'lk-bare-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const data = join(folder, 'hub');
+    const where = ['--data', data, '--keyfile', join(folder, 'hub.key')];
+    const refused = await runHubCommand(addInitCommand, ['init', ...where]);
+    expect([refused.exit, refused.stderr]).toEqual([2, expect.stringContaining("required option '--endpoint")]);
+    const named = await runHubCommand(addInitCommand, ['init', '--bare', '--interfaces', 'wg0', ...where]);
+    expect([named.exit, named.stderr]).toEqual([2, expect.stringContaining('wg0')]);
+    const made = await runHubCommand(addInitCommand, ['init', '--bare', ...where]);
+    expect([made.exit, made.stdout]).toEqual([0, expect.stringContaining('no interface yet')]);
+    const { stdout } = await runHubCommand(addStatusCommand, ['status', '--json', '--data', data]);
+    expect(JSON.parse(stdout).interfaces).toEqual([]);
+  });
 });

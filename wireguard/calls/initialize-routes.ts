@@ -14,7 +14,7 @@ const FIRST = 'wg0';
 const USUAL_PORT = 51_820;
 const USUAL_KEEPALIVE = 25;
 
-/** Makes the first interface of a hub that has none (`wghub init --no-interface`). */
+/** Makes the first interface of a hub that has none (`wghub init --bare`). */
 export function initializeRoutes(desk: Desk): readonly Route[] {
   return [
     {

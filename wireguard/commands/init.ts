@@ -29,6 +29,7 @@ interface InitOptions extends UnsealOptions, InterfaceOptions, DatabaseOptions, 
   readonly foreign: 'strict' | 'adopt';
   readonly driver: 'auto' | 'memory';
   readonly interfaces?: readonly string[];
+  readonly bare?: boolean;
   readonly json?: boolean;
 }
 
@@ -42,6 +43,7 @@ export function addInitCommand(program: Command, io: CommandIo): void {
       '--interfaces <name...>',
       'the interfaces that this hub keeps, where others share its database; all unless told',
     )
+    .option('--bare', 'no interface yet: POST /api/hub/initialize makes the first one')
     .option('--audience <text>', 'what JWTs must be made out to; without it none is taken')
     .option('--metrics-from <cidr...>', 'networks that may read /api/metrics without a token')
     .option('--metrics-peers <count>', 'for how many peers it has figures of each alone', '200')
@@ -76,8 +78,8 @@ async function init(options: InitOptions, io: CommandIo): Promise<void> {
     },
     ...frontFrom(options),
   });
-  const first = newInterface(orderFrom(options), [], io.random);
-  refuseUnknown(config.interfaces, [first]);
+  const first = options.bare === true ? null : newInterface(orderFrom(options), [], io.random);
+  refuseUnknown(config.interfaces, first === null ? [] : [first]);
   assertNewDirectory(options.data);
   const method = (await unsealMethodFrom(options, io)) ?? newPassphrase(io);
   const madeKeyfile = makeKeyfile(options.keyfile, io);
@@ -89,10 +91,10 @@ async function init(options: InitOptions, io: CommandIo): Promise<void> {
   if (options.json === true) {
     printJson(terminal, {
       data: directory,
-      interface: first.name,
-      publicKey: first.publicKey,
-      addresses: first.addresses,
-      endpoint: first.endpoint,
+      interface: first?.name ?? null,
+      publicKey: first?.publicKey ?? null,
+      addresses: first?.addresses ?? [],
+      endpoint: first?.endpoint ?? null,
       tlsPin: pin,
       sealedWith: method.method,
     });
@@ -100,8 +102,10 @@ async function init(options: InitOptions, io: CommandIo): Promise<void> {
   }
   terminal.stdout.write(
     `made a hub in ${directory}, sealed with ${methodWords[method.method]}\n` +
-      `  ${first.name}  ${first.addresses.join(', ')}, port ${first.listenPort}, reached at ${first.endpoint}\n` +
-      `  public key ${first.publicKey}\n` +
+      (first === null
+        ? '  no interface yet\n'
+        : `  ${first.name}  ${first.addresses.join(', ')}, port ${first.listenPort}, reached at ${first.endpoint}\n` +
+          `  public key ${first.publicKey}\n`) +
       (pin === null ? '' : `  certificate of its own, pin ${pin}\n`) +
       (madeKeyfile ? `  made key file ${options.keyfile}: keep a copy elsewhere, without it nothing opens\n` : ''),
   );

@@ -1,12 +1,13 @@
 import { type Command, Option } from 'commander';
 import { parseInteger } from '../../platform/encoding.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 import { parseEndpoint } from '../config/endpoint.ts';
 import { LEVELS, type Level } from '../obfuscation/levels.ts';
 import type { InterfaceOrder } from '../store/new-interface.ts';
 
 export interface InterfaceOptions {
   readonly interface: string;
-  readonly endpoint: string;
+  readonly endpoint?: string;
   readonly network: string;
   readonly network6?: string;
   readonly address?: readonly string[];
@@ -29,7 +30,7 @@ export function withInterfaceOptions(command: Command): Command {
 /** Adds those that describe any, without its name and its network. */
 export function withInterfaceFacts(command: Command): Command {
   return command
-    .requiredOption('--endpoint <host:port>', 'where peers reach the interface')
+    .option('--endpoint <host:port>', 'where peers reach the interface; has to be given')
     .option('--network6 <cidr>', 'a network of IPv6 beside it, /64 or shorter')
     .option('--address <cidr...>', 'the hub’s own addresses; the first of each network unless told')
     .option('--listen-port <port>', 'port of WireGuard; the one of --endpoint unless told')
@@ -44,15 +45,23 @@ export function withInterfaceFacts(command: Command): Command {
 
 /** What the options ask for. Throws `invalid_request` naming the option. */
 export function orderFrom(options: InterfaceOptions): InterfaceOrder {
+  const { endpoint } = options;
+  if (endpoint === undefined) {
+    throw new LatchkeyError('usage', "required option '--endpoint <host:port>' not specified", {
+      exit: 2,
+      field: '--endpoint',
+      hint: 'it is what peers are told, such as hub.example:51820',
+    });
+  }
   return {
     name: options.interface,
     networks: [options.network, ...(options.network6 === undefined ? [] : [options.network6])],
     addresses: options.address ?? [],
     listenPort:
       options.listenPort === undefined
-        ? parseEndpoint(options.endpoint, '--endpoint').port
+        ? parseEndpoint(endpoint, '--endpoint').port
         : parseInteger(options.listenPort, '--listen-port', { min: 1, max: 65_535 }),
-    endpoint: options.endpoint,
+    endpoint,
     dns: options.dns ?? [],
     mtu: options.mtu === undefined ? null : parseInteger(options.mtu, '--mtu', { min: 1280, max: 65_535 }),
     keepalive: parseInteger(options.keepalive, '--keepalive', { min: 0, max: 65_535 }),
