@@ -49,9 +49,16 @@ const FAILURES: readonly Failure[] = [
     prepare: failAt('apt-get *install*'),
   },
   {
-    name: 'the package manager does not say what there is',
+    name: 'the package manager says half of what there is',
     says: 'does not say what is installed',
-    prepare: failAt('dpkg-query*'),
+    spoils: true,
+    prepare: (machine) => machine.program('dpkg-query', '#!/bin/sh\necho installed base-files\nexit 1\n'),
+  },
+  {
+    name: 'the package manager says that there is nothing',
+    says: 'does not say what is installed',
+    spoils: true,
+    prepare: (machine) => machine.program('dpkg-query', '#!/bin/sh\n'),
   },
   {
     name: 'the package has not the program',
@@ -184,6 +191,14 @@ const FAILURES: readonly Failure[] = [
     name: 'wg-quick fails half-way',
     says: 'could not start wg-quick@wg0.service',
     prepare: rewrite((text) => text.replace('AllowedIPs = 10.77.0.0/24', 'AllowedIPs = 10.77.0.0/99')),
+  },
+  {
+    name: 'the unit does not stop either',
+    says: 'did not answer through it within 1 seconds',
+    prepare: (machine, { hub }) => {
+      machine.failAt('systemctl stop*');
+      hub.rewrite = (text) => text.replace('within: 10', 'within: 1').replace(':51820', ':51999');
+    },
   },
   {
     name: 'the hub is not heard',
