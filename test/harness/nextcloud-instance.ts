@@ -63,9 +63,9 @@ export class NextcloudInstance {
   /** Lays out and installs a stock instance: SQLite, no skeleton files, no password policy, APCu, encryption off. */
   static async install(
     tree: NextcloudTree,
-    options: { readonly cleanup: Cleanup; readonly place?: Place },
+    options: { readonly cleanup: Cleanup; readonly place?: Place; readonly keepsCode?: boolean },
   ): Promise<NextcloudInstance> {
-    makePhpQuick(options.cleanup);
+    makePhpQuick(options.cleanup, { keepsCode: options.keepsCode === true });
     const base = mkdtempSync(join(tmpdir(), `latchkey-nextcloud-${process.pid}-`));
     chmodSync(base, 0o755); // the web user must be able to come through
     options.cleanup.add(base, () => rmSync(base, { recursive: true, force: true }));

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Cleanup } from './cleanup.ts';
@@ -42,13 +42,25 @@ export function scanDirectory(folder: string): string {
 
 /**
  * From here on every PHP that this process starts is quick, by its environment: ncpatch starts some of them. Does nothing
- * where PHP is to be left as it is.
+ * where PHP is to be left as it is. With `keepsCode` a command line keeps what it has compiled of the release, and neither
+ * of the app nor of what is configured, which tests change; ncpatch warns of such a PHP, so that it is for tests that do not look.
  */
-export function makePhpQuick(cleanup: Cleanup): void {
+export function makePhpQuick(cleanup: Cleanup, options: { readonly keepsCode?: boolean } = {}): void {
   if (!mayBeQuick()) return;
   const folder = settingsFolder(cleanup);
   for (const [name, text] of Object.entries(quickPhpFiles(folder))) writeFileSync(join(folder, name), text);
+  if (options.keepsCode === true) keepCode(folder);
   scanFrom(scanDirectory(folder), cleanup);
+}
+
+function keepCode(folder: string): void {
+  const compiled = join(folder, 'compiled');
+  mkdirSync(compiled);
+  chmodSync(compiled, 0o777);
+  writeFileSync(join(folder, 'not-kept'), '/**/*remotekeystorage*/**\n/**/config/*.php\n');
+  const settings = ['opcache.enable_cli = 1', 'opcache.file_cache_only = 1', `opcache.file_cache = "${compiled}"`];
+  const lines = [...settings, `opcache.blacklist_filename = "${folder}/not-kept"`, ''];
+  writeFileSync(join(folder, 'zz-quick-code.ini'), lines.join('\n'));
 }
 
 /** What ncpatch wants of a PHP, and what it looks for. */

@@ -73,7 +73,7 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
   beforeAll(async () => {
     if (tree === undefined) throw new Error('no tree');
     cleanup.add(folder, () => rmSync(folder, { recursive: true, force: true }));
-    nextcloud = await NextcloudInstance.install(tree, { cleanup });
+    nextcloud = await NextcloudInstance.install(tree, { cleanup, keepsCode: true });
     await nextcloud.enableEncryption();
     await nextcloud.occ(['encryption:status']);
     const { instanceId } = nextcloud;
