@@ -19,6 +19,7 @@ import { addJoinCommand } from './commands/join.ts';
 import { addJwtCommands } from './commands/jwt.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
 import { addPeerCommands } from './commands/peer.ts';
+import { addProvisionCommands } from './commands/provision.ts';
 import { addProxmoxCommands } from './commands/proxmox.ts';
 import { addRestoreCommand } from './commands/restore.ts';
 import { addServiceCommands } from './commands/service.ts';
@@ -55,6 +56,7 @@ process.exitCode = await runProgram(
     addGenerateCommand(program, io);
     addTlsCommands(program, io);
     addFirewallCommands(program, io);
+    addProvisionCommands(program, io);
     addAdminCommands(program, io);
     addTokenCommands(program, io);
     addJwtCommands(program, io);

@@ -17,12 +17,14 @@ interface Ports {
   readonly json?: boolean;
 }
 
-interface HubOptions extends Ports {
+/** What `withHubRules` has. */
+export interface HubRuleOptions extends Ports {
   readonly data: string;
   readonly talking: readonly string[];
 }
 
-interface SpokeOptions extends Ports {
+/** What `withSpokeRules` has. */
+export interface SpokeRuleOptions extends Ports {
   readonly interface: string;
   readonly network: readonly string[];
   readonly hubAddress: readonly string[];
@@ -31,15 +33,27 @@ interface SpokeOptions extends Ports {
 /** `firewall hub|spoke`: prints the rules of a machine, for `nft -f`; changes nothing. */
 export function addFirewallCommands(program: Command, io: CommandIo): void {
   const firewall = program.command('firewall').description('print the nftables rules of a hub or a spoke');
-  withPorts(dataCommand(firewall, 'hub', 'print the rules of this hub, for nft -f'))
-    .option('--talking <who...>', 'peers that may reach each other: all, none, or names', ['none'])
-    .action((options: HubOptions) => hub(options, io));
-  withPorts(firewall.command('spoke').description('print the rules of a spoke, for nft -f'))
+  withHubRules(dataCommand(firewall, 'hub', 'print the rules of this hub, for nft -f')).action(
+    async (options: HubRuleOptions) => say(await hubRules(options, io), options, io),
+  );
+  withSpokeRules(firewall.command('spoke').description('print the rules of a spoke, for nft -f'))
+    .option('--json', 'as one JSON document')
+    .action((options: SpokeRuleOptions) => say(spokeRules(options), options, io));
+}
+
+/** Options of a command that needs the rules of a hub. */
+export function withHubRules(command: Command): Command {
+  return withPorts(command).option('--talking <who...>', 'peers that may reach each other: all, none, or names', [
+    'none',
+  ]);
+}
+
+/** Options of a command that needs the rules of a spoke. */
+export function withSpokeRules(command: Command): Command {
+  return withPorts(command)
     .option('--interface <name>', 'name of the interface there', 'wg0')
     .requiredOption('--network <cidr...>', 'networks of the tunnel')
-    .requiredOption('--hub-address <ip...>', 'the hub’s own addresses in it')
-    .option('--json', 'as one JSON document')
-    .action((options: SpokeOptions) => spoke(options, io));
+    .requiredOption('--hub-address <ip...>', 'the hub’s own addresses in it');
 }
 
 function withPorts(command: Command): Command {
@@ -48,9 +62,10 @@ function withPorts(command: Command): Command {
     .option('--open <port...>', 'more TCP ports that are open for everybody');
 }
 
-async function hub(options: HubOptions, io: CommandIo): Promise<void> {
+/** The rules of a hub, for `nft -f`. */
+export async function hubRules(options: HubRuleOptions, io: CommandIo): Promise<string> {
   const { sshPorts, publicPorts } = portsOf(options);
-  await withHubData(options.data, io.terminal.env, async ({ config, store }) => {
+  return withHubData(options.data, io.terminal.env, async ({ config, store }) => {
     const wish = await store.read(async (db) => {
       const facts = await listInterfaceFacts(db);
       const [first, ...more] = options.talking;
@@ -60,17 +75,18 @@ async function hub(options: HubOptions, io: CommandIo): Promise<void> {
       const talking: TalkingWish = isWord ? first : peers.flatMap((one) => [...one.addresses, ...one.extraNetworks]);
       return hubWish(config, facts, { sshPorts, publicPorts, talking });
     });
-    say(hubRuleset(wish, `firewall of the hub ${config.name}, by Latchkey`), options, io);
+    return hubRuleset(wish, `firewall of the hub ${config.name}, by Latchkey`);
   });
 }
 
-function spoke(options: SpokeOptions, io: CommandIo): void {
+/** The rules of a spoke, for `nft -f`. */
+export function spokeRules(options: SpokeRuleOptions): string {
   const { sshPorts, publicPorts } = portsOf(options);
   if (!INTERFACE_NAME.test(options.interface)) {
     const words = '"--interface" must be 1 to 15 letters, digits or any of "_=+.-"';
     throw new LatchkeyError('invalid_request', words, { exit: 2, field: '--interface' });
   }
-  const ruleset = spokeRuleset(
+  return spokeRuleset(
     {
       tunnel: options.interface,
       networks: options.network.map((text) => formatPrefix(parseNetwork(text, '--network'))),
@@ -82,7 +98,6 @@ function spoke(options: SpokeOptions, io: CommandIo): void {
     },
     'firewall of a spoke, by Latchkey',
   );
-  say(ruleset, options, io);
 }
 
 function portsOf({ sshPort, open = [] }: Ports): { readonly sshPorts: number[]; readonly publicPorts: number[] } {
