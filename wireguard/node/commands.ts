@@ -8,6 +8,7 @@ import { authorityOf, parseListenAddress } from '../../platform/listening/listen
 import { createLog } from '../../platform/log.ts';
 import { programPlace } from '../../platform/program-place.ts';
 import { waitForPrivateAddress } from '../interface-address.ts';
+import { addCheckCommand } from './check-command.ts';
 import { lookAround } from './look.ts';
 import { readLook, writeLook } from './look-file.ts';
 import { machineFacts } from './machine-facts.ts';
@@ -28,7 +29,7 @@ interface StartOptions {
   readonly json?: boolean;
 }
 
-/** `look`, `start`, `status`, `service print`. */
+/** `look`, `start`, `status`, `check`, `service print`. */
 export function addNodeCommands(program: Command, io: CommandIo): void {
   const file = () => new Option('--file <file>', 'where what was seen is kept').default(LOOK_FILE);
   const disk = () =>
@@ -56,6 +57,7 @@ export function addNodeCommands(program: Command, io: CommandIo): void {
     .addOption(disk())
     .option('--json', 'print JSON for programs')
     .action((options: Pick<StartOptions, 'file' | 'disk' | 'json'>) => status(options, io));
+  addCheckCommand(program, io);
   const service = program.command('service').description('start at boot');
   service
     .command('print')

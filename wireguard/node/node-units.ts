@@ -18,7 +18,8 @@ export const NODE_USER = 'latchkey-node';
 const FOLDER = 'latchkey-node';
 export const LOOK_FILE = `/run/${FOLDER}/look.json`;
 
-const CONFINED = `NoNewPrivileges=yes
+/** What any unit of a node is kept from. */
+export const CONFINED = `NoNewPrivileges=yes
 PrivateTmp=yes
 ProtectClock=yes
 ProtectControlGroups=yes

@@ -1,0 +1,139 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import type { Command } from 'commander';
+import type { CommandIo } from '../../platform/command-io.ts';
+import { printJson } from '../../platform/command-line.ts';
+import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
+import { type CheckDecision, decideCheck } from './check.ts';
+import { alertBody, handOver } from './check-alert.ts';
+import { askKeyserver } from './check-keyserver.ts';
+import { sightOf } from './check-look.ts';
+import { type CheckOptions, type CheckOrder, checkOrder } from './check-order.ts';
+import { PLUGIN_EXIT, pluginAnswer } from './check-plugin.ts';
+import { addCheckPrintCommand } from './check-print.ts';
+import { restartInterface } from './check-restart.ts';
+import { NO_CHECK_YET, readCheckState, writeCheckState } from './check-state.ts';
+
+const STATE_FILE = `${process.platform === 'darwin' ? '/var/db' : '/var/lib'}/latchkey-node/check.json`;
+
+/** `check`: one round, and `check print`, for which what `check` is told holds too. */
+export function addCheckCommand(program: Command, io: CommandIo): void {
+  const command = program
+    .command('check')
+    .description(
+      'look once at the tunnel, restart it when it is down, and tell somebody when it is silent; for a timer',
+    )
+    .option('--interface <name...>', 'interfaces that are to be there')
+    .option('--keyserver <url...>', 'key servers that are to answer, such as https://10.8.0.1:8443')
+    .option('--ca <file>', 'PEM file of the authority that their certificates are of')
+    .option('--warning <seconds>', 'a handshake of this age is late', '180')
+    .option('--critical <seconds>', 'a handshake of this age is stale', '300')
+    .option('--each-peer', 'every peer is to be heard, not just one of an interface')
+    .option('--no-restart', 'leave an interface that is down to others')
+    .option('--bad-rounds <count>', 'so many bad rounds in a row before somebody is told', '3')
+    .option('--good-rounds <count>', 'so many good rounds in a row before it is over', '2')
+    .option('--alert-command <words>', 'program that is given each alert as JSON; split at spaces, without a shell')
+    .option('--state <file>', 'what one round leaves to the next', STATE_FILE)
+    .option('--nagios', 'answer as a plugin of Nagios or Icinga does; nothing is restarted, told or kept')
+    .option('--json', 'print JSON for programs')
+    .action((options: CheckOptions) => (options.nagios === true ? plugin(options, io) : check(options, io)));
+  addCheckPrintCommand(command, io);
+}
+
+/** The key servers first: what is sent to them has an idle tunnel shake hands. */
+async function look({ interfaces, keyservers }: CheckOrder, caFile: string | undefined, now: () => number) {
+  const ca = caFile === undefined ? null : readAuthority(caFile);
+  const asked = await Promise.all(keyservers.map(async (url) => ({ url, fault: await askKeyserver(url, ca) })));
+  return { interfaces: await sightOf(interfaces, now()), keyservers: asked };
+}
+
+function readAuthority(path: string): string {
+  try {
+    const text = readFileSync(path, 'utf8');
+    if (new X509Certificate(text).subject !== undefined) return text;
+  } catch {
+    // told below, whatever it was
+  }
+  throw new LatchkeyError('usage', `"--ca" must be a PEM file that can be read, got ${path}`, {
+    exit: 2,
+    field: '--ca',
+  });
+}
+
+async function check(options: CheckOptions, { clock, terminal }: CommandIo): Promise<void> {
+  const order = checkOrder(options);
+  const note = (text: string): void => void terminal.stderr.write(`${text}\n`);
+  const before = readCheckState(options.state, () =>
+    note(`wgnode: hint: ${options.state} was damaged; it starts anew`),
+  );
+  const sight = await look(order, options.ca, clock.now.bind(clock));
+  const decision = decideCheck(before, sight, order.rules, clock.now());
+  const kept = order.alertCommand === null ? { ...decision.state, waiting: [] } : decision.state;
+  writeCheckState(options.state, kept);
+  const restarts = await Promise.all(decision.restart.map((name) => restarted(name, note)));
+  const host = hostname();
+  const handed = order.alertCommand === null ? null : await handOver(kept.waiting, order.alertCommand, host);
+  if (handed !== null && kept.waiting.length > 0)
+    writeCheckState(options.state, { ...kept, waiting: [...handed.left] });
+  const undelivered = handed?.left.length ?? 0;
+  if (undelivered > 0) note(`wgnode: hint: ${reason(handed?.failure)}; ${undelivered} alerts are tried again`);
+  const { findings, notices } = decision;
+  if (options.json === true) {
+    const told = notices.map((notice) => alertBody(notice, host));
+    printJson(terminal, { host, findings, restarts, told, undelivered });
+  } else printRound(decision, restarts, (line) => void terminal.stdout.write(`${line}\n`));
+  if (findings.every(({ level }) => level === 'ok') && undelivered === 0) return;
+  throw new LatchkeyError('degraded', 'not all is well', { extra: { told: true } });
+}
+
+interface Restarted {
+  readonly interface: string;
+  /** `null` when it worked. */
+  readonly error: string | null;
+}
+
+async function restarted(name: string, say: (line: string) => void): Promise<Restarted> {
+  try {
+    await restartInterface(name, say);
+    return { interface: name, error: null };
+  } catch (error) {
+    return { interface: name, error: reason(error) };
+  }
+}
+
+/** Only our own errors are told in words. */
+function reason(error: unknown): string {
+  if (!isLatchkeyError(error)) throw error;
+  return error.message;
+}
+
+function printRound(
+  { findings, notices }: CheckDecision,
+  restarts: readonly Restarted[],
+  print: (line: string) => void,
+) {
+  for (const { level, said } of findings) print(`${level.padEnd(8)}  ${said}`);
+  for (const { interface: name, error } of restarts)
+    print(error === null ? `restarted ${name}` : `not restarted ${name}: ${error}`);
+  for (const { over, said } of notices) print(`alert: ${over ? 'over: ' : ''}${said}`);
+}
+
+/** Whatever goes wrong is `UNKNOWN` and 3, and not one of the codes that say how the tunnel is. */
+async function plugin(options: CheckOptions, { clock, terminal }: CommandIo): Promise<void> {
+  const say = (line: string): void => void terminal.stdout.write(`${line}\n`);
+  let answer: ReturnType<typeof pluginAnswer>;
+  try {
+    const order = checkOrder(options);
+    const sight = await look(order, options.ca, clock.now.bind(clock));
+    const { findings } = decideCheck(NO_CHECK_YET, sight, { ...order.rules, restarts: false }, clock.now());
+    answer = pluginAnswer(findings, order.rules);
+  } catch (error) {
+    const message = isLatchkeyError(error) ? error.message : 'something broke that should not have';
+    say(`UNKNOWN: ${message}`);
+    throw new LatchkeyError('unknown', message, { exit: PLUGIN_EXIT.unknown, cause: error, extra: { told: true } });
+  }
+  say(answer.line);
+  if (answer.exit === 0) return;
+  throw new LatchkeyError('degraded', 'not all is well', { exit: answer.exit, extra: { told: true } });
+}
