@@ -375,6 +375,7 @@ describe('wghub status', () => {
     const { stdout } = await status();
     expect(stdout).toContain(`hub hub: running, process ${process.pid}`);
     expect(stdout).toMatch(/compared {3}\d+ s ago/);
-    for (const text of [stdout, JSON.stringify(told)]) expect(text).not.toMatch(/private|preshared|"Jc"|\bJc =|obfuscation/i);
+    for (const text of [stdout, JSON.stringify(told)])
+      expect(text).not.toMatch(/private|preshared|"Jc"|\bJc =|obfuscation/i);
   });
 });
