@@ -19,6 +19,7 @@ import { type HubServer, startHub } from '../../wireguard/hub/hub-server.ts';
 import { type HubInterface, insertInterface } from '../../wireguard/store/hub-interface.ts';
 import type { Role } from '../../wireguard/store/schema.ts';
 import { testInterface } from './hub-store.ts';
+import { databaseForTest } from './test-database.ts';
 
 /** What everybody's password is. */
 export const testPassword = 'CANARY a long password';
@@ -91,6 +92,7 @@ export async function startRunningHub(wish: HubWish = {}): Promise<RunningHub> {
     name: 'hub',
     listen: { host: '127.0.0.1', port: 0 },
     driver: 'memory',
+    database: await databaseForTest(folder),
     ...wish.config,
   });
   const deps = { clock, random: systemRandom, env: {} };
