@@ -4,10 +4,12 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { selfSigned } from '../../platform/certificates/self-signed.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { privateKeyPem } from '../../platform/listening/identity.ts';
+import type { NetworkView } from '../../wireguard/interface-address.ts';
+import { generateKeyPair } from '../../wireguard/keys.ts';
 import { alertBody, handOver, parseAlertCommand } from '../../wireguard/node/check-alert.ts';
 import { askKeyserver, faultOf, parseKeyserver } from '../../wireguard/node/check-keyserver.ts';
 import { sightOf } from '../../wireguard/node/check-look.ts';
@@ -175,16 +177,45 @@ describe('restartInterface()', () => {
   });
 });
 
-describe('sightOf() on a Mac', () => {
-  it('finds an interface down that no control socket belongs to, though wg-quick has left its name', async () => {
-    const view = {
-      platform: 'darwin',
-      addresses: () => [],
-      readText: () => 'utun4\n',
-      list: () => ['wg0.name'],
-      isRootSocket: () => false,
-    };
-    expect(await sightOf(['wg0'], 0, view)).toEqual([{ name: 'wg0', isUp: false, peers: [] }]);
+describe('sightOf() on a Mac, with a stand-in for wg', () => {
+  const key = generateKeyPair().publicKey;
+  const mac = (isSocketThere: boolean): NetworkView => ({
+    platform: 'darwin',
+    addresses: () => [],
+    readText: (path) => (path === '/var/run/wireguard/wg0.name' ? 'utun4\n' : null),
+    list: () => ['wg0.name'],
+    isRootSocket: (path) => isSocketThere && path === '/var/run/wireguard/utun4.sock',
+  });
+  const wgSays = (script: string): void => {
+    writeFileSync(join(folder, 'wg'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    vi.stubEnv('PATH', folder);
+  };
+  afterEach(() => vi.unstubAllEnvs());
+
+  it('asks for the utun that wg-quick has written down', async () => {
+    const device = `(none)\\t${key}\\t51820\\toff`;
+    const peer = `${key}\\t(none)\\t192.0.2.1:51820\\t10.0.1.0/24\\t1700000000\\t1\\t2\\t25`;
+    wgSays(`[ "$*" = 'show utun4 dump' ] && printf '${device}\\n${peer}\\n'`);
+    expect(await sightOf(['wg0', 'wg1'], 0, mac(true))).toMatchObject([
+      { name: 'wg0', isUp: true, peers: [{ publicKey: key, lastHandshake: 1_700_000_000_000 }] },
+      { name: 'wg1', isUp: false, peers: [] },
+    ]);
+  });
+  it('finds one down that has left nothing but its name', async () => {
+    wgSays('exit 0');
+    expect(await sightOf(['wg0'], 0, mac(false))).toEqual([{ name: 'wg0', isUp: false, peers: [] }]);
+  });
+  it('finds one down that does not answer', async () => {
+    wgSays("echo 'Unable to access interface: No such device' >&2; exit 1");
+    expect(await sightOf(['wg0'], 0, mac(true))).toEqual([{ name: 'wg0', isUp: false, peers: [] }]);
+  });
+  it.each(['Operation not permitted', 'Permission denied'])('finds none down to whom wg says %s', async (words) => {
+    wgSays(`echo 'Unable to access interface: ${words}' >&2; exit 1`);
+    await expect(sightOf(['wg0'], 0, mac(true))).rejects.toMatchObject({ code: 'look_refused' });
+  });
+  it('finds none down where wg is not installed', async () => {
+    vi.stubEnv('PATH', join(folder, 'nowhere'));
+    await expect(sightOf(['wg0'], 0, mac(true))).rejects.toMatchObject({ code: 'driver_missing' });
   });
 });
 

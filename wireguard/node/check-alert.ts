@@ -22,7 +22,7 @@ export function alertBody({ id, event, over, subject, said, at, lasted }: CheckN
   const title = `${host}: ${over ? 'over: ' : ''}${said}`;
   const { done, todo } = TEXTS[event];
   const happened = over ? `It is over after ${minutes(lasted ?? 0)}: ${said}.` : `${title}.`;
-  const texts = { happened, done: over ? 'nothing' : done, todo: over ? 'nothing' : todo };
+  const texts = { happened, done: over ? 'nothing' : done, todo: over ? 'nothing' : todo.replaceAll('NAME', subject) };
   const text = `${happened}\n\nDone by itself: ${texts.done}\nYou can: ${texts.todo}\n\n${severity}, ${moment(at)}, ${host}`;
   const facts = { subject, over, lasted };
   const alert = { event, severity, title, ...texts, raisedAt: at, earlier: 0, facts };
@@ -32,7 +32,7 @@ export function alertBody({ id, event, over, subject, said, at, lasted }: CheckN
 const TEXTS: Readonly<Record<CheckEvent, { readonly done: string; readonly todo: string }>> = {
   interface_down: {
     done: 'it was restarted, or will be, unless --no-restart was given; less and less often as long as that does not help',
-    todo: 'look why it does not stay: journalctl -u wg-quick@NAME, wg show',
+    todo: 'look why it does not stay: journalctl -u wg-quick@NAME, wg show NAME',
   },
   handshake_stale: {
     done: 'nothing: the interface is up and goes on trying',

@@ -71,7 +71,8 @@ async function check(options: CheckOptions, { clock, terminal }: CommandIo): Pro
   const decision = decideCheck(before, sight, order.rules, clock.now());
   const kept = order.alertCommand === null ? { ...decision.state, waiting: [] } : decision.state;
   writeCheckState(options.state, kept);
-  const restarts = await Promise.all(decision.restart.map((name) => restarted(name, note)));
+  const restarts: Restarted[] = [];
+  for (const name of decision.restart) restarts.push(await restarted(name, note)); // one at a time: they share name servers and rules
   const host = hostname();
   const handed = order.alertCommand === null ? null : await handOver(kept.waiting, order.alertCommand, host);
   if (handed !== null && kept.waiting.length > 0)
