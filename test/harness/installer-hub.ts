@@ -14,7 +14,7 @@ export interface HubRequest {
 
 /** `null`: the connection is closed without an answer; `'silence'`: it is kept open and nothing comes. */
 export type StandInAnswer =
-  | { readonly status: number; readonly body: string; readonly type?: string }
+  | { readonly status: number; readonly body: string; readonly type?: string; readonly location?: string }
   | null
   | 'silence';
 export type Answering = (
@@ -30,7 +30,10 @@ const DOOR = `
   process.on('message', ({ id, answer }) => {
     const response = open.get(id); open.delete(id);
     if (answer === null) response.socket.destroy();
-    else if (answer !== 'silence') response.writeHead(answer.status, { 'Content-Type': answer.type }).end(answer.body);
+    else if (answer !== 'silence') {
+      if (answer.location !== undefined) response.setHeader('Location', answer.location);
+      response.writeHead(answer.status, { 'Content-Type': answer.type }).end(answer.body);
+    }
   });
   process.on('disconnect', () => process.exit());
   const serve = (request, response) => {

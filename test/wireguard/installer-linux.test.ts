@@ -260,6 +260,23 @@ describe.skipIf(obstacle !== null)(`linux.sh${obstacle === null ? '' : ` (${obst
       expect(JSON.parse(scene.hub.requests[0]?.body ?? '')).toMatchObject({ token: TOKEN });
     });
 
+    test('by wget as by curl: it waits no longer, and is sent nowhere else', async () => {
+      await make(DISTRIBUTIONS.debian, ['curl']);
+      const before = await machine.state();
+      const location = `${scene.hub.url}/elsewhere`;
+      for (const [answer, says] of [
+        ['silence', 'no answer from'],
+        [{ status: 307, body: '', location }, '(307) is not the hub'],
+        [{ status: 410, body: '{"error":"it has expired"}' }, 'not registered: it has expired'],
+      ] as const) {
+        scene.hub.answering = (request, usual) => (request.path.endsWith('/register') ? answer : usual(request));
+        const { exit, stderr } = await machine.run(scene.script('linux'));
+        expect([exit, stderr]).toEqual([1, expect.stringContaining(says)]);
+        expect(await machine.state()).toEqual(before);
+      }
+      expect(scene.hub.requests.map(({ path }) => path)).not.toContain('/elsewhere');
+    });
+
     test('by curl that it installs, where wget checks no certificate or a key is pinned', async () => {
       await make(DISTRIBUTIONS.debian, ['curl']);
       machine.program('wget', '#!/bin/sh\nexec busybox wget "$@"\n');
