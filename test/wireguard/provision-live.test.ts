@@ -1,4 +1,6 @@
+import { resolve } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { run } from '../../platform/run.ts';
 import { STATE } from '../../wireguard/provision/script.ts';
 import { Cleanup } from '../harness/cleanup.ts';
 import { HubNetwork } from '../harness/hub-network.ts';
@@ -27,6 +29,24 @@ const shellsFor = (at: number): Shell[] => (isThorough ? everyShell : [everyShel
 /** The rest takes long, and is tried when there is time. */
 const some = <T>(list: readonly T[], few: number): readonly T[] => (isThorough ? list : list.slice(0, few));
 const soon = { timeout: 20_000, interval: 100 };
+const PROGRAM = resolve(import.meta.dirname, '../../wireguard/main.ts');
+/** Runs a command at a terminal of its own, and types once it is asked. */
+const TYPE = `
+import os, pty, sys
+answer, said, asked = sys.argv[1].encode(), b'', False
+pid, end = pty.fork()
+if pid == 0: os.execvp(sys.argv[2], sys.argv[2:])
+while True:
+    try: piece = os.read(end, 4096)
+    except OSError: break
+    if not piece: break
+    said += piece
+    if b'type yes: ' in said and not asked:
+        asked = True
+        os.write(end, answer)
+sys.stdout.buffer.write(said)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`;
 /** The real one, but for one thing that it is told. */
 const nftThat = (pattern: string, does: string): string =>
   `#!/bin/sh\ncase "$*" in ${pattern}) ${does} ;; esac\nexec /usr/sbin/nft "$@"\n`;
@@ -307,6 +327,46 @@ describe.skipIf(obstacle !== null)(`a machine that is provisioned${obstacle === 
       stdout: expect.stringContaining('installed, and stays: libstandin0 wireguard-tools'),
     });
     expect(await bare.run(script(), { args: ['--confirm'] })).toMatchObject({ exit: 0 });
+  });
+
+  test.runIf(isThorough)('has its guard in a unit of its own where systemd makes one', async () => {
+    const unit = '. /usr/local/lib/stand-in.sh; record systemd-run "$1" "$2"; shift 3; exec setsid -f "$@"';
+    machine.program('systemd-run', `#!/bin/sh\n${unit}\n`);
+    const before = await inForce(machine);
+    expect((await machine.run(script({ waitSeconds: 2 }))).exit).toBe(0);
+    expect(machine.takeCalls()).toEqual(['systemd-run --quiet --collect']);
+    await vi.waitFor(async () => expect(await inForce(machine)).toBe(before), soon);
+    machine.remove('/usr/local/bin/systemd-run');
+  });
+
+  describe.runIf(isThorough)('wghub provision --run', () => {
+    const words = [process.execPath, '--disable-warning=ExperimentalWarning', PROGRAM, 'provision'] as const;
+    const spoke = [...words, 'spoke', '--network', '10.66.0.0/24', '--hub-address', '10.66.0.1', '--run'] as const;
+    /** As somebody at a terminal does. */
+    const typing = (answer: string) =>
+      run(machine.inside(['python3', '-c', TYPE, answer, ...spoke]), { timeoutMs: 60_000, allowExit: 'any' });
+
+    test('without a terminal leaves the decision to another command', async () => {
+      const waits = await run(machine.inside(spoke), { timeoutMs: 60_000 });
+      expect(waits.stderr).toContain('wghub provision confirm');
+      expect(isWaiting(machine)).toBe(true);
+      expect(await machine.command(...words, 'confirm')).toContain('confirmed: these rules stay');
+      expect(machine.read(RULES)).toContain('chain input');
+      expect(await machine.command(...spoke)).toBe('everything is in place: nothing was changed\n');
+    });
+    test('keeps the rules when somebody types yes', async () => {
+      const { exit, stdout } = await typing('yes\n');
+      expect(stdout.toString('utf8')).toContain('confirmed: these rules stay');
+      expect(exit).toBe(0);
+      expect(machine.read(RULES)).toContain('chain input');
+    });
+    test.each(['no\n', '\u0003'])('puts them back at once on %j', async (answer) => {
+      const before = await everything(machine);
+      const { exit, stdout } = await typing(answer);
+      expect(stdout.toString('utf8')).toContain('that was no yes');
+      expect(exit).toBe(1);
+      expect(await everything(machine)).toEqual(before);
+    });
   });
 
   test.runIf(isThorough)('with OpenRC has the service and the file of Alpine', async () => {

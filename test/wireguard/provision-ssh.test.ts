@@ -9,7 +9,7 @@ import { Cleanup } from '../harness/cleanup.ts';
 import { HubNetwork, type Machine } from '../harness/hub-network.ts';
 import { InstallerMachine } from '../harness/installer-machine.ts';
 import { DISTRIBUTIONS } from '../harness/installer-stand-ins.ts';
-import { sshdMissing, startSshd, type TestSshd } from '../harness/sshd.ts';
+import { makeUser, sshdMissing, startSshd, type TestSshd, type TestUser } from '../harness/sshd.ts';
 import { everything, inForce, makeNew, provisionObstacle, provisionScript, RULES } from './provision-machine.ts';
 
 const isThorough = process.env.LATCHKEY_THOROUGH === '1';
@@ -128,6 +128,19 @@ describe.skipIf(obstacle !== null)(`wghub provision --ssh${obstacle === null ? '
     await expect(ready(place(strange), spoke(22), listener)).rejects.toMatchObject({ code: 'provision_failed' });
     expect(said.join('')).toContain('Host key verification failed');
     expect(await everything(target)).toEqual(before);
+  });
+
+  test.runIf(isThorough)('works for a user who has sudo, and stops where sudo asks for a password', async () => {
+    const asUser = ({ name }: TestUser) => operator.inside(overSsh(`${name}@${sshd.address}`, config));
+    const [free, asked] = [makeUser({ sudo: 'free' }), makeUser({ sudo: 'password' })];
+    cleanup.add(free.name, () => free.remove());
+    cleanup.add(asked.name, () => asked.remove());
+    expect(await ready(asUser(free), spoke(22), silent)).toBe('waiting');
+    await decide(asUser(free), 'confirm', silent);
+    expect(target.read(RULES)).toContain('chain input');
+    const before = await inForce(target);
+    await expect(ready(asUser(asked), spoke(2222), silent)).rejects.toMatchObject({ code: 'provision_failed' });
+    expect(await inForce(target)).toBe(before);
   });
 
   test.runIf(isThorough)('puts what waits back when it is told so, and has nothing to confirm then', async () => {

@@ -99,7 +99,8 @@ async function settle(word: 'confirm' | 'abandon', options: PlaceOptions, io: Co
 
 async function isAllowed({ terminal }: CommandIo): Promise<boolean> {
   const question = 'log in from elsewhere; when that works, type yes';
-  return (await askLine(terminal, question, 'wghub provision confirm does it too')) === 'yes';
+  const answer = await askLine(terminal, question, 'wghub provision confirm does it too').catch(() => ''); // Ctrl-C is no yes
+  return answer === 'yes';
 }
 
 /** `null` is on paper only. */

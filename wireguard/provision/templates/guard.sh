@@ -11,6 +11,11 @@
 
 # @@own machine@@
 
+# su gives root the programs of others
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+LC_ALL=C
+export PATH LC_ALL
+
 # Written before this is started: INIT, MAIN, UNITS, WAIT.
 # shellcheck source=/dev/null
 . "$STATE/facts"

@@ -172,6 +172,7 @@ write_before() {
 # A machine that forwards IPv6 forgets the router that it knows by announcements, unless it is told to listen all the same.
 announced_routers() {
   for folder in /proc/sys/net/ipv6/conf/*; do
+    if [ ! -e "$folder/accept_ra" ]; then continue; fi
     name=${folder##*/}
     line="net/ipv6/conf/$name/accept_ra"
     if grep -qxF "$line = 2" "$SYSCTL" 2>/dev/null; then
