@@ -160,6 +160,16 @@ describe.skipIf(postgresMissing() !== null)('hubs of one database', () => {
     const keepers = () => postgres.sql("select 1 from pg_locks where locktype = 'advisory'", database());
   });
 
+  test('a hub that cannot serve keeps nothing, and leaves no line to the database that would keep its process', async () => {
+    await first.start();
+    const listen = { host: '127.0.0.1', port: Number(new URL(first.url).port) };
+    const rival = await fleet.join('rival', { interfaces: ['wg1'], listen });
+    await expect(rival.start()).rejects.toMatchObject({ code: 'listen_failed' });
+    const lines = () =>
+      postgres.sql("select 1 from pg_stat_activity where application_name like 'wghub rival %'", database());
+    await vi.waitFor(async () => expect(await lines()).toEqual([]), PATIENCE);
+  });
+
   test('a line of the same hub that the database has not given up yet is no other hub', async () => {
     await first.start();
     const [line] = await postgres.sql(

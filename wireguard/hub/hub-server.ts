@@ -7,6 +7,7 @@ import { certificateEnd } from '../../platform/listening/identity.ts';
 import { listen } from '../../platform/listening/listen.ts';
 import { isWithin } from '../../platform/listening/network.ts';
 import type { Log } from '../../platform/log.ts';
+import type { Store } from '../../platform/store.ts';
 import type { Vault } from '../../platform/vault/vault.ts';
 import { openAccess } from '../access/open-access.ts';
 import type { Desk } from '../calls/desk.ts';
@@ -21,6 +22,7 @@ import { installerKey } from '../spokes/installer-signing.ts';
 import { InvitationLimit } from '../spokes/invitation-limit.ts';
 import { TokenRefusals } from '../spokes/token-refusals.ts';
 import { startSweeper } from '../spokes/token-sweeper.ts';
+import type { HubDatabase } from '../store/schema.ts';
 import { hangDoorbell } from './doorbell.ts';
 import { ExportKeeper } from './export-keeper.ts';
 import type { FleetParts } from './fleet-parts.ts';
@@ -50,11 +52,7 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
   const { config } = data;
   const { clock, random, log } = deps;
   const store = guardStore(data.store, data.databaseFile, clock);
-  const auditKey = await loadAuditKey(data, vault);
-  const source = sourceFor({ config, directory: data.directory, store, vault, clock, random });
-  const tls = source === null ? null : await TlsKeeper.open({ source, log, clock });
   const metrics = new HubMetrics();
-  const denials = new DenialLog();
   const fleet = await HubFleet.of({
     ...{ store, seal: vault, now: () => clock.now(), random, log, metrics, config, env: deps.env },
     ...{ policy: config.foreign, postgres: data.postgres, ...deps.waits },
@@ -64,6 +62,35 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
       log.error({ problem, reason }, 'interface was not told of a change');
     },
   });
+  const undo = [() => fleet.stop()];
+  try {
+    return await serve(data, vault, deps, { store, metrics, fleet, undo });
+  } catch (error) {
+    // what is left open would keep a process going that serves nobody
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+}
+
+interface Serving {
+  readonly store: Store<HubDatabase>;
+  readonly metrics: HubMetrics;
+  readonly fleet: HubFleet;
+  /** What has to be ended when the hub does not start after all. */
+  readonly undo: (() => Promise<void>)[];
+}
+
+async function serve(
+  data: HubData,
+  vault: Vault,
+  { clock, random, log }: HubServerDeps,
+  { store, metrics, fleet, undo }: Serving,
+): Promise<HubServer> {
+  const { config } = data;
+  const auditKey = await loadAuditKey(data, vault);
+  const source = sourceFor({ config, directory: data.directory, store, vault, clock, random });
+  const tls = source === null ? null : await TlsKeeper.open({ source, log, clock });
+  const denials = new DenialLog();
   let port = config.listen.port; // until the listener says which one it got
   const installers = {
     ...{ store, random, now: () => clock.now() },
@@ -108,9 +135,10 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
     oldestTls: config.tls?.oldest ?? '1.3',
     proxies: config.proxies,
   });
+  undo.push(() => listener.stop());
   tls?.serve(listener);
   port = listener.port;
-  const unbuilt = early ?? (await started(fleet, listener));
+  const unbuilt = early ?? (await fleet.start());
   const exports =
     config.exportFolder === null
       ? null
@@ -139,17 +167,6 @@ export async function startHub(data: HubData, vault: Vault, deps: HubServerDeps)
       await housekeeping.stop();
     },
   };
-}
-
-/** Builds the interfaces. What it is refused for ends what serves already. */
-async function started(fleet: HubFleet, listener: { stop(): Promise<void> }): Promise<readonly string[]> {
-  try {
-    return await fleet.start();
-  } catch (error) {
-    await listener.stop();
-    await fleet.stop();
-    throw error;
-  }
 }
 
 function isInside(host: string, { ownAddresses }: HubFleet): boolean {
