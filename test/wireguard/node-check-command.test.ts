@@ -11,6 +11,7 @@ import { runCommandHere } from '../harness/command-runner.ts';
 import { freePort } from '../harness/free-port.ts';
 import { hasProgram } from '../harness/programs.ts';
 import { verifyUnits } from '../harness/unit-verification.ts';
+import { KeyserverStandIn } from './keyserver-stand-in.ts';
 
 let folder: string;
 let state: string;
@@ -77,6 +78,34 @@ describe('wgnode check', () => {
     expect(anew.stderr).toContain(`${state} was damaged; it starts anew`);
     expect(anew.stdout).toBe(`critical  ${told}\nalert: ${told}\n`);
     expect((await wgnode('check', '--nagios', '--keyserver', origin)).stdout).toBe(`CRITICAL: ${told}\n`);
+  });
+});
+
+describe('wgnode check, of a stand-in for a key server', () => {
+  let server: KeyserverStandIn;
+  beforeAll(async () => {
+    server = await KeyserverStandIn.start();
+    writeFileSync(join(folder, 'ca.pem'), server.ca);
+  });
+  afterAll(() => server.stop());
+  const round = (...words: string[]) => {
+    const known = ['--keyserver', server.origin, '--ca', join(folder, 'ca.pem'), '--state', join(folder, 'other.json')];
+    return wgnode('check', ...known, '--bad-rounds', '1', '--good-rounds', '1', ...words);
+  };
+
+  it('ends with 0 when it is well, and with 1 as long as an alert has not gone out', async () => {
+    server.says(503, '{"status":"sealed"}');
+    const told = `key server ${server.origin} answers 503 (sealed)`;
+    expect(await round()).toMatchObject({ exit: 1, stdout: `critical  ${told}\nalert: ${told}\n` });
+    server.says(200, '{"status":"ok"}');
+    const well = `ok        key server ${server.origin} answers\n`;
+    const over = await round('--alert-command', '/bin/false');
+    expect(over).toMatchObject({ exit: 1, stdout: `${well}alert: over: key server ${server.origin} answers\n` });
+    expect(over.stderr).toContain('/bin/false ended with exit code 1; alerts that are tried again: 1\n');
+    expect((await round('--alert-command', '/bin/false')).exit).toBe(1);
+    expect(await round('--alert-command', '/bin/true')).toEqual({ exit: 0, stdout: well, stderr: '' });
+    const plugin = await wgnode('check', '--nagios', '--keyserver', server.origin, '--ca', join(folder, 'ca.pem'));
+    expect(plugin).toEqual({ exit: 0, stdout: `OK: key server ${server.origin} answers\n`, stderr: '' });
   });
 });
 

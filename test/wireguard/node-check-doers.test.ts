@@ -1,13 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import type { RequestListener } from 'node:http';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { selfSigned } from '../../platform/certificates/self-signed.ts';
-import { systemRandom } from '../../platform/clock.ts';
-import { privateKeyPem } from '../../platform/listening/identity.ts';
 import type { NetworkView } from '../../wireguard/interface-address.ts';
 import { generateKeyPair } from '../../wireguard/keys.ts';
 import { alertBody, handOver, parseAlertCommand } from '../../wireguard/node/check-alert.ts';
@@ -21,6 +15,7 @@ import {
   readCheckState,
   writeCheckState,
 } from '../../wireguard/node/check-state.ts';
+import { KeyserverStandIn } from './keyserver-stand-in.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -87,19 +82,19 @@ describe('the state of a check', () => {
 });
 
 describe('restartInterface()', () => {
+  const SYSTEMD = '/run/systemd/system';
   const machine = (files: readonly string[], systemd = '', failing = '') => {
     const ran: string[] = [];
     const view: RestartView = {
       isFile: (path) => files.includes(path),
       run: async (argv) => {
-        if (argv[1] === 'show') return { exit: 0, stdout: Buffer.from(systemd) };
+        if (argv[1] === 'show' && files.includes(SYSTEMD)) return { exit: 0, stdout: Buffer.from(systemd) };
         ran.push(argv.join(' '));
         return { exit: argv.join(' ') === failing ? 1 : 0, stdout: Buffer.from('') };
       },
     };
     return { ran, view };
   };
-  const SYSTEMD = '/run/systemd/system';
   const CONF = '/etc/wireguard/wg0.conf';
 
   it.each<[string, string[], string, string[]]>([
@@ -140,6 +135,7 @@ describe('restartInterface()', () => {
       '',
       ['launchctl kickstart -k system/com.latchkey.spoke.wg0'],
     ],
+    ['a file, where a service of OpenRC is and no OpenRC', ['/etc/init.d/wg-quick.wg0', CONF], '', ['wg-quick up wg0']],
     ['a file of Homebrew', ['/opt/homebrew/etc/wireguard/wg0.conf'], '', ['wg-quick up wg0']],
     [
       'a file, when what has its name is there',
@@ -190,19 +186,20 @@ describe('sightOf() on a Mac, with a stand-in for wg', () => {
     writeFileSync(join(folder, 'wg'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     vi.stubEnv('PATH', folder);
   };
+  const device = `(none)\\t${key}\\t51820\\toff`;
+  const peer = `${key}\\t(none)\\t192.0.2.1:51820\\t10.0.1.0/24\\t1700000000\\t1\\t2\\t25`;
+  const DUMP = `[ "$*" = 'show utun4 dump' ] && printf '${device}\\n${peer}\\n'`;
   afterEach(() => vi.unstubAllEnvs());
 
   it('asks for the utun that wg-quick has written down', async () => {
-    const device = `(none)\\t${key}\\t51820\\toff`;
-    const peer = `${key}\\t(none)\\t192.0.2.1:51820\\t10.0.1.0/24\\t1700000000\\t1\\t2\\t25`;
-    wgSays(`[ "$*" = 'show utun4 dump' ] && printf '${device}\\n${peer}\\n'`);
+    wgSays(DUMP);
     expect(await sightOf(['wg0', 'wg1'], 0, mac(true))).toMatchObject([
       { name: 'wg0', isUp: true, peers: [{ publicKey: key, lastHandshake: 1_700_000_000_000 }] },
       { name: 'wg1', isUp: false, peers: [] },
     ]);
   });
   it('finds one down that has left nothing but its name', async () => {
-    wgSays('exit 0');
+    wgSays(DUMP);
     expect(await sightOf(['wg0'], 0, mac(false))).toEqual([{ name: 'wg0', isUp: false, peers: [] }]);
   });
   it('finds one down that does not answer', async () => {
@@ -220,58 +217,39 @@ describe('sightOf() on a Mac, with a stand-in for wg', () => {
 });
 
 describe('askKeyserver(), of a stand-in for a key server', () => {
-  const served: { answer: RequestListener } = { answer: (_, answer) => answer.end() };
-  let origin: string;
-  let ca: string;
-  let stop: () => void;
+  let server: KeyserverStandIn;
   beforeAll(async () => {
-    const order = { hosts: ['127.0.0.1'], days: 1, now: Date.now(), privateKey: null };
-    const identity = await selfSigned(order, systemRandom);
-    const server = createServer(
-      { cert: identity.certificate, key: privateKeyPem(identity.privateKey) },
-      (request, answer) => served.answer(request, answer),
-    );
-    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-    origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    ca = identity.certificate;
-    stop = () => {
-      server.closeAllConnections();
-      server.close();
-    };
+    server = await KeyserverStandIn.start();
   });
-  afterAll(() => stop());
-
-  const answering = (status: number, body: string, headers = {}) => {
-    served.answer = (request, answer) => answer.writeHead(request.url === '/health' ? status : 404, headers).end(body);
-  };
+  afterAll(() => server.stop());
 
   it('finds nothing wrong when it says that it is well', async () => {
-    answering(200, '{"status":"ok"}');
-    expect(await askKeyserver(origin, ca)).toBeNull();
+    server.says(200, '{"status":"ok"}');
+    expect(await askKeyserver(server.origin, server.ca)).toBeNull();
   });
   it('says what a key server says of itself, and repeats no other word', async () => {
-    answering(503, '{"status":"sealed"}');
-    expect(await askKeyserver(origin, ca)).toBe('answers 503 (sealed)');
-    answering(502, '{"status":"secret words of a proxy"}');
-    expect(await askKeyserver(origin, ca)).toBe('answers 502');
+    server.says(503, '{"status":"sealed"}');
+    expect(await askKeyserver(server.origin, server.ca)).toBe('answers 503 (sealed)');
+    server.says(502, '{"status":"secret words of a proxy"}');
+    expect(await askKeyserver(server.origin, server.ca)).toBe('answers 502');
   });
   it('follows nobody elsewhere', async () => {
-    answering(302, '', { location: `${origin}/health` });
-    expect(await askKeyserver(origin, ca)).toBe('answers 302');
+    server.says(302, '', { location: `${server.origin}/health` });
+    expect(await askKeyserver(server.origin, server.ca)).toBe('answers 302');
   });
   it('believes no certificate that is not of its authority', async () => {
-    answering(200, '{"status":"ok"}');
-    expect(await askKeyserver(origin, null)).toBe('does not answer (DEPTH_ZERO_SELF_SIGNED_CERT)');
+    server.says(200, '{"status":"ok"}');
+    expect(await askKeyserver(server.origin, null)).toBe('does not answer (DEPTH_ZERO_SELF_SIGNED_CERT)');
   });
   it('waits for no answer that does not come, and reads none without end', async () => {
-    served.answer = () => undefined;
-    expect(await askKeyserver(origin, ca, 100)).toBe('does not answer within 0.1 s');
-    answering(200, `{"status":"ok","x":"${'x'.repeat(10_000)}"}`);
-    expect(await askKeyserver(origin, ca)).toMatch(/^does not answer/);
+    server.answer = () => undefined;
+    expect(await askKeyserver(server.origin, server.ca, 100)).toBe('does not answer within 0.1 s');
+    server.says(200, `{"status":"ok","x":"${'x'.repeat(10_000)}"}`);
+    expect(await askKeyserver(server.origin, server.ca)).toMatch(/^does not answer/);
   });
   it('finds nobody where nobody listens', async () => {
-    stop();
-    expect(await askKeyserver(origin, ca)).toBe('does not answer (ECONNREFUSED)');
+    server.stop();
+    expect(await askKeyserver(server.origin, server.ca)).toBe('does not answer (ECONNREFUSED)');
   });
   it.each([
     [200, 'ok'],

@@ -259,6 +259,14 @@ describe('decideCheck() of restarts', () => {
     expect(decideCheck(back.state, down, RULES, past + 2 * MINUTE).restart).toEqual(['wg0']);
   });
 
+  it('lets an interface stand for no longer when the clock is set back while it is up', () => {
+    const { state } = rounds(eachMinute([down, up(), up()]));
+    const past = NOW - 5_000 * MINUTE;
+    const back = decideCheck(state, up(), RULES, past);
+    expect(back.state.restarts.wg0).toMatchObject({ attempts: 1, upSince: past });
+    expect(decideCheck(back.state, up(), RULES, past + 15 * MINUTE).state.restarts).toEqual({});
+  });
+
   it('treats each interface for itself', () => {
     const wg1 = { name: 'wg1', isUp: false, peers: [] };
     const { state } = rounds([{ sight: down, at: NOW }]);

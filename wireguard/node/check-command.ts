@@ -78,7 +78,7 @@ async function check(options: CheckOptions, { clock, terminal }: CommandIo): Pro
   if (handed !== null && kept.waiting.length > 0)
     writeCheckState(options.state, { ...kept, waiting: [...handed.left] });
   const undelivered = handed?.left.length ?? 0;
-  if (undelivered > 0) note(`wgnode: hint: ${reason(handed?.failure)}; ${undelivered} alerts are tried again`);
+  if (undelivered > 0) note(`wgnode: hint: ${reason(handed?.failure)}; alerts that are tried again: ${undelivered}`);
   const { findings, notices } = decision;
   if (options.json === true) {
     const told = notices.map((notice) => alertBody(notice, host));

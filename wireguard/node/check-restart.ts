@@ -86,8 +86,7 @@ async function restartFacts(name: string, view: RestartView): Promise<RestartFac
 /** Whether systemd starts it at boot, or has started it. */
 async function isUsed(unit: string, view: RestartView): Promise<boolean> {
   const words = ['show', '--property=UnitFileState', '--property=ActiveState', unit];
-  const { exit, stdout } = await view.run(['systemctl', ...words], QUESTION_MS);
-  if (exit !== 0) return false;
+  const { stdout } = await view.run(['systemctl', ...words], QUESTION_MS);
   const said = stdout.toString('latin1');
   return /^UnitFileState=(enabled|enabled-runtime|linked)$/m.test(said) || /^ActiveState=(?!inactive$)/m.test(said);
 }

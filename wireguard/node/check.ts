@@ -65,7 +65,7 @@ export function decideCheck(before: CheckState, sight: CheckSight, rules: CheckR
   const restart: string[] = [];
   for (const { name, isUp } of sight.interfaces) {
     const last = before.restarts[name] ?? null;
-    if (!isUp && rules.restarts && now >= nextRestart(last, now)) {
+    if (!isUp && rules.restarts && (last === null || now >= last.at + pauseAfter(last.attempts))) {
       restart.push(name);
       restarts[name] = { attempts: Math.min((last?.attempts ?? 0) + 1, 1000), at: now, upSince: null };
     } else {
@@ -78,17 +78,11 @@ export function decideCheck(before: CheckState, sight: CheckSight, rules: CheckR
   return { state: { version: 1, topics, restarts, handshakes, waiting }, findings, notices, restart };
 }
 
-/** From when on an interface that is down may be restarted. A clock that was set back makes nobody wait for longer than the pause. */
-function nextRestart(last: RestartState | null, now: number): number {
-  if (last === null) return now;
-  return Math.min(last.at, now) + pauseAfter(last.attempts);
-}
-
 export function pauseAfter(attempts: number): number {
   return Math.min(FIRST_PAUSE_MS * 2 ** Math.min(attempts - 1, 20), LONGEST_PAUSE_MS);
 }
 
-/** `null` once the interface stood for long enough. */
+/** `null` once the interface stood for long enough. A clock that was set back makes nobody wait for longer than a pause. */
 function rested(last: RestartState | null, isUp: boolean, now: number): RestartState | null {
   if (last === null) return null;
   const at = Math.min(last.at, now);
