@@ -249,14 +249,19 @@ describe.skipIf(obstacle !== null)(`linux.sh${obstacle === null ? '' : ` (${obst
       expect(machine.takeCalls()).toEqual(STARTS.systemd);
     });
 
-    test('are left out where resolvconf is that of a systemd-resolved that does not run', async () => {
-      await make(DISTRIBUTIONS.debian);
-      machine.write('/usr/local/bin/resolvectl', '#!/bin/sh\nexit 0\n', 0o755);
-      await machine.command('ln', '-s', 'resolvectl', '/usr/local/bin/resolvconf');
-      scene.hub.rewrite = told;
-      expect((await machine.run(scene.script('linux'))).exit).toBe(0);
-      expect(machine.read(CONF)).not.toContain('DNS');
-    });
+    test.each([true, false])(
+      'are for systemd-resolved where resolvconf is that of it and it runs: %s',
+      async (runs) => {
+        await make(DISTRIBUTIONS.debian);
+        machine.write('/usr/local/bin/resolvectl', resolvconf, 0o755);
+        await machine.command('ln', '-s', 'resolvectl', '/usr/local/bin/resolvconf');
+        machine.write('/etc/resolv.conf', 'nameserver 127.0.0.53\n');
+        if (runs) machine.folder('/run/systemd/resolve');
+        scene.hub.rewrite = told;
+        expect((await machine.run(scene.script('linux'))).exit).toBe(0);
+        expect(machine.read(CONF)?.includes('DNS')).toBe(runs);
+      },
+    );
   });
 
   describe('reaching the hub', () => {
