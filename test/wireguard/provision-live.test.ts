@@ -262,6 +262,19 @@ describe.skipIf(obstacle !== null)(`a machine that is provisioned${obstacle === 
     expect(machine.read(STATE)).toBeNull();
   });
 
+  test.runIf(isThorough)('has what was confirmed before when the next rules cannot be made permanent', async () => {
+    await confirmed(script());
+    const before = await everything(machine);
+    expect((await machine.run(script({ ruleset: SECOND }))).exit).toBe(0);
+    machine.program('nft', nftThat(`'-c -f ${MAIN}'`, 'exit 1'));
+    expect((await machine.run(script(), { args: ['--confirm'] })).exit).toBe(1);
+    machine.remove('/usr/local/bin/nft');
+    expect(await everything(machine)).toEqual(before);
+    await confirmed(script({ ruleset: SECOND }));
+    expect(machine.read(RULES)).toContain('8443');
+    expect(machine.read(MAIN)).toBe(USUAL_MAIN + INCLUDE); // once
+  });
+
   const FOREIGN =
     'table ip mine {\n\tchain c {\n\t\ttype filter hook input priority 5; policy accept;\n\t\tip saddr 192.0.2.1 drop\n\t}\n}';
   test('keeps a nftables.conf that somebody else wrote, and its rules', async () => {

@@ -15,7 +15,8 @@ includes_rules() { grep -Eq '^[[:space:]]*include[[:space:]]+"/etc/nftables\.d/(
 is_enabled() {
   case $INIT in
     systemd) systemctl is-enabled "$1" >/dev/null 2>&1 ;;
-    openrc) rc-update show default 2>/dev/null | grep -q "^ *$1 *|" ;;
+    # Alpine's own words have it in "boot"
+    openrc) rc-update show default boot sysinit 2>/dev/null | grep -q "^ *$1 *|" ;;
     *) return 0 ;;
   esac
 }
