@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -209,6 +209,12 @@ describe('sightOf() on a Mac, with a stand-in for wg', () => {
   it.each(['Operation not permitted', 'Permission denied'])('finds none down to whom wg says %s', async (words) => {
     wgSays(`echo 'Unable to access interface: ${words}' >&2; exit 1`);
     await expect(sightOf(['wg0'], 0, mac(true))).rejects.toMatchObject({ code: 'look_refused' });
+  });
+  it('asks awg where that is all there is', async () => {
+    wgSays(DUMP);
+    renameSync(join(folder, 'wg'), join(folder, 'awg'));
+    expect(await sightOf(['wg0'], 0, mac(true))).toMatchObject([{ name: 'wg0', isUp: true }]);
+    rmSync(join(folder, 'awg'));
   });
   it('finds none down where wg is not installed', async () => {
     vi.stubEnv('PATH', join(folder, 'nowhere'));

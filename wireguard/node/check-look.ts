@@ -27,13 +27,14 @@ async function seenOnMac(name: string, view: NetworkView): Promise<SightedInterf
   return { name, isUp: peers !== null, peers: peers ?? [] };
 }
 
-/** `null` for an interface that does not answer. */
-async function assertMayLook(device: string): Promise<SightedInterface['peers'] | null> {
+/** `null` for an interface that does not answer, neither `wg` nor, where that is not installed, `awg`. */
+async function assertMayLook(device: string, tool: 'wg' | 'awg' = 'wg'): Promise<SightedInterface['peers'] | null> {
   try {
-    const { peers } = await toolDriver({ tool: 'wg', interface: device, timeoutMs: 5_000 }).read();
+    const { peers } = await toolDriver({ tool, interface: device, timeoutMs: 5_000 }).read();
     return [...peers.values()];
   } catch (error) {
-    if (!isLatchkeyError(error) || error.code === 'driver_missing') throw error;
+    if (!isLatchkeyError(error)) throw error;
+    if (error.code === 'driver_missing') return tool === 'wg' ? assertMayLook(device, 'awg') : missing(error);
     const said = isLatchkeyError(error.cause) ? String(error.cause.extra?.stderr ?? '') : '';
     if (!/Operation not permitted|Permission denied/.test(said)) return null;
     throw new LatchkeyError('look_refused', `this user may not look at ${device}`, {
@@ -41,4 +42,11 @@ async function assertMayLook(device: string): Promise<SightedInterface['peers'] 
       hint: 'as root, or with CAP_NET_ADMIN',
     });
   }
+}
+
+function missing(cause: LatchkeyError): never {
+  throw new LatchkeyError('driver_missing', 'neither wg nor awg is installed on this machine', {
+    cause,
+    hint: 'install wireguard-tools, and see that they are on the PATH',
+  });
 }
