@@ -44,6 +44,7 @@ export function testInstallTokens(makePlace: () => HubStorePlace | Promise<HubSt
       members: 0,
       parent: null,
       createdBy: 'command',
+      hub: { url: 'https://hub.example', pin: null, hubName: 'hub' },
       createdFrom: null,
       createdAt: NOW,
       expiresAt,

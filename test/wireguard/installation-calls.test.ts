@@ -219,6 +219,16 @@ describe('GET /api/installation/script/:token', () => {
     expect((await fetchScript(token.token, undefined, { from })).status).toBe(200);
   });
 
+  test('is the same bytes whatever the hub is called meanwhile, or by whichever hub on its database it is given', async () => {
+    const { token, scripts } = await invite();
+    const other = hub.data.config;
+    Object.assign(other, { name: 'another', publicUrl: 'https://another.example' });
+    const { status, text } = await fetchScript(token.token);
+    Object.assign(other, { name: 'hub', publicUrl: null });
+    expect(status).toBe(200);
+    expect(createHash('sha256').update(text).digest('hex')).toBe(scripts.linux.sha256);
+  });
+
   test('refuses when the hub makes another script by now, and the token is as good as before', async () => {
     const { token } = await invite();
     const scripts = JSON.stringify({ linux: '0'.repeat(64) });

@@ -93,6 +93,7 @@ async function addSpokes({ store }: HubData, facts: HubInterface, seal: Vault): 
       interface: facts.name,
       spokeId: systemRandom(12).toString('hex'),
       parent: null,
+      hub: { url: 'https://hub.example', pin: null, hubName: 'hub' },
       createdFrom: null,
     };
     const given = { ...who, ...whence, scripts: { linux: 'ab' }, members: 2, createdAt: 1, expiresAt: 2 ** 45 };

@@ -32,7 +32,8 @@ async function makeTokens(count: number): Promise<string[]> {
     for (let at = 0; at < count; at++) {
       const [id, spokeId] = [randomBytes(12).toString('hex'), randomBytes(12).toString('hex')];
       const given = { spokeName: 'office', platform: null, scripts: {}, members: 0, parent: null };
-      const made = { createdBy: 'command', createdFrom: null, createdAt: now, expiresAt: now + HOUR };
+      const address = { url: 'https://hub.example', pin: null, hubName: 'hub' };
+      const made = { hub: address, createdBy: 'command', createdFrom: null, createdAt: now, expiresAt: now + HOUR };
       const { hash } = newTokenText(randomBytes);
       await insertToken(tx, poolOf(hub), null, { id, hash, interface: 'wg0', spokeId, ...given, ...made });
       ids.push(id);

@@ -132,8 +132,7 @@ async function find(desk: Desk, { params, query, headers, source }: AppRequest):
     const token = await desk.store.read((db) => findInstallToken(db, hash));
     const platform = fetchablePlatform(token, wished, desk.clock.now());
     if (token === null) throw new TypeError('a script was given for no token');
-    const { endpoint } = hubOf(desk, token.interface).hub.facts;
-    const script = scriptOf(token, text, platform, desk.installers.address(endpoint));
+    const script = scriptOf(token, text, platform);
     const type = platform === 'windows' ? 'text/plain' : 'text/x-shellscript';
     const answer: AppResponse = {
       status: 200,

@@ -3,7 +3,7 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { addressesAt, offsetOf, type Pool } from '../address/pool.ts';
 import { freeOffset, takeOffset } from '../store/address-book.ts';
 import type { HubDatabase, InstallTokenTable, Platform, TokenEnd } from '../store/schema.ts';
-import { type InstallToken, REGISTRATION_MS, TOKEN_STATES, type TokenState } from './install-token.ts';
+import { type HubAddress, type InstallToken, REGISTRATION_MS, TOKEN_STATES, type TokenState } from './install-token.ts';
 
 type Tx = Kysely<HubDatabase>;
 
@@ -15,6 +15,7 @@ export interface NewInstallToken {
   readonly spokeId: string;
   readonly spokeName: string;
   readonly platform: Platform | null;
+  readonly hub: HubAddress;
   readonly scripts: Readonly<Partial<Record<Platform, string>>>;
   readonly members: number;
   readonly parent: string | null;
@@ -53,6 +54,7 @@ export async function insertToken(
     platform: given.platform,
     place,
     addresses: JSON.stringify(addressesAt(pool, place)),
+    hub: JSON.stringify(given.hub),
     scripts: JSON.stringify(given.scripts),
     members: given.members,
     parent: given.parent,
@@ -226,6 +228,7 @@ function tokenOf(row: Selectable<InstallTokenTable>): InstallToken {
     platform: row.platform,
     place: Number(row.place),
     addresses: JSON.parse(row.addresses) as string[],
+    hub: JSON.parse(row.hub) as HubAddress,
     scripts: JSON.parse(row.scripts) as Partial<Record<Platform, string>>,
     members: Number(row.members),
     createdBy: row.created_by,

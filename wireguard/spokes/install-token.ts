@@ -11,6 +11,15 @@ export const REGISTRATION_MS = 30 * 60_000;
 /** How long after that its installer may take it back, or invite the rest of its cluster. */
 export const AFTERWARDS_MS = 60 * 60_000;
 
+/** What the scripts of a token are made out to. */
+export interface HubAddress {
+  /** No slash at its end. */
+  readonly url: string;
+  /** What curl takes for `--pinnedpubkey`; `null` where the certificate is one that everybody can check. */
+  readonly pin: string | null;
+  readonly hubName: string;
+}
+
 /** A token as everybody may see it who looks after spokes. Times are milliseconds since 1970. */
 export interface InstallToken {
   readonly id: string;
@@ -21,6 +30,7 @@ export interface InstallToken {
   readonly place: number;
   /** Each with its full length. */
   readonly addresses: readonly string[];
+  readonly hub: HubAddress;
   /** SHA-256 (hex) of the scripts as they were shown. */
   readonly scripts: Readonly<Partial<Record<Platform, string>>>;
   /** How many nodes of its cluster may be invited with it. */

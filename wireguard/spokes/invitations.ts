@@ -11,19 +11,10 @@ import { clientProgram } from '../obfuscation/clients.ts';
 import { assertFit } from '../peers/client-config.ts';
 import { type HubInterface, poolOf } from '../store/hub-interface.ts';
 import { type HubDatabase, PLATFORMS, type Platform } from '../store/schema.ts';
-import { type InstallToken, newTokenText } from './install-token.ts';
+import { type HubAddress, type InstallToken, newTokenText } from './install-token.ts';
 import { insertToken } from './install-token-store.ts';
 import type { InstallerKey } from './installer-signing.ts';
 import { recordToken, sweepTokens } from './token-sweeper.ts';
-
-/** What the scripts of a hub are made out to. */
-export interface HubAddress {
-  /** No slash at its end. */
-  readonly url: string;
-  /** What curl takes for `--pinnedpubkey`; `null` where the certificate is one that everybody can check. */
-  readonly pin: string | null;
-  readonly hubName: string;
-}
 
 /** A spoke as somebody wants it. */
 export interface InvitationOrder {
@@ -63,7 +54,7 @@ export interface InvitationParts {
   readonly random: RandomBytes;
   readonly now: () => number;
   readonly key: InstallerKey;
-  /** By the endpoint of the spoke's interface. */
+  /** What scripts are made out to, by the endpoint of the spoke's interface. */
   readonly address: (endpoint: string) => HubAddress;
 }
 
@@ -110,6 +101,7 @@ export async function inviteWithin(
     spokeId,
     spokeName,
     platform,
+    hub: reached,
     scripts: Object.fromEntries(Object.entries(installers).map(([one, { sha256 }]) => [one, sha256])),
     members,
     parent,
@@ -135,13 +127,13 @@ export function assertInvitable(facts: HubInterface, { spokeName, customIP }: In
 }
 
 /** The script of a token, the same bytes as when the token was made. Throws `script_changed` (409) when the hub makes another one by now. */
-export function scriptOf(token: InstallToken, text: string, platform: Platform, address: HubAddress): string {
-  const { spokeId, spokeName, members, interface: tunnel } = token;
-  const script = installerText(platform, valuesOf({ text, spokeId, spokeName, members, tunnel }, address));
+export function scriptOf(token: InstallToken, text: string, platform: Platform): string {
+  const { spokeId, spokeName, members, hub, interface: tunnel } = token;
+  const script = installerText(platform, valuesOf({ text, spokeId, spokeName, members, tunnel }, hub));
   if (sha256Hex(script) === token.scripts[platform]) return script;
   throw new LatchkeyError('script_changed', 'the hub makes another script by now than when the token was made', {
     status: 409,
-    hint: 'it was updated or its address changed: have a new token made',
+    hint: 'it was updated meanwhile: have a new token made',
   });
 }
 

@@ -154,6 +154,8 @@ export interface InstallTokenTable {
   /** Offset in the pool, kept for it until `ended_at`. */
   place: number;
   addresses: string;
+  /** JSON: what its scripts are made out to, `HubAddress`. */
+  hub: string;
   /** SHA-256 (hex) of each script as it was shown, by platform. */
   scripts: string;
   /** How many other nodes of its cluster may be invited with it. */

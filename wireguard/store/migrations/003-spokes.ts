@@ -33,6 +33,7 @@ export const spokeTables: Migration = {
       .addColumn('platform', 'text', (c) => c.check(sql`platform in ${platforms}`))
       .addColumn('place', 'bigint', (c) => c.notNull())
       .addColumn('addresses', 'text', (c) => c.notNull())
+      .addColumn('hub', 'text', (c) => c.notNull())
       .addColumn('scripts', 'text', (c) => c.notNull())
       .addColumn('members', 'integer', (c) => c.notNull())
       .addColumn('parent', 'text')
