@@ -132,7 +132,7 @@ check_main() {
     >"$WORK/sleeping" 2>/dev/null ||
     refuse "$NFT_UNIT is off, and what $MAIN would do cannot be tried here" "look at it, and enable $NFT_UNIT yourself"
   if grep -Evq '^(table .*|[[:space:]]*chain .*|[[:space:]]*type .* policy accept;|[[:space:]]*\}|)$' "$WORK/sleeping"; then
-    refuse "$MAIN has rules that are not in use, and would be after a restart" "empty it, or enable $NFT_UNIT yourself"
+    refuse "$MAIN has rules that are not in use, and would be after a restart" "have nftables installed, and empty that file or enable $NFT_UNIT yourself"
   fi
 }
 
