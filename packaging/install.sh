@@ -132,6 +132,9 @@ find_node() {
   wanted=$(cat "$STAGE/NODE")
   seen=''
   if [ -n "$NODE" ]; then
+    case $NODE in
+      "$PREFIX"/*) refuse "$NODE goes when its version does" "name one that stays, or take the release that has it within" ;;
+    esac
     set -- "$NODE"
   else
     set -- "$(command -v node)" /usr/local/bin/node /opt/homebrew/bin/node /usr/bin/node

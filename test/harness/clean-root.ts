@@ -97,9 +97,10 @@ export function inRoot(
   return run(rootArgv(root, argv, account), options);
 }
 
-/** Every path there, sorted; devices and processes are not its own. */
+/** Every path there, sorted; links are not followed, and devices, processes and temporary files are not its own. */
 export function pathsIn(root: string): string[] {
-  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
     .filter((path) => !/^(dev|proc|tmp)\//.test(path))
     .sort();
 }

@@ -21,7 +21,7 @@ export const testPackages = [
     'python3',
     'python3-cryptography',
   ],
-  ...['postgresql', 'chromium', 'spin', 'gcc', 'libc6-dev', 'age', 'prometheus', 'caddy'],
+  ...['postgresql', 'chromium', 'spin', 'gcc', 'libc6-dev', 'age', 'prometheus', 'caddy', 'debootstrap'],
 ] as const;
 
 /** Programs by which a system without apt is judged. */

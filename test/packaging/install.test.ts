@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -109,6 +110,18 @@ describe.skipIf(obstacle !== null)('install.sh, in a root with nothing but busyb
   ])('%j is used wrongly', async (words, said) => {
     const { exit, stderr } = await install(...words);
     expect([exit, stderr.split('\n')[0]?.includes(said)]).toEqual([2, true]);
+  });
+
+  it.each([
+    ['exit 1', 'cannot make the account latchkey'],
+    ['kill -TERM $PPID', 'stopped by SIGTERM'],
+  ])('undoes what it did when the account cannot be made: %s', async (line, said) => {
+    renameSync(at('usr/bin/useradd'), at('tmp/useradd'));
+    writeFileSync(at('usr/bin/useradd'), `#!/bin/sh\n${line}\n`, { mode: 0o755 });
+    const { exit, stderr } = await install(`${SHELF}/latchkey-0.0.9.tar.gz`);
+    renameSync(at('tmp/useradd'), at('usr/bin/useradd'));
+    expect([exit, stderr.includes(said), stderr.includes('everything is as it was before')]).toEqual([1, true, true]);
+    expect(settled(root)).toEqual(bare);
   });
 
   it.each([['dash'], ['bash']])('works under %s, from the unpacked release, and leaves nothing', async (shell) => {
@@ -218,6 +231,15 @@ describe.skipIf(obstacle !== null)('install.sh, in a root with nothing but busyb
     expect([leads('current'), leads('previous'), await version('keyserver')]).toEqual(['0.1.0', '0.2.0', '0.1.0']);
     expect((await install('--rollback')).exit).toBe(0);
     expect([leads('current'), leads('previous'), await version('keyserver')]).toEqual(['0.2.0', '0.1.0', '0.2.0']);
+  });
+
+  it('refuses the Node of a version that will go', async () => {
+    const { exit, stderr } = await install(
+      `${SHELF}/latchkey-0.3.0.tar.gz`,
+      '--node',
+      '/opt/latchkey/0.1.0/node/bin/node',
+    );
+    expect([exit, stderr.includes('goes when its version does')]).toEqual([3, true]);
   });
 
   it('keeps two versions: the one in use and the one before', async () => {
