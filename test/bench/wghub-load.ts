@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
+import { ask } from './wghub-ask.ts';
 import { pause, spreadOf } from './wghub-figures.ts';
 
 /** The client of a hub's API, a process of its own beside the hub. */
@@ -21,28 +22,10 @@ const order = JSON.parse(readFileSync(0, 'utf8')) as Order;
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
 // biome-ignore lint/suspicious/noExplicitAny: answers have different shapes
-function call(method: string, path: string, body?: unknown): Promise<any> {
-  const text = body === undefined ? undefined : JSON.stringify(body);
-  const headers = {
-    Authorization: `Bearer ${order.token}`,
-    ...(text === undefined
-      ? {}
-      : { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(text)) }),
-  };
-  return new Promise((resolve, reject) => {
-    const outgoing = request({ agent, host: '127.0.0.1', port: order.port, method, path, headers }, (incoming) => {
-      const parts: Buffer[] = [];
-      incoming.on('data', (part: Buffer) => parts.push(part));
-      incoming.on('error', reject);
-      incoming.on('end', () => {
-        const answer = Buffer.concat(parts).toString('utf8');
-        if ((incoming.statusCode ?? 500) < 300) resolve(JSON.parse(answer));
-        else reject(new Error(`${method} ${path}: ${incoming.statusCode} ${answer.slice(0, 300)}`));
-      });
-    });
-    outgoing.on('error', reject);
-    outgoing.end(text);
-  });
+async function call(method: string, path: string, body?: unknown): Promise<any> {
+  const { status, text } = await ask(agent, order.port, method, path, body, order.token);
+  if (status >= 300) throw new Error(`${method} ${path}: ${status} ${text.slice(0, 300)}`);
+  return JSON.parse(text);
 }
 
 class Calls {

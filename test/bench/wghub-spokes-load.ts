@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import { generateKeyPair } from '../../wireguard/keys.ts';
+import { type Answer, ask } from './wghub-ask.ts';
 import { spreadOf } from './wghub-figures.ts';
 
 /** Spokes that join a hub, in a process of its own beside it. */
@@ -15,32 +16,8 @@ const RACE = 100;
 const order = JSON.parse(readFileSync(0, 'utf8')) as Order;
 const agent = new Agent({ keepAlive: true, maxSockets: 200 });
 
-interface Answer {
-  readonly status: number;
-  readonly text: string;
-}
-
-function call(method: string, path: string, body?: unknown, bearer?: string): Promise<Answer> {
-  const text = body === undefined ? undefined : JSON.stringify(body);
-  const headers = {
-    ...(bearer === undefined ? {} : { Authorization: `Bearer ${bearer}` }),
-    ...(text === undefined
-      ? {}
-      : { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(text)) }),
-  };
-  return new Promise((resolve, reject) => {
-    const outgoing = request({ agent, host: '127.0.0.1', port: order.port, method, path, headers }, (incoming) => {
-      const parts: Buffer[] = [];
-      incoming.on('data', (part: Buffer) => parts.push(part));
-      incoming.on('error', reject);
-      incoming.on('end', () => {
-        resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(parts).toString('utf8') });
-      });
-    });
-    outgoing.on('error', reject);
-    outgoing.end(text);
-  });
-}
+const call = (method: string, path: string, body?: unknown, bearer?: string): Promise<Answer> =>
+  ask(agent, order.port, method, path, body, bearer);
 
 function assertStatus({ status, text }: Answer, wanted: number): void {
   if (status !== wanted) throw new Error(`${status} in place of ${wanted}: ${text.slice(0, 300)}`);
