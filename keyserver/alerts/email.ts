@@ -1,6 +1,6 @@
 import { createTransport } from 'nodemailer';
+import { isCertificateFault } from '../../platform/certificates/certificate-fault.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { isCertificateFault } from './http-post.ts';
 import type { Notice } from './notice.ts';
 import { headline } from './shapes.ts';
 

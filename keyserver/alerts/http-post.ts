@@ -1,5 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { isCertificateFault } from '../../platform/certificates/certificate-fault.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 
 /** A request that carries a notice. The URL may be a secret: it is in no error. */
@@ -91,11 +92,6 @@ function unreachable(cause: unknown): LatchkeyError {
     return notSent(`the receiver's certificate is not trusted (${code})`, 'give its authority with --ca FILE');
   }
   return notSent(`the connection to the receiver failed (${code})`, 'can this machine reach it?');
-}
-
-/** Codes of OpenSSL's verification and of Node's check of the name. */
-export function isCertificateFault(code: string): boolean {
-  return /CERT|SELF_SIGNED|UNABLE_TO|ALTNAME/.test(code);
 }
 
 function notSent(message: string, hint?: string, retryAfter?: number): LatchkeyError {

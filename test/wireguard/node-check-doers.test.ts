@@ -245,7 +245,9 @@ describe('askKeyserver(), of a stand-in for a key server', () => {
   });
   it('believes no certificate that is not of its authority', async () => {
     server.says(200, '{"status":"ok"}');
-    expect(await askKeyserver(server.origin, null)).toBe('does not answer (DEPTH_ZERO_SELF_SIGNED_CERT)');
+    expect(await askKeyserver(server.origin, null)).toBe(
+      'shows a certificate that is not trusted (DEPTH_ZERO_SELF_SIGNED_CERT)',
+    );
   });
   it('waits for no answer that does not come, and reads none without end', async () => {
     server.answer = () => undefined;

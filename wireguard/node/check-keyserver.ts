@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
+import { isCertificateFault } from '../../platform/certificates/certificate-fault.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 
 const LIMIT_MS = 5_000;
@@ -28,7 +29,11 @@ export function askKeyserver(origin: string, ca: string | null, limitMs = LIMIT_
   return new Promise((resolve) => {
     const failed = (cause: unknown): void => {
       const code = (cause as NodeJS.ErrnoException).code ?? 'no code';
-      resolve(signal.aborted ? `does not answer within ${limitMs / 1000} s` : `does not answer (${code})`);
+      if (signal.aborted) resolve(`does not answer within ${limitMs / 1000} s`);
+      else
+        resolve(
+          isCertificateFault(code) ? `shows a certificate that is not trusted (${code})` : `does not answer (${code})`,
+        );
     };
     const answered = (answer: IncomingMessage): void => {
       const kept: Buffer[] = [];
