@@ -15,6 +15,17 @@ const obstacle =
 /** Made once; it takes minutes. */
 const CACHE = join(homedir(), '.cache/latchkey/debootstrap/bookworm-minbase');
 const MIRROR = 'http://deb.debian.org/debian';
+/** Imports every built file but those that start a program: each finds what it needs, in the release and in its packages. */
+const LOAD_ALL = `
+  import { readdirSync } from 'node:fs';
+  const files = ['platform', 'wireguard', 'keyserver', 'patcher'].flatMap((room) =>
+    readdirSync('/opt/latchkey/current/' + room, { recursive: true })
+      .filter((name) => /\\.js$/.test(name) && !/(^|\\/)(main|program)\\.js$/.test(name))
+      .map((name) => '/opt/latchkey/current/' + room + '/' + name));
+  for (const file of files) await import(file);
+  console.log(files.length + ' loaded');
+  process.exit(0);
+`;
 const PLATFORM = `${process.platform}-${process.arch}`;
 
 describe.skipIf(obstacle !== null)('a release with Node in it, in a fresh Debian of the smallest kind', () => {
@@ -49,6 +60,9 @@ describe.skipIf(obstacle !== null)('a release with Node in it, in a fresh Debian
     expect((await inRoot(root, ['keyserver', '--version'])).stdout.toString('utf8')).toBe('0.1.0\n');
     expect((await inRoot(root, ['ncpatch', '--help'])).stdout.toString('utf8')).toMatch(/^Usage: ncpatch /);
     expect(await servedFrom(root, '/var/lib/latchkey')).toEqual({ keyserver: 200, hub: 200 });
+
+    const loaded = await inRoot(root, ['/opt/latchkey/current/node/bin/node', '--input-type=module', '-e', LOAD_ALL]);
+    expect(loaded.stdout.toString('utf8'), loaded.stderr).toMatch(/^[0-9]{3,} loaded$/m);
 
     // the next one has no Node in it
     await tarballOf(hollowRelease('0.2.0'), join(root, 'tmp'));

@@ -136,7 +136,9 @@ describe.skipIf(obstacle !== null)('install.sh, in a root with nothing but busyb
     rmSync(at(`usr/bin/${shell}`));
   });
 
-  it('installs this tree: the version, the links, the account and its data directory', async () => {
+  it('installs this tree: the version, the links, the account and its data directory', {
+    timeout: 120_000,
+  }, async () => {
     // as `npm run package` makes it
     const make = [process.execPath, join(project, 'packaging/main.ts'), '--uncommitted', '--out', shelf()] as const;
     await run(make, { timeoutMs: 120_000, env: { SOURCE_DATE_EPOCH: '1700000000' } });
@@ -154,7 +156,9 @@ describe.skipIf(obstacle !== null)('install.sh, in a root with nothing but busyb
     expect(lstatSync(at('var/lib/latchkey')).uid).not.toBe(0);
   });
 
-  it('what it installed runs, as the account: a key server and a hub are made, start and answer', async () => {
+  it('what it installed runs, as the account: a key server and a hub are made, start and answer', {
+    timeout: 120_000,
+  }, async () => {
     expect(await servedFrom(root, '/var/lib/latchkey')).toEqual({ keyserver: 200, hub: 200 });
   });
 
@@ -226,7 +230,7 @@ describe.skipIf(obstacle !== null)('install.sh, in a root with nothing but busyb
     expect(state()).toEqual(before);
   });
 
-  it('--rollback goes back to the version before, and forth again', async () => {
+  it('--rollback goes back to the version before, and forth again', { timeout: 120_000 }, async () => {
     expect((await install('--rollback')).exit).toBe(0);
     expect([leads('current'), leads('previous'), await version('keyserver')]).toEqual(['0.1.0', '0.2.0', '0.1.0']);
     expect((await install('--rollback')).exit).toBe(0);
