@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../../platform/run.ts';
 import { STATE } from '../../wireguard/provision/script.ts';
 import { Cleanup } from '../harness/cleanup.ts';
@@ -7,6 +7,7 @@ import { HubNetwork } from '../harness/hub-network.ts';
 import { InstallerMachine, SHELLS, type Shell } from '../harness/installer-machine.ts';
 import { DISTRIBUTIONS } from '../harness/installer-stand-ins.ts';
 import {
+  decided,
   everything,
   INCLUDE,
   inForce,
@@ -28,7 +29,6 @@ const everyShell = Object.keys(SHELLS) as Shell[];
 const shellsFor = (at: number): Shell[] => (isThorough ? everyShell : [everyShell[at % everyShell.length] as Shell]);
 /** The rest takes long, and is tried when there is time. */
 const some = <T>(list: readonly T[], few: number): readonly T[] => (isThorough ? list : list.slice(0, few));
-const soon = { timeout: 20_000, interval: 100 };
 const PROGRAM = resolve(import.meta.dirname, '../../wireguard/main.ts');
 /** Runs a command at a terminal of its own, and types once it is asked. */
 const TYPE = `
@@ -107,7 +107,8 @@ describe.skipIf(obstacle !== null)(`a machine that is provisioned${obstacle === 
     const before = await everything(machine);
     expect((await machine.run(script({ ruleset: SECOND, waitSeconds: 2 }))).exit).toBe(0);
     expect(await inForce(machine)).toContain('8443');
-    await vi.waitFor(async () => expect(await everything(machine)).toEqual(before), soon);
+    await decided(machine);
+    expect(await everything(machine)).toEqual(before);
     const late = await machine.run(script(), { args: ['--confirm'] });
     expect(late).toMatchObject({ exit: 1, stderr: expect.stringContaining('nothing waits for a confirmation') });
   });
@@ -116,7 +117,8 @@ describe.skipIf(obstacle !== null)(`a machine that is provisioned${obstacle === 
     const before = await everything(machine);
     expect((await machine.run(script({ waitSeconds: 2 }))).exit).toBe(0);
     expect(await inForce(machine)).not.toBe(before[0]);
-    await vi.waitFor(async () => expect(await everything(machine)).toEqual(before), soon);
+    await decided(machine);
+    expect(await everything(machine)).toEqual(before);
     expect(machine.takeCalls()).toEqual([]);
   });
 
@@ -175,7 +177,8 @@ describe.skipIf(obstacle !== null)(`a machine that is provisioned${obstacle === 
     machine.remove('/usr/local/bin/nft');
     machine.remove('/run/stand-in/hanging');
     await machine.command('sh', '-c', 'rm -r /run/latchkey-installer /tmp/latchkey.*'); // of the killed run
-    await vi.waitFor(async () => expect(await everything(machine)).toEqual(before), soon);
+    await decided(machine);
+    expect(await everything(machine)).toEqual(before);
   });
 
   const failures: [name: string, says: string, prepare: () => string | undefined][] = [
@@ -348,7 +351,8 @@ describe.skipIf(obstacle !== null)(`a machine that is provisioned${obstacle === 
     const before = await inForce(machine);
     expect((await machine.run(script({ waitSeconds: 2 }))).exit).toBe(0);
     expect(machine.takeCalls()).toEqual(['systemd-run --quiet --collect']);
-    await vi.waitFor(async () => expect(await inForce(machine)).toBe(before), soon);
+    await decided(machine);
+    expect(await inForce(machine)).toBe(before);
     machine.remove('/usr/local/bin/systemd-run');
   });
 

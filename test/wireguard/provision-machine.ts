@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { expect, vi } from 'vitest';
 import { hubRuleset } from '../../wireguard/firewall/ruleset.ts';
 import { FORWARDING, type ProvisionValues, provisionText, STATE } from '../../wireguard/provision/script.ts';
 import { type InstallerMachine, installerObstacle } from '../harness/installer-machine.ts';
@@ -62,6 +63,12 @@ export async function everything(machine: InstallerMachine): Promise<string[]> {
 /** True while rules wait for their confirmation. */
 export function isWaiting(machine: InstallerMachine): boolean {
   return existsSync(machine.path(`${STATE}/ready`));
+}
+
+/** Resolves when a guard that nobody asks has decided, and has taken away what was its own. */
+export function decided(machine: InstallerMachine): Promise<void> {
+  const look = () => expect(existsSync(machine.path(STATE))).toBe(false);
+  return vi.waitFor(look, { timeout: 20_000, interval: 100 });
 }
 
 /** Nothing of an earlier test is left, and nftables.service has what a package brings. */

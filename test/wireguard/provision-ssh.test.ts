@@ -10,7 +10,15 @@ import { HubNetwork, type Machine } from '../harness/hub-network.ts';
 import { InstallerMachine } from '../harness/installer-machine.ts';
 import { DISTRIBUTIONS } from '../harness/installer-stand-ins.ts';
 import { makeUser, sshdMissing, startSshd, type TestSshd, type TestUser } from '../harness/sshd.ts';
-import { everything, inForce, makeNew, provisionObstacle, provisionScript, RULES } from './provision-machine.ts';
+import {
+  decided,
+  everything,
+  inForce,
+  makeNew,
+  provisionObstacle,
+  provisionScript,
+  RULES,
+} from './provision-machine.ts';
 
 const isThorough = process.env.LATCHKEY_THOROUGH === '1';
 const obstacle = provisionObstacle() ?? sshdMissing();
@@ -101,7 +109,8 @@ describe.skipIf(obstacle !== null)(`wghub provision --ssh${obstacle === null ? '
     const before = await everything(target);
     expect(await ready(place(), spoke(2222, 3), silent)).toBe('waiting');
     await expect(decide(place(), 'confirm', silent, 2000)).rejects.toMatchObject({ code: 'provision_unconfirmed' });
-    await vi.waitFor(async () => expect(await everything(target)).toEqual(before), soon);
+    await decided(target);
+    expect(await everything(target)).toEqual(before);
     expect(await ready(place(), spoke(22), silent)).toBe('waiting'); // one gets in again
   });
 
@@ -117,7 +126,8 @@ describe.skipIf(obstacle !== null)(`wghub provision --ssh${obstacle === null ? '
     await vi.waitFor(async () => expect(await inForce(target)).toContain('policy drop'), soon);
     await expect(decide(place(), 'confirm', silent, 1500)).rejects.toMatchObject({ code: 'provision_unconfirmed' });
     await cut; // it gets its last lines when what was before is back
-    await vi.waitFor(async () => expect(await everything(target)).toEqual(before), soon);
+    await decided(target);
+    expect(await everything(target)).toEqual(before);
   });
 
   test('does not touch a host whose key is not known, whatever the configuration says', async () => {
