@@ -65,6 +65,8 @@ const MOST_PLATFORM = 128;
 const MOST_NETWORKS = 64;
 /** Of its JSON: notes, and not a place to keep files. */
 const MOST_METADATA_BYTES = 4096;
+/** One inside the other: who reads a list of peers may stop at a few hundred, and would then see nobody. */
+const MOST_METADATA_LEVELS = 32;
 /** Two halves of the Internet would be all of it; no network behind a peer is larger than these. */
 const LEAST_BITS = { 4: 8, 6: 16 } as const;
 /** Addresses that no packet of a tunnel has: loopback, link-local, multicast. */
@@ -172,10 +174,17 @@ function networksOf(
 }
 
 function metadataOf(given: Readonly<Record<string, unknown>>, field: string): Readonly<Record<string, unknown>> {
+  if (isDeeper(given, MOST_METADATA_LEVELS))
+    throw invalid(field, `must be at most ${MOST_METADATA_LEVELS} levels deep`);
   if (Buffer.byteLength(JSON.stringify(given)) > MOST_METADATA_BYTES) {
     throw invalid(field, `must be at most ${MOST_METADATA_BYTES} bytes of JSON`);
   }
   return given;
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((one) => isDeeper(one, levels - 1));
 }
 
 function shared(field: string, network: Prefix, other: string, whose: string): LatchkeyError {
