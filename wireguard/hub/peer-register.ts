@@ -196,8 +196,14 @@ export class PeerRegister {
   }
 }
 
-/** Another process may have given the interface another network, while there were no peers: addresses of the old one lead nowhere. */
-async function assertSameNetworks(tx: Kysely<HubDatabase>, { name, networks }: InterfaceFacts): Promise<void> {
+/**
+ * Another process may have given the interface another network, while there were no peers: addresses of the old one lead nowhere. Throws
+ * `interface_changed` (503).
+ */
+export async function assertSameNetworks(
+  tx: Kysely<HubDatabase>,
+  { name, networks }: Pick<InterfaceFacts, 'name' | 'networks'>,
+): Promise<void> {
   const [row] = await networksNow(tx, name);
   if (row?.networks === JSON.stringify(networks)) return;
   throw new LatchkeyError('interface_changed', 'the interface has other networks by now', {

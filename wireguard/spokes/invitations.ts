@@ -5,6 +5,7 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import type { Store } from '../../platform/store.ts';
 import type { Actor } from '../hub/actor.ts';
 import { checkOrder, ORDER_FIELDS } from '../hub/peer-order.ts';
+import { assertSameNetworks } from '../hub/peer-register.ts';
 import { installCommand, verifiedCommand } from '../installers/install-commands.ts';
 import { type InstallerValues, installerText } from '../installers/render.ts';
 import { clientProgram } from '../obfuscation/clients.ts';
@@ -63,7 +64,8 @@ export const MOST_MEMBERS = 64;
 
 /**
  * Makes a token for a spoke of this interface. Throws what the order and the pool refuse: `invalid_request`, `invalid_address`,
- * `ip_taken`, `pool_exhausted`, and `client_unfit` (409) for an obfuscated interface, whose client no installer can install.
+ * `ip_taken`, `pool_exhausted`, `interface_changed`, and `client_unfit` (409) for an obfuscated interface, whose client no installer can
+ * install.
  */
 export async function invite(
   parts: InvitationParts,
@@ -93,6 +95,7 @@ export async function inviteWithin(
   const installers = Object.fromEntries(
     wanted.map((one) => [one, noticeOf(one, { text, spokeId, spokeName, members, tunnel: facts.name }, reached, key)]),
   ) as Partial<Record<Platform, InstallerNotice>>;
+  await assertSameNetworks(tx, facts);
   await sweepTokens(tx, at); // an address that somebody wishes for may be kept for nobody any more
   const token = await insertToken(tx, poolOf(facts), order.customIP, {
     id: random(12).toString('hex'),
