@@ -1,6 +1,7 @@
-import { createHash, verify } from 'node:crypto';
+import { createHash, randomBytes, verify } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { generateKeyPair } from '../../wireguard/keys.ts';
+import { changeInterface } from '../../wireguard/store/interface-change.ts';
 import { type HubAsk, type RunningHub, startRunningHub } from './running-hub.ts';
 
 const SCOPES = [
@@ -97,6 +98,17 @@ describe('POST /api/installation/token', () => {
     const body = { spokeName: 'other', customIP: '10.0.1.77' };
     const { status, body: said } = await hub.request('POST', '/api/installation/token', { token: 'ops', body });
     expect([status, said.code, said.field]).toEqual([409, 'IP_TAKEN', 'customIP']);
+  });
+
+  test('keeps no address of a network that the interface has no more, as another process may have changed it', async () => {
+    const other = await startRunningHub({ tokens: [{ ...SCOPES[0] }] });
+    const change = { networks: ['10.0.7.0/24'] };
+    await other.data.store.transaction((tx) => changeInterface(tx, 'wg0', change, randomBytes));
+    const made = await other.request('POST', '/api/installation/token', { token: 'ops', body: { spokeName: 'a' } });
+    expect([made.status, made.body.code]).toEqual([503, 'INTERFACE_CHANGED']);
+    const rows = await other.data.store.read((db) => db.selectFrom('install_token').selectAll().execute());
+    expect(rows).toEqual([]);
+    await other.stop();
   });
 
   test('is for plain interfaces: no installer brings what an obfuscated one needs', async () => {
@@ -281,6 +293,18 @@ describe('POST /api/spoke/register', () => {
     expect((await register(token.token)).status).toBe(201);
   });
 
+  test.each([33, 8000])('refuses metadata of %i levels, on which a reader of lists may choke', async (depth) => {
+    const token = await fetched();
+    const { publicKey } = generateKeyPair();
+    const body = (levels: number) => {
+      const metadata = `{"a":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`;
+      return `{"token":"${token.token}","publicKey":"${publicKey}","os":"Debian","metadata":${metadata}}`;
+    };
+    const deep = await hub.request('POST', '/api/spoke/register', { body: body(depth) });
+    expect([deep.status, deep.body.field]).toEqual([400, 'metadata']);
+    expect((await hub.request('POST', '/api/spoke/register', { body: body(32) })).status).toBe(201);
+  });
+
   test('refuses a key that another peer has', async () => {
     const { publicKey } = generateKeyPair();
     expect((await register((await fetched()).token, { publicKey })).status).toBe(201);
@@ -372,8 +396,21 @@ describe('POST /api/spoke/register', () => {
     const wrong = await strict.request('POST', '/api/spoke/register', { body, from: '127.0.0.41' });
     expect([wrong.status, wrong.body.code]).toEqual([403, 'SOURCE_CHANGED']);
     expect((await strict.request('POST', '/api/spoke/register', { body, from: '127.0.0.40' })).status).toBe(201);
+    // nor are members invited from elsewhere
+    const cluster = { spokeName: 'pve1', platform: 'proxmox', clusterMembers: 2 };
+    const made = await strict.request('POST', '/api/installation/token', { token: 'ops', body: cluster });
+    const { token: text } = made.body.token;
+    await strict.request('GET', scriptPath(text, '?platform=proxmox'), { from: '127.0.0.40' });
+    const facts = { token: text, os: 'Debian', isProxmox: true, proxmoxNodeName: 'pve1' };
+    const node = { body: { ...facts, publicKey: generateKeyPair().publicKey }, from: '127.0.0.40' };
+    expect((await strict.request('POST', '/api/spoke/register', node)).status).toBe(201);
+    const members = { token: text, members: ['pve2'] };
+    const stranger = await strict.request('POST', '/api/proxmox/members', { body: members, from: '127.0.0.41' });
+    expect([stranger.status, stranger.body.code]).toEqual([403, 'SOURCE_CHANGED']);
+    const own = await strict.request('POST', '/api/proxmox/members', { body: members, from: '127.0.0.40' });
+    expect(own.status).toBe(201);
     // and three tokens an hour are three
-    for (const status of [201, 201, 429]) {
+    for (const status of [201, 429]) {
       expect((await strict.request('POST', '/api/installation/token', ask)).status).toBe(status);
     }
     const other = await strict.request('POST', '/api/installation/token', { ...ask, from: '127.0.0.8' });
@@ -478,6 +515,19 @@ describe('POST /api/proxmox/members', () => {
     const { status, text } = await ask(await node(2), ['pve2', 'pve3'], { Accept: 'text/plain' });
     expect(status).toBe(201);
     expect(text).toMatch(/^(pve[23]\thttp:\/\/\S+\?platform=proxmox\t[0-9a-f]{64}\n){2}$/);
+  });
+
+  test.each([
+    ['removed', 'DELETE', '', 'TOKEN_NOT_FOUND'],
+    ['switched off', 'POST', '/disable', 'MEMBERS_NOT_ALLOWED'],
+  ])('refuses a node whose spoke was %s meanwhile, and keeps no address for anybody', async (_, method, end, code) => {
+    const token = await node(2);
+    const listed = await hub.request('GET', '/api/installation/tokens?limit=1', { token: 'reader' });
+    const [{ spokeId }] = listed.body.tokens;
+    expect((await hub.request(method, `/api/peers/${spokeId}${end}`, { token: 'ops' })).status).toBe(200);
+    const before = await everything();
+    expect((await ask(token, ['pve2'])).body.code).toBe(code);
+    expect(await everything()).toBe(before);
   });
 
   test('refuses more than the token is good for, names that are none, and tokens of others, all or nothing', async () => {

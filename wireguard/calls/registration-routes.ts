@@ -54,7 +54,8 @@ async function members(desk: Desk, { body, source, headers }: AppRequest): Promi
   return desk.tokenRefusals.guard(source, order.token, async () => {
     const { token } = await tokenOf(desk, order.token);
     const { facts } = hubOf(desk, token?.interface).hub;
-    const made = await inviteMembers(desk.installers, facts, token, order.members, source);
+    const { otherSource } = desk.config.spokes;
+    const made = await inviteMembers(desk.installers, facts, token, order.members, { source, otherSource });
     for (const _ of made) desk.metrics.tokenMade();
     const list = made.flatMap(({ token: { spokeName, expiresAt }, text, installers: { proxmox } }) => {
       if (proxmox === undefined) return [];
