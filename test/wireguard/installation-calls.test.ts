@@ -221,6 +221,13 @@ describe('GET /api/installation/script/:token', () => {
     expect(hub.log()).not.toContain(token.token);
   });
 
+  test('is written down without what in a program’s name could steer the terminal of a reader', async () => {
+    const { token } = await invite();
+    await fetchScript(token.token, undefined, { headers: { 'user-agent': 'a\u009b31mb\u0085c\u00e9' } });
+    const listed = await hub.request('GET', '/api/installation/tokens?limit=1', { token: 'reader' });
+    expect(listed.body.tokens[0].fetchedWith).toBe('a?31mb?c\u00e9');
+  });
+
   test('tells a source that guesses to wait, and lets a good token of the same source in', async () => {
     const { token } = await invite();
     const from = '127.0.0.66';

@@ -151,7 +151,7 @@ async function look(desk: Desk, request: AppRequest): Promise<AppResponse> {
 async function fetchScript(desk: Desk, request: AppRequest): Promise<AppResponse> {
   const { id, platform, answer } = await find(desk, request);
   const { source, headers } = request;
-  const agent = headers['user-agent']?.slice(0, MOST_AGENT) ?? null;
+  const agent = headers['user-agent']?.slice(0, MOST_AGENT).replace(/\p{Cc}/gu, '?') ?? null; // it is shown to people
   const at = desk.clock.now();
   const isOurs = await desk.store.transaction(async (tx) => {
     const token = await takeScript(tx, id, { at, from: source, agent, platform });
