@@ -139,6 +139,8 @@ describe('wghub restore', () => {
     for (const words of [
       'nothing is to be done on any device',
       'old hub is off',
+      'used or revoked',
+      'wghub spoke invites --data',
       'wg0  hub.example:51820',
       '--keyfile FILE',
     ]) {

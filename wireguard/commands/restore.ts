@@ -78,6 +78,8 @@ function reportText(report: HubRestoreReport, place: string): string {
     `${reached}` +
     '  3. This hub has forgotten everything since then. A peer that was made later is unknown, one that was removed or\n' +
     `     disabled later is back: wghub peer list --data ${directory}\n` +
+    '     An invitation that was used or revoked later is good again for the rest of its time:\n' +
+    `     wghub spoke invites --data ${directory} --status unused; wghub spoke revoke ends it\n` +
     `  4. Start it: wghub start --data ${directory} ${unsealOption[sealedWith]}\n` +
     (others.length === 0
       ? ''
