@@ -165,7 +165,16 @@ export function testScrape(makePlace: () => HubStorePlace | Promise<HubStorePlac
 
   test('install tokens are open until they are over, and those whose script was fetched are told apart', async () => {
     const token = (id: string, change: object) => ({
-      ...{ id, interface: 'wg0', spoke_id: id, spoke_name: id, platform: null, addresses: '[]', scripts: '{}' },
+      ...{
+        id,
+        interface: 'wg0',
+        spoke_id: id,
+        spoke_name: id,
+        platform: null,
+        addresses: '[]',
+        hub: '{}',
+        scripts: '{}',
+      },
       ...{ members: 0, parent: null, created_by: 'x', created_at: NOW, expires_at: NOW + 1, place: 100 + id.length },
       ...{ token_hash: Buffer.from(id), ended_at: null, end: null },
       ...change,
