@@ -2,6 +2,7 @@ import { createHash, randomBytes, verify } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { generateKeyPair } from '../../wireguard/keys.ts';
 import { changeInterface } from '../../wireguard/store/interface-change.ts';
+import { countFreeAddresses } from '../../wireguard/store/peer-counts.ts';
 import { type HubAsk, type RunningHub, startRunningHub } from './running-hub.ts';
 
 const SCOPES = [
@@ -535,6 +536,34 @@ describe('POST /api/proxmox/members', () => {
     const before = await everything();
     expect((await ask(token, ['pve2'])).body.code).toBe(code);
     expect(await everything()).toBe(before);
+  });
+
+  test('what a node has invited and nobody has fetched is over when the node is removed, its addresses free', async () => {
+    const token = await node(3);
+    const { body } = await ask(token, ['pve2', 'pve3', 'pve4']);
+    const [fetched, second, third] = body.members.map((one: { token: string }) => one.token);
+    const other = await invite();
+    expect((await fetchScript(fetched, '')).status).toBe(200);
+    const rows = () =>
+      hub.data.store.read((db) => db.selectFrom('install_token').select(['spoke_id', 'parent', 'end']).execute());
+    const parent = (await rows()).findLast((row) => row.parent !== null)?.parent ?? '';
+    const made = hub.data.store.read((db) =>
+      db.selectFrom('install_token').select('spoke_id').where('id', '=', parent).executeTakeFirstOrThrow(),
+    );
+    const remove = `/api/spoke/${(await made).spoke_id}`;
+    const free = async () => Number((await hub.data.store.read(countFreeAddresses)).get('wg0'));
+    const before = await free();
+    expect((await hub.request('DELETE', remove, { token: 'ops' })).status).toBe(200);
+    expect(await free()).toBe(before + 3); // its own, and those of two
+    for (const one of [second, third]) expect((await fetchScript(one, '')).body.code).toBe('TOKEN_NOT_FOUND');
+    const ends = (await rows()).filter((row) => row.parent === parent).map(({ end }) => end);
+    expect(ends.sort()).toEqual(['revoked', 'revoked', null].sort());
+    const record = (await hub.audit()).findLast(({ event }) => event === 'install_token_revoked');
+    expect(record?.detail).toMatchObject({ by: 'token:ops', invited_by: (await made).spoke_id });
+    // one whose script is out is as good as any, and one that somebody else made too
+    const facts = { isProxmox: true, proxmoxNodeName: 'pve2', proxmoxClusterName: 'lab' };
+    expect((await register(fetched, facts)).status).toBe(201);
+    expect((await fetchScript(other.token.token)).status).toBe(200);
   });
 
   test('refuses more than the token is good for, names that are none, and tokens of others, all or nothing', async () => {

@@ -6,6 +6,7 @@ import { statement } from '../../platform/statement.ts';
 import type { Store } from '../../platform/store.ts';
 import type { Pool } from '../address/pool.ts';
 import { generateKeyPair, generatePresharedKey, type KeyPair } from '../keys.ts';
+import { endInvitationsOf } from '../spokes/token-sweeper.ts';
 import { poolOf } from '../store/hub-interface.ts';
 import { type InterfaceFacts, listInterfaceFacts } from '../store/interface-facts.ts';
 import {
@@ -145,12 +146,13 @@ export class PeerRegister {
     return { peer: after, privateKey: pair.privateKey, presharedKey, live };
   }
 
-  /** Deletes a peer; its address is free when this returns. Throws `peer_not_found`. */
+  /** Deletes a peer; its address is free when this returns, and so are those of spokes that it has invited. Throws `peer_not_found`. */
   async remove(id: string, by: Actor): Promise<ToldPeer> {
     const { now, store, tell } = this.#parts;
     const peer = await store.transaction(async (tx) => {
       const deleted = await deletePeer(tx, this.facts.name, id, now());
       await this.#record(tx, 'peer_removed', deleted, by, {});
+      if (deleted.kind === 'spoke') await endInvitationsOf(tx, id, by, now());
       return deleted;
     });
     return { ...peer, live: await tell([peer.publicKey]) };

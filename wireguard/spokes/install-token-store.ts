@@ -148,6 +148,25 @@ export async function revokeToken(tx: Tx, id: string, now: number): Promise<Inst
   return tokenOf({ ...row, ended_at: now, end: 'revoked' });
 }
 
+/** Ends those tokens that a spoke's own was used to make and nobody has fetched, and frees their addresses. */
+export async function revokeMembers(tx: Tx, spokeId: string, now: number): Promise<InstallToken[]> {
+  const rows = await tx
+    .selectFrom('install_token')
+    .selectAll()
+    .where('ended_at', 'is', sql.lit(null))
+    .where('fetched_at', 'is', null)
+    .where('parent', '=', (from) =>
+      from.selectFrom('install_token as own').select('own.id').where('own.spoke_id', '=', spokeId),
+    )
+    .orderBy('id')
+    .execute();
+  for (const row of rows) {
+    await freeOffset(tx, row.interface, Number(row.place));
+    await end(tx, row.id, 'revoked', now);
+  }
+  return rows.map((row) => tokenOf({ ...row, ended_at: now, end: 'revoked' }));
+}
+
 /** Ends tokens whose time is over and frees their addresses, `limit` at the most. */
 export async function expireTokens(tx: Tx, now: number, limit: number): Promise<InstallToken[]> {
   const rows = await tx

@@ -6,7 +6,7 @@ import type { Store } from '../../platform/store.ts';
 import { type Actor, HUB } from '../hub/actor.ts';
 import type { HubDatabase } from '../store/schema.ts';
 import type { InstallToken } from './install-token.ts';
-import { expireTokens, forgetTokens } from './install-token-store.ts';
+import { expireTokens, forgetTokens, revokeMembers } from './install-token-store.ts';
 
 const SWEEP_MS = 60_000;
 /** What one transaction ends: others wait for it. */
@@ -21,6 +21,18 @@ export async function sweepTokens(tx: Kysely<HubDatabase>, now: number): Promise
     await recordToken(tx, 'install_token_expired', token, HUB, now, { fetched: token.fetchedAt !== null });
   }
   return over.length;
+}
+
+/** Ends what a spoke that is removed has invited and nobody has fetched, and writes that down. */
+export async function endInvitationsOf(
+  tx: Kysely<HubDatabase>,
+  spokeId: string,
+  by: Actor,
+  now: number,
+): Promise<void> {
+  for (const token of await revokeMembers(tx, spokeId, now)) {
+    await recordToken(tx, 'install_token_revoked', token, by, now, { invited_by: spokeId });
+  }
 }
 
 /** One record of the audit log about a token, never its text. */
