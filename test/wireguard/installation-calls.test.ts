@@ -249,6 +249,17 @@ describe('GET /api/installation/script/:token', () => {
     expect(createHash('sha256').update(text).digest('hex')).toBe(scripts.linux.sha256);
   });
 
+  test.each(['wg+1', '-wg', 'a=b'])(
+    'names the tunnel wg0 where %s is no name that every machine takes',
+    async (name) => {
+      const other = await startRunningHub({ tokens: [{ ...SCOPES[0] }], interface: { name } });
+      const ask = { token: 'ops', body: { spokeName: 'office' } };
+      const { token } = (await other.request('POST', '/api/installation/token', ask)).body;
+      expect((await other.request('GET', scriptPath(token.token))).text).toContain("\nTUNNEL='wg0'\n");
+      await other.stop();
+    },
+  );
+
   test('refuses when the hub makes another script by now, and the token is as good as before', async () => {
     const { token } = await invite();
     const scripts = JSON.stringify({ linux: '0'.repeat(64) });

@@ -62,6 +62,8 @@ export interface InvitationParts {
 /** Nodes of one Proxmox cluster that one command brings in: more than its manual has seen in use. */
 export const MOST_MEMBERS = 64;
 
+const USUAL_TUNNEL = 'wg0';
+
 /**
  * Makes a token for a spoke of this interface. Throws what the order and the pool refuse: `invalid_request`, `invalid_address`,
  * `ip_taken`, `pool_exhausted`, `interface_changed`, and `client_unfit` (409) for an obfuscated interface, whose client no installer can
@@ -166,5 +168,19 @@ function noticeOf(platform: Platform, subject: Subject, address: HubAddress, key
 
 function valuesOf({ text, spokeId, spokeName, members, tunnel }: Subject, address: HubAddress): InstallerValues {
   const { url, pin, hubName } = address;
-  return { hubUrl: url, hubPin: pin ?? '', token: text, spokeId, spokeName, hubName, tunnel, members };
+  return {
+    hubUrl: url,
+    hubPin: pin ?? '',
+    token: text,
+    spokeId,
+    spokeName,
+    hubName,
+    tunnel: tunnelName(tunnel),
+    members,
+  };
+}
+
+/** As the hub calls the interface, unless that is a name which an installer refuses: names of units and services have fewer characters. */
+function tunnelName(name: string): string {
+  return /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(name) ? name : USUAL_TUNNEL;
 }
