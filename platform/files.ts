@@ -60,7 +60,7 @@ export function writeFileAtomic(path: string, data: string | Uint8Array, options
     syncFolder(dirname(path));
   } catch (error) {
     removeQuietly(temporary);
-    throw new LatchkeyError('file_not_written', `${path} could not be written (${codeOf(error)})`, { cause: error });
+    throw notWritten(path, error);
   }
 }
 
@@ -77,8 +77,14 @@ export function createSecretFile(path: string, data: string | Uint8Array): void 
         cause: error,
       });
     }
-    throw new LatchkeyError('file_not_written', `${path} could not be written (${codeOf(error)})`, { cause: error });
+    throw notWritten(path, error);
   }
+}
+
+function notWritten(path: string, cause: unknown): LatchkeyError {
+  const code = codeOf(cause);
+  const hint = code === 'ENOENT' ? { hint: `make the folder ${dirname(path)} first` } : {};
+  return new LatchkeyError('file_not_written', `${path} could not be written (${code})`, { ...hint, cause });
 }
 
 /**

@@ -55,6 +55,13 @@ describe('readSecretFile()', () => {
     createSecretFile(join(folder, 'key'), '12345');
     expect(() => readSecretFile(join(folder, 'key'), { max: 4 })).toThrow('larger than 4 bytes');
   });
+  it('names the folder that a new one lacks', () => {
+    const hint = `make the folder ${join(folder, 'none')} first`;
+    expect(() => createSecretFile(join(folder, 'none', 'key'), 'x')).toThrow(
+      expect.objectContaining({ code: 'file_not_written', hint }),
+    );
+    expect(readdirSync(folder)).toEqual([]);
+  });
   it('reads what was written', () => {
     createSecretFile(join(folder, 'key'), 'secret');
     expect(readSecretFile(join(folder, 'key')).toString()).toBe('secret');
