@@ -217,7 +217,8 @@ describe('wghub peer', () => {
     const before = await everything();
     for (const command of ['show', 'disable', 'enable', 'remove', 'qr']) {
       const said = await peer([command, 'nobody', ...(command === 'remove' ? ['--yes'] : [])]);
-      expect(said).toMatchObject({ exit: 1, stdout: '', stderr: expect.stringContaining('there is no such peer') });
+      const refusal = /there is no such peer\n.*hint: wghub peer list/;
+      expect(said).toMatchObject({ exit: 1, stdout: '', stderr: expect.stringMatching(refusal) });
     }
     expect(await everything()).toBe(before);
   });

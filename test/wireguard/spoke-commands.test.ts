@@ -231,7 +231,7 @@ describe('wghub spoke list, show and remove', () => {
     for (const text of ['phone', peer.id, peer.publicKey]) {
       expect(await spoke('remove', text, '--yes')).toMatchObject({
         exit: 1,
-        stderr: expect.stringContaining('no such spoke'),
+        stderr: expect.stringMatching(/no such spoke\n.*hint: wghub spoke list/),
       });
       expect((await spoke('show', text)).exit).toBe(1);
     }

@@ -26,7 +26,11 @@ export async function findPeer(
   const [only, ...more] = found.values();
   if (only === undefined) {
     const what = kind ?? 'peer';
-    throw new LatchkeyError(`${what}_not_found`, `there is no such ${what}`, { status: 404, exit: 1 });
+    throw new LatchkeyError(`${what}_not_found`, `there is no such ${what}`, {
+      status: 404,
+      exit: 1,
+      hint: `wghub ${what} list shows those that there are`,
+    });
   }
   if (more.length === 0) return only;
   throw new LatchkeyError('peer_ambiguous', 'more than one peer is meant by that', {
