@@ -41,7 +41,7 @@ async function refuseUncommitted(): Promise<void> {
   if (changed === '') return;
   throw new LatchkeyError('uncommitted', `${changed.split('\n').length} files here are not as they were committed`, {
     exit: 3,
-    hint: 'commit them, or say --uncommitted where the release is for nobody else',
+    hint: 'git status names them: commit them or move them away, or say --uncommitted where the release is for nobody else',
   });
 }
 
