@@ -182,7 +182,7 @@ describe('wghub spoke invites and revoke', () => {
     const before = await everything();
     expect(await spoke('revoke', 'nobody')).toMatchObject({
       exit: 1,
-      stderr: expect.stringContaining('no such install token'),
+      stderr: expect.stringMatching(/no such install token\n.*hint: wghub spoke invites/),
     });
     expect(await spoke('revoke', 'done')).toMatchObject({ exit: 1, stderr: expect.stringContaining('used already') });
     const two = await spoke('revoke', 'twin');

@@ -135,7 +135,10 @@ export async function revokeToken(tx: Tx, id: string, now: number): Promise<Inst
     ? await tx.selectFrom('install_token').selectAll().where('id', '=', id).executeTakeFirst()
     : undefined;
   if (row === undefined || row.end === 'revoked') {
-    throw new LatchkeyError('token_not_found', 'there is no such install token', { status: 404 });
+    throw new LatchkeyError('token_not_found', 'there is no such install token', {
+      status: 404,
+      hint: 'wghub spoke invites shows those that there are',
+    });
   }
   if (row.fetched_at !== null) {
     throw new LatchkeyError('token_already_used', 'the install token is used already', {
