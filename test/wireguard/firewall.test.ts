@@ -138,6 +138,8 @@ describe('wghub firewall', () => {
     [['--network', '10.0.1.0/24'], '--hub-address'],
     [['--network', '10.0.1.5/24', '--hub-address', '10.0.1.1'], '--network'],
     [['--network', '10.0.1.0/24', '--hub-address', 'hub'], '--hub-address'],
+    [['--network', '10.0.1.0/24', '--hub-address', '10.0.1.1', '10.0.2.1'], '"--hub-address" must be inside'],
+    [['--network', '10.0.1.0/24', '--hub-address', 'fd00::1'], '"--hub-address" must be inside'],
     [['--network', '10.0.1.0/24', '--hub-address', '10.0.1.1', '--interface', 'wg0" accept; #'], '--interface'],
   ])('refuses %s', async (options, field) => {
     const answer = await spoke(...options);

@@ -3,7 +3,15 @@ import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
 import { parseInteger } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { formatPrefix, parseNetwork, parsePrefix } from '../address/prefix.ts';
+import {
+  contains,
+  formatAddress,
+  formatPrefix,
+  type Prefix,
+  parseNetwork,
+  parsePrefix,
+  width,
+} from '../address/prefix.ts';
 import { withHubData } from '../data/hub-data.ts';
 import { hubWish, type TalkingWish } from '../firewall/hub-wish.ts';
 import { hubRuleset, spokeRuleset } from '../firewall/ruleset.ts';
@@ -86,18 +94,30 @@ export function spokeRules(options: SpokeRuleOptions): string {
     const words = '"--interface" must be 1 to 15 letters, digits or any of "_=+.-"';
     throw new LatchkeyError('invalid_request', words, { exit: 2, field: '--interface' });
   }
+  const networks = options.network.map((text) => parseNetwork(text, '--network'));
   return spokeRuleset(
     {
       tunnel: options.interface,
-      networks: options.network.map((text) => formatPrefix(parseNetwork(text, '--network'))),
-      hubAddresses: options.hubAddress.map((text) =>
-        formatPrefix(parsePrefix(text, '--hub-address')).replace(/\/.*/, ''),
-      ),
+      networks: networks.map(formatPrefix),
+      hubAddresses: options.hubAddress.map((text) => hubAddress(text, networks)),
       sshPorts,
       publicPorts,
     },
     'firewall of a spoke, by Latchkey',
   );
+}
+
+/** One outside of its networks is a slip of the pen, and rules with it would take the hub for a peer. */
+function hubAddress(text: string, networks: readonly Prefix[]): string {
+  const { family, value } = parsePrefix(text, '--hub-address');
+  if (!networks.some((network) => contains(network, { family, value, bits: width(family) }))) {
+    throw new LatchkeyError('invalid_request', '"--hub-address" must be inside of "--network"', {
+      exit: 2,
+      field: '--hub-address',
+      hint: 'wghub status shows the hub’s own addresses',
+    });
+  }
+  return formatAddress(family, value);
 }
 
 function portsOf({ sshPort, open = [] }: Ports): { readonly sshPorts: number[]; readonly publicPorts: number[] } {
