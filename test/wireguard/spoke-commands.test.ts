@@ -100,6 +100,9 @@ describe('wghub spoke invite', () => {
     expect(said).toMatchObject({ exit: 2, stdout: '' });
     expect(said.stderr).toContain('error: the hub does not know where spokes reach its API\n');
     expect(said.stderr).toContain(`hint: set "publicUrl" in ${hub.data.directory}/config.json`);
+    expect(said.stderr).toContain('a web server with TLS before it');
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(config), publicUrl: null, tls: { source: 'own' } }));
+    expect((await invite('x')).stderr).toMatch(/and start the hub anew\n$/);
     writeFileSync(file, config);
     expect(await everything()).toBe(before);
   });

@@ -115,6 +115,8 @@ function orderFrom(spokeName: string, options: InviteOptions, usualHours: number
   return { spokeName, platform, customIP, life: count * HOUR_MS, members };
 }
 
+const WITHOUT_TLS = '; there it needs a web server with TLS before it, or "tls" of its own';
+
 /** As the running hub has it. One that only this machine could follow would send others nowhere. */
 function urlFor({ config, directory }: HubData, endpoint: string): string {
   const url = publicUrlOf(config, config.listen.port, endpoint);
@@ -122,7 +124,7 @@ function urlFor({ config, directory }: HubData, endpoint: string): string {
   throw new LatchkeyError('public_url_missing', 'the hub does not know where spokes reach its API', {
     exit: 2,
     field: 'publicUrl',
-    hint: `set "publicUrl" in ${directory}/config.json, such as "https://hub.example", and start the hub anew`,
+    hint: `set "publicUrl" in ${directory}/config.json, such as "https://hub.example", and start the hub anew${config.tls === null ? WITHOUT_TLS : ''}`,
   });
 }
 
