@@ -111,6 +111,11 @@ describe('what was seen', () => {
   it.each(['', '{', '{"version":2}', '[]'])('is refused when it is %j', (text) => {
     writeFileSync(file, text);
     expect(() => readLook(file)).toThrow(expect.objectContaining({ code: 'look_unreadable', status: 503 }));
+    expect(() => readLook(file)).toThrow(/ is not what wgnode look writes$/);
+  });
+  it('that cannot be read is told from one of something else', () => {
+    const refusal = { code: 'look_unreadable', message: `${folder} could not be read (EISDIR)` };
+    expect(() => readLook(folder)).toThrow(expect.objectContaining(refusal));
   });
   it('is shown by wgnode status, which ends with 1 when something is wrong', async () => {
     writeLook(file, look([peer(NOW - 5000)]));

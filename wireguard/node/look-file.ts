@@ -34,8 +34,10 @@ export function readLook(path: string): Look | null {
   try {
     return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw new LatchkeyError('look_unreadable', `${path} is not what wgnode look writes`, {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return null;
+    const words = code === undefined ? 'is not what wgnode look writes' : `could not be read (${code})`;
+    throw new LatchkeyError('look_unreadable', `${path} ${words}`, {
       cause,
       status: 503,
       hint: 'look whether wgnode look runs, and may be read by this user',
