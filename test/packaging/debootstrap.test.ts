@@ -14,7 +14,6 @@ const obstacle =
     : 'only when asked for';
 /** Made once; it takes minutes. */
 const CACHE = join(homedir(), '.cache/latchkey/debootstrap/bookworm-minbase');
-const MIRROR = 'http://deb.debian.org/debian';
 /** Imports every built file but those that start a program: each finds what it needs, in the release and in its packages. */
 const LOAD_ALL = `
   import { readdirSync } from 'node:fs';
@@ -36,7 +35,7 @@ describe.skipIf(obstacle !== null)('a release with Node in it, in a fresh Debian
     if (!existsSync(CACHE)) {
       const unfinished = `${CACHE}.${process.pid}`;
       mkdirSync(unfinished, { recursive: true });
-      const argv = ['debootstrap', '--variant=minbase', 'bookworm', unfinished, MIRROR] as const;
+      const argv = ['debootstrap', '--variant=minbase', 'bookworm', unfinished] as const;
       await run(argv, { timeoutMs: 1_200_000 });
       renameSync(unfinished, CACHE);
     }
