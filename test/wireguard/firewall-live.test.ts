@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { run } from '../../platform/run.ts';
 import { hubRuleset, spokeRuleset } from '../../wireguard/firewall/ruleset.ts';
 import { networkFiles } from '../../wireguard/generate/network-files.ts';
@@ -19,6 +19,8 @@ const PORTS = [22, 443, 8000, 8090];
 const HUB = ['10.66.0.1', 'fd66::1'] as const;
 const A = ['10.66.0.11', 'fd66::b'] as const;
 const B = ['10.66.0.12', 'fd66::c'] as const;
+
+const PATIENCE = { timeout: 25_000, interval: 200 };
 
 type Answer = 'open' | 'silent' | 'refused';
 
@@ -89,6 +91,15 @@ describe.skipIf(obstacle !== null)(
         addresses.map((address, at) => [address, said.slice(at * ports.length, (at + 1) * ports.length)]),
       );
     }
+    /** What is open may take its time on a busy machine; a port that is open where it must not be stays so. */
+    async function reach(
+      from: Machine,
+      addresses: readonly string[],
+      wanted: Record<string, readonly Answer[]>,
+      ports = PORTS,
+    ) {
+      await vi.waitFor(async () => expect(await probe(from, addresses, ports)).toEqual(wanted), PATIENCE);
+    }
     const apply = async (machine: Machine, ruleset: string): Promise<void> => {
       const file = join(folder, `${machine.name}.nft`);
       writeFileSync(file, ruleset);
@@ -112,31 +123,31 @@ describe.skipIf(obstacle !== null)(
     const isOpen = (answers: Record<string, Answer[]>) => Object.values(answers).flat().includes('open');
 
     test('without them everybody reaches everything', async () => {
-      expect(await probe(outside, [hub.address, a.address])).toEqual(each([hub.address, a.address], everything));
-      expect(await probe(hub, [...A])).toEqual(each(A, everything));
-      expect(await probe(a, [...B, ...HUB])).toEqual(each([...B, ...HUB], everything));
+      await reach(outside, [hub.address, a.address], each([hub.address, a.address], everything));
+      await reach(hub, [...A], each(A, everything));
+      await reach(a, [...B, ...HUB], each([...B, ...HUB], everything));
     });
 
     test('the hub is open for SSH, its API and its peers, and begins nothing towards a peer', async () => {
       await apply(hub, hubRuleset(hubWish, 'hub'));
-      expect(await probe(outside, [hub.address])).toEqual({ [hub.address]: ['open', 'open', 'silent', 'silent'] });
-      expect(await probe(a, [...HUB])).toEqual(each(HUB, ['open', 'open', 'silent', 'open']));
+      await reach(outside, [hub.address], { [hub.address]: ['open', 'open', 'silent', 'silent'] });
+      await reach(a, [...HUB], each(HUB, ['open', 'open', 'silent', 'open']));
       expect(isOpen(await probe(hub, [...A, ...B]))).toBe(false);
       expect(await answers(hub, A[0])).toBe(false);
       expect(await answers(hub, A[1])).toBe(false);
       // outside of the tunnel it may: for updates, and for names
-      expect(await probe(hub, [a.address])).toEqual({ [a.address]: everything });
+      await reach(hub, [a.address], { [a.address]: everything });
       for (const address of HUB) expect(await answers(a, address)).toBe(true);
     });
 
     test('peers reach each other through the hub when they are told so, and only those', async () => {
       await apply(hub, hubRuleset(hubWish, 'hub'));
-      expect(await probe(a, [...B])).toEqual(each(B, everything));
+      await reach(a, [...B], each(B, everything));
       await apply(hub, hubRuleset({ ...hubWish, talking: [...A] }, 'hub'));
       expect(await probe(a, [...B])).toEqual(each(B, nothing));
       expect(await probe(b, [...A])).toEqual(each(A, nothing));
       await apply(hub, hubRuleset({ ...hubWish, talking: ['10.66.0.0/24'] }, 'hub'));
-      expect(await probe(a, [...B])).toEqual({ [B[0]]: everything, [B[1]]: nothing });
+      await reach(a, [...B], { [B[0]]: everything, [B[1]]: nothing });
     });
 
     test('a new ruleset cuts off no connection that may go on, and leaves rules of others alone', async () => {
@@ -153,9 +164,9 @@ describe.skipIf(obstacle !== null)(
       await apply(a, spokeRuleset(spokeWish, 'spoke'));
       expect(await probe(hub, [...A])).toEqual(each(A, nothing));
       for (const address of A) expect(await answers(hub, address)).toBe(false);
-      expect(await probe(b, [...A])).toEqual(each(A, everything));
-      expect(await probe(a, [...HUB])).toEqual(each(HUB, everything));
-      expect(await probe(outside, [a.address])).toEqual({ [a.address]: ['open', 'open', 'silent', 'silent'] });
+      await reach(b, [...A], each(A, everything));
+      await reach(a, [...HUB], each(HUB, everything));
+      await reach(outside, [a.address], { [a.address]: ['open', 'open', 'silent', 'silent'] });
       await a.run('nft', 'delete table inet latchkey');
     });
 
@@ -169,7 +180,7 @@ describe.skipIf(obstacle !== null)(
       await hub.run('ip', 'route', 'add', '10.66.0.99/32', 'via', outside.address);
       expect(await probe(outside, [HUB[0]], [443])).toEqual({ [HUB[0]]: ['silent'] });
       await hub.run('nft', 'delete table inet latchkey');
-      expect(await probe(outside, [HUB[0]], [443])).toEqual({ [HUB[0]]: ['open'] });
+      await reach(outside, [HUB[0]], { [HUB[0]]: ['open'] }, [443]);
     });
 
     test('a thousand peers cost no rule more than one', async () => {
