@@ -133,7 +133,7 @@ describe('listen()', () => {
     const socket = connect(slow.port, '127.0.0.1');
     const answer = new Promise<string>((resolve) => gather(socket, resolve));
     socket.write(get);
-    await expect.poll(() => finish).not.toBeNull();
+    await expect.poll(() => finish, { timeout: 15_000 }).not.toBeNull();
     const stopped = slow.stop();
     (finish as (() => void) | null)?.();
     await stopped;

@@ -387,7 +387,7 @@ describe.each(present)('%s before a hub', (kind) => {
     await ask(kind, `/api/installation/script/${token}/x`);
     await ask(kind, `/api/installation/script/${token}`, json({ token: 'x'.repeat(100_000) }));
     const lines = () => ['/api/installation/script/-', '/api/health'].filter((line) => written(kind).includes(line));
-    await expect.poll(lines).toHaveLength(2);
+    await expect.poll(lines, { timeout: 15_000 }).toHaveLength(2);
     expect([token, hub.token('manager')].filter((secret) => written(kind).includes(secret))).toEqual([]);
   });
 });
@@ -399,7 +399,7 @@ describe('when the hub is gone', () => {
     const { status } = await ask(kind, `/api/installation/script/${token}`);
     expect(status).toBe(502);
     expect((await ask(kind, '/api/health')).status).toBe(502);
-    await expect.poll(() => written(kind).includes('refused')).toBe(true);
+    await expect.poll(() => written(kind).includes('refused'), { timeout: 15_000 }).toBe(true);
     expect(written(kind).includes(token)).toBe(false);
   });
 });

@@ -224,12 +224,12 @@ export function testScrape(makePlace: () => HubStorePlace | Promise<HubStorePlac
         return asked > 1 ? store.read(work as never) : new Promise((resolve) => (answer = () => resolve([])));
       },
     };
-    const scrape = new HubScrape(scraped({ store: hanging, patience: 5 }));
+    const scrape = new HubScrape(scraped({ store: hanging, patience: 250 }));
     expect(await scrape.text()).toContain('wireguard_store_up 0\n');
     expect(await scrape.text()).toContain('wireguard_store_up 0\n');
     expect(asked).toBe(1);
     answer();
-    await expect.poll(async () => scrape.text()).toContain('wireguard_store_up 1\n');
+    await expect.poll(async () => scrape.text(), { timeout: 20_000 }).toContain('wireguard_store_up 1\n');
   });
 
   test('the end of the certificate is told where there is one', async () => {
