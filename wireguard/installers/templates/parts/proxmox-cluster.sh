@@ -137,7 +137,7 @@ member_ssh() {
   cmd ssh -T -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=10 "$@" sh -s
 }
 
-# run_member NAME ADDRESS URL SHA256: 0 joined, 1 failed, 2 not reached, so that its command is as good as before.
+# run_member NAME ADDRESS URL SHA256: 0 joined, 1 failed, 2 not reached as far as is known, so that its command may be as good as before.
 run_member() {
   say "joining $1"
   printf '1\n' >"$WORK/status"
@@ -148,7 +148,8 @@ run_member() {
   read -r status <"$WORK/status"
   case $status in
     0) return 0 ;;
-    9 | 255) return 2 ;;
+    # by a signal, ssh ended before it was known what became of it
+    9 | 255 | 129 | 1[34][0-9]) return 2 ;;
     *) return 1 ;;
   esac
 }
