@@ -1,6 +1,6 @@
-import { authorityOf } from '../../platform/listening/listen-address.ts';
 import { parseEndpoint } from '../config/endpoint.ts';
 import type { HubConfig } from '../data/hub-config.ts';
+import { servingUrl } from './hub-url.ts';
 
 /**
  * Pure: where spokes of an interface reach the API. `publicUrl` of the config where there is one; else the address it listens on, and for
@@ -14,7 +14,7 @@ export function publicUrlOf(
   if (publicUrl !== null) return publicUrl;
   const isEvery = listen.host === '0.0.0.0' || listen.host === '::';
   const host = isEvery ? parseEndpoint(endpoint, 'endpoint').host : listen.host;
-  return `${tls === null ? 'http' : 'https'}://${authorityOf(host, port)}`;
+  return servingUrl({ tls, listen: { ...listen, host } }, port);
 }
 
 /** Pure: true for a URL that leads to whoever follows it. */
