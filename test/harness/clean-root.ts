@@ -74,7 +74,9 @@ async function librariesOf(program: string): Promise<string[]> {
 /** The command line that runs a command in another root, with this machine's devices and processes; mounts end with it. */
 export function rootArgv(root: string, argv: Argv, account = 'root'): Argv {
   const mounts = 'mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc"';
-  const enter = `${mounts} && account=$1 && shift && exec chroot --userspec="$account" "$0" "$@"`;
+  // what this project's own launcher has told this process is of another root
+  const own = 'unset NODE_COMPILE_CACHE NODE_OPTIONS';
+  const enter = `${mounts} && ${own} && account=$1 && shift && exec chroot --userspec="$account" "$0" "$@"`;
   return ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', enter, root, account, ...argv];
 }
 
