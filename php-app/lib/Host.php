@@ -114,12 +114,25 @@ class Host {
 
 	/** @throws StateError when not enrolled */
 	public function client(): ReleaseClient {
+		$credentials = $this->enrolled();
+		return $this->clientAt($credentials, new ServerList($credentials->urls(), $this->ram()));
+	}
+
+	/** One that asks at this URL alone, whatever client.json names. @throws StateError when not enrolled */
+	public function clientOf(string $url): ReleaseClient {
+		return $this->clientAt($this->enrolled(), new ServerList([$url]));
+	}
+
+	private function clientAt(Credentials $credentials, ServerList $servers): ReleaseClient {
+		return new ReleaseClient($this->folder, $credentials, $this->links(), $this->releases(), null, $servers);
+	}
+
+	private function enrolled(): Credentials {
 		$credentials = $this->credentials();
 		if ($credentials === null) {
 			throw new StateError('state_missing', 'this host is not enrolled', 'occ remotekey:enroll');
 		}
-		$servers = new ServerList($credentials->urls(), $this->ram());
-		return new ReleaseClient($this->folder, $credentials, $this->links(), $this->releases(), null, $servers);
+		return $credentials;
 	}
 
 	public function cache(): KeyCache {
@@ -189,7 +202,7 @@ class Host {
 	 * Prove the newest link to the key server, and do what it says: on "purge" or a denial every cached key on this host
 	 * is dropped at once. A good answer lets exchanges be tried again.
 	 *
-	 * @return array{state: string, policy: array{ttl: int, staleIfError: int}} state: ok | purge
+	 * @return array{state: string, policy: array{ttl: int, staleIfError: int}, head: array{seq: int, head: string}} state: ok | purge
 	 * @throws WireError
 	 * @throws StateError
 	 */

@@ -25,7 +25,7 @@ final class ManifestTest extends TestCase {
 			...$this->info->xpath('//settings/*'),
 			...$this->info->xpath('//background-jobs/job'),
 		];
-		$this->assertCount(11, $names);
+		$this->assertCount(12, $names);
 		foreach ($names as $name) {
 			$path = str_replace(['OCA\\RemoteKeyStorage\\', '\\'], ['/lib/', '/'], (string)$name) . '.php';
 			$this->assertFileExists(self::APP . $path);

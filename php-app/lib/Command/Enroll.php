@@ -7,13 +7,12 @@ declare(strict_types=1);
 namespace OCA\RemoteKeyStorage\Command;
 
 use OCA\RemoteKeyStorage\Escrow\Failure;
+use OCA\RemoteKeyStorage\Wire\UrlList;
 use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Input\InputOption;
 
 /** `occ remotekey:enroll < {url|urls, code, ca, replace?}`. */
 final class Enroll extends RemoteKeyCommand {
-	private const MAX_URLS = 8;
-
 	protected function configure(): void {
 		$this->setName('remotekey:enroll')
 			->setDescription('enrol this server at a key server; reads {"url", "code", "ca"} from standard input')
@@ -58,14 +57,13 @@ final class Enroll extends RemoteKeyCommand {
 	private function urls(array $given): array {
 		$urls = array_key_exists('urls', $given) ? $given['urls'] : [$given['url'] ?? null];
 		$both = array_key_exists('url', $given) && array_key_exists('urls', $given);
-		if ($both || !is_array($urls) || $urls === [] || count($urls) > self::MAX_URLS) {
-			throw new Failure('invalid_request', '"url" must be the address of the key server, or "urls" a list of them');
+		$list = $both ? null : UrlList::parse($urls);
+		if ($list === null) {
+			throw new Failure(
+				'invalid_request',
+				'"url" must be the address of the key server, like https://10.86.0.1:8443, or "urls" a list of different ones',
+			);
 		}
-		foreach ($urls as $url) {
-			if (!is_string($url) || preg_match('#\Ahttps?://[^/?\#@\s]+\z#', $url) !== 1) {
-				throw new Failure('invalid_request', '"url" must look like https://10.86.0.1:8443');
-			}
-		}
-		return array_values($urls);
+		return $list;
 	}
 }

@@ -128,6 +128,11 @@ class Workshop {
 		);
 	}
 
+	/** @throws Failure `not_enrolled` */
+	public function serverUrls(): ServerUrls {
+		return new ServerUrls($this->enrolledHost());
+	}
+
 	/** The state folder asked for, else the one in use, else the one that would be. */
 	public function stateFolder(?string $asked): string {
 		$named = $this->config->getSystemValueString(Host::CONFIG_DIR, '');

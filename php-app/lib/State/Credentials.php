@@ -134,6 +134,11 @@ class Credentials {
 		return in_array($keyId, $this->keys, true);
 	}
 
+	/** @param list<string> $urls */
+	public function withUrls(array $urls): self {
+		return new self($urls, $this->clientId, $this->token, $this->totpSecret, $this->masterKeyId, $this->keys);
+	}
+
 	/** @param list<string> $keys */
 	public function withKeys(array $keys): self {
 		return new self($this->urls, $this->clientId, $this->token, $this->totpSecret, $this->masterKeyId, $keys);

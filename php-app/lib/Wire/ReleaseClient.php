@@ -180,7 +180,7 @@ class ReleaseClient {
 	/**
 	 * Prove the newest stored link. Host::heartbeat() also does what the answer asks for.
 	 *
-	 * @return array{state: string, policy: array{ttl: int, staleIfError: int}} state: ok | purge
+	 * @return array{state: string, policy: array{ttl: int, staleIfError: int}, head: array{seq: int, head: string}} state: ok | purge
 	 * @throws WireError
 	 * @throws \OCA\RemoteKeyStorage\State\StateError
 	 */
@@ -204,7 +204,7 @@ class ReleaseClient {
 				$this->compare($stamp['seen'], $answer->head());
 				$this->links->heard($answer->head());
 				$this->trust($answer->optional('ca', 16384));
-				return ['state' => $state, 'policy' => $answer->policy()];
+				return ['state' => $state, 'policy' => $answer->policy(), 'head' => $answer->head()];
 			}));
 		} finally {
 			$lock->release();

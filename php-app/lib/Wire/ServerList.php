@@ -80,11 +80,16 @@ class ServerList {
 		return substr(hash('sha256', $url), 0, 16);
 	}
 
+	/** Of another list nothing is remembered: who orders it anew wants the new order. */
+	private function list(): string {
+		return self::key(implode("\n", $this->urls));
+	}
+
 	/** @return array{good: string, failed: array<string, array{times: int, until: int}>} */
 	private function load(): array {
 		$fields = json_decode($this->ram === null ? '' : $this->ram->get(self::NAME) ?? '', true, 4);
 		$memory = ['good' => '', 'failed' => []];
-		if (!is_array($fields)) {
+		if (!is_array($fields) || ($fields['list'] ?? null) !== $this->list()) {
 			return $memory;
 		}
 		$memory['good'] = is_string($fields['good'] ?? null) ? $fields['good'] : '';
@@ -99,7 +104,7 @@ class ServerList {
 	/** @param array{good: string, failed: array<string, array{times: int, until: int}>} $memory */
 	private function save(array $memory): void {
 		if ($this->ram !== null) {
-			$this->ram->set(self::NAME, json_encode($memory, JSON_THROW_ON_ERROR), self::MEMORY_SECONDS);
+			$this->ram->set(self::NAME, json_encode(['list' => $this->list()] + $memory, JSON_THROW_ON_ERROR), self::MEMORY_SECONDS);
 		}
 	}
 }

@@ -65,6 +65,14 @@ final class ServerListTest extends TestCase {
 		$this->assertSame(self::A, $this->list()->inOrder()[0]);
 	}
 
+	public function testWhatWasRememberedOfAnotherOrderIsForgotten(): void {
+		$this->list()->answered(self::C);
+		$this->list()->failed(self::A);
+		$turned = new ServerList([self::B, self::A, self::C], $this->ram, fn (): int => $this->now);
+		$this->assertSame([self::B, self::A, self::C], $turned->inOrder());
+		$this->assertSame([self::C, self::B, self::A], $this->list()->inOrder());
+	}
+
 	public function testWhenAllFailedAllAreStillAsked(): void {
 		foreach ([self::A, self::B, self::C] as $url) {
 			$this->list()->failed($url);
