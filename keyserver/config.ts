@@ -68,6 +68,17 @@ export function newConfig(
   return parseInput(schema, { version: 1, listen, hosts: all, url, transport, metrics });
 }
 
+/**
+ * The same server at another address, or under other names. Without names it keeps its own: the new address takes the place of
+ * the old one, which stays behind it. The first one is that of its URL.
+ */
+export function movedConfig(config: Config, listen: ListenAddress, names: readonly string[] | null): Config {
+  const before = config.listen.host;
+  const kept = [...config.hosts.map((host) => (host === before ? listen.host : host)), before];
+  const { hosts, url } = newConfig(listen, names ?? kept, config.transport);
+  return { ...config, listen, hosts, url };
+}
+
 export function writeConfig(directory: string, config: Config): void {
   writeConfigFile(directory, config);
 }

@@ -14,6 +14,7 @@ import { addDoctorCommand } from './commands/doctor.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addKeyCommands } from './commands/key.ts';
 import { addKillCommands } from './commands/kill.ts';
+import { addListenCommand } from './commands/listen.ts';
 import { addServiceCommands } from './commands/service.ts';
 import { addStartCommand } from './commands/start.ts';
 import { addStatusCommand } from './commands/status.ts';
@@ -31,6 +32,7 @@ process.exitCode = await runProgram(
       .version(programVersion(), '--version', 'say which version this is');
     addInitCommand(program, io);
     addStartCommand(program, io);
+    addListenCommand(program, io);
     addServiceCommands(program, io);
     addStatusCommand(program, io);
     addClientCommands(program, io);

@@ -96,12 +96,12 @@ export async function waitForPrivateAddress(
 }
 
 /** The refusal for an address the server must not listen on. */
-export function listenRefused(address: string, place: AddressPlace): LatchkeyError {
+export function listenRefused(address: string, place: AddressPlace, field = '--listen'): LatchkeyError {
   const where =
     place.kind === 'other' ? `is on ${place.interface}, which is not a WireGuard interface` : 'means every interface';
   return new LatchkeyError('listen_refused', `${address} ${where}`, {
     exit: 3,
-    field: '--listen',
+    field,
     hint: 'listen on 127.0.0.1, ::1 or the address of a WireGuard interface',
   });
 }

@@ -150,6 +150,28 @@ export async function resetClient(
   return invitation;
 }
 
+/**
+ * A new grant for a client that is enrolled, in place of those it has; its credentials stay. Throws `client_not_enrolled`,
+ * whose grant comes with its code.
+ */
+export async function grantAgain(
+  tx: Kysely<Database>,
+  client: Selectable<ClientTable>,
+  now: number,
+  random: RandomBytes,
+): Promise<string> {
+  if (client.state !== 'enrolled') {
+    throw new LatchkeyError('client_not_enrolled', `${client.name} is ${client.state}, not enrolled`, {
+      exit: 3,
+      hint: 'keyserver client reset gives a new code, and a grant with it',
+    });
+  }
+  await withdrawGrants(tx, client.id);
+  const grant = await createGrant(tx, client.id, now, random);
+  await appendAudit(tx, { time: now, event: 'grant_made', client: client.id });
+  return grant;
+}
+
 /** Ends a client for good: its token stays known, so that its heartbeats are answered with `purge`. */
 export async function revokeClient(tx: Kysely<Database>, client: Selectable<ClientTable>, now: number): Promise<void> {
   if (client.state === 'revoked') return;

@@ -17,6 +17,7 @@ import {
   revokeClient,
 } from '../clients/client-admin.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
+import { addGrantCommand } from './client-grant.ts';
 import { type ClientReport, describeClient, listClients } from './client-report.ts';
 import { addRotateCommand } from './client-rotate.ts';
 import { type GateOptions, gateChangeFrom, gatesReport, gatesText, withGateOptions } from './gate-options.ts';
@@ -59,6 +60,7 @@ export function addClientCommands(program: Command, io: CommandIo): void {
   dataCommand(client, 'reset <name>', 'end its credentials and print a new enrolment code; its keys stay')
     .option('--no-escrow', 'make no grant to store keys')
     .action((name: string, options: AddOptions) => reset(name, options, io));
+  addGrantCommand(client, io);
   addRotateCommand(client, io);
   dataCommand(client, 'revoke <name>', 'end a client for good').action((name: string, options: DataOptions) =>
     revoke(name, options, io),
