@@ -46,16 +46,20 @@ export function checkEnrolOrder(order: EnrollOrder): void {
       },
     );
   }
-  for (const url of order.urls) {
-    const parsed = URL.canParse(url) ? new URL(url) : null;
-    const plain = parsed !== null && parsed.pathname === '/' && parsed.search === '' && parsed.hash === '';
-    if (parsed?.protocol !== 'https:' || !plain || parsed.username !== '' || parsed.password !== '') {
-      throw new LatchkeyError('invalid_url', '"--url" must be the https address of the key server, without a path', {
-        exit: 2,
-        field: 'url',
-      });
-    }
+  for (const url of order.urls) checkServerUrl(url);
+}
+
+/** Returns it as it came. Throws `invalid_url` (exit 2). */
+export function checkServerUrl(url: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  const plain = parsed !== null && parsed.pathname === '/' && parsed.search === '' && parsed.hash === '';
+  if (parsed?.protocol !== 'https:' || !plain || parsed.username !== '' || parsed.password !== '') {
+    throw new LatchkeyError('invalid_url', '"--url" must be the https address of the key server, without a path', {
+      exit: 2,
+      field: 'url',
+    });
   }
+  return url;
 }
 
 /** Spends the code on the server, which keeps the credentials for itself; none of them comes back here. */

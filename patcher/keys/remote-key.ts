@@ -43,6 +43,7 @@ const written = z.object({ written: z.array(id), present: z.array(id), missing: 
 const finished = z.object({ restored: z.array(id), decrypt: z.boolean(), files: z.int() });
 const verified = z.object({ release: z.boolean(), decrypt: z.boolean(), ms: z.number(), verdict: z.string() });
 const forgotten = z.object({ forgotten: z.boolean() });
+const servers = z.object({ urls: z.array(z.string()), changed: z.boolean(), unchecked: z.array(z.string()) });
 const enrolled = z.object({ clientId: z.string(), keys: z.array(id) });
 
 export type AppStatus = z.infer<typeof status>;
@@ -62,6 +63,12 @@ export function remoteKey(occ: Occ) {
     status: () => occJson(occ, ['remotekey:status'], status),
     enroll: (dir: string, input: { urls: readonly string[]; code: string; ca: string; replace: boolean }) =>
       occJson(occ, ['remotekey:enroll', `--dir=${dir}`], enrolled, { ...SLOW, input: json(input) }),
+    /** The addresses of the key server; with `order` these from now on, each asked first. */
+    servers: (order: { urls: readonly string[]; unchecked: boolean } | null = null) => {
+      const words =
+        order === null ? [] : [...order.urls.map((url) => `--set=${url}`), ...(order.unchecked ? ['--unchecked'] : [])];
+      return occJson(occ, ['remotekey:servers', ...words], servers, SLOW);
+    },
     preflight: () => occJson(occ, escrow('preflight'), preflight, { ...SLOW, mayFail: true }),
     /** Without a grant it only works when every key has arrived before. The keys themselves come back with it. */
     store: (grant: string | null) =>
