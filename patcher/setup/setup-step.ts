@@ -1,3 +1,5 @@
+import type { RandomBytes } from '../../platform/clock.ts';
+import type { LocalApp } from '../app-files.ts';
 import type { Facts } from '../facts.ts';
 import type { JournalDeps } from '../journal/transaction.ts';
 import type { Progress } from '../progress.ts';
@@ -35,6 +37,16 @@ export interface SetupContext {
   readonly facts: () => Promise<Facts>;
   readonly journal: JournalDeps;
   readonly progress: Progress;
+  /** The app as this ncpatch brings it along. */
+  readonly app: LocalApp;
+  readonly now: () => number;
+  readonly random: RandomBytes;
+  /** Where the owner's encrypted copy of the keys goes, on the machine that runs this. */
+  readonly copyPath: string;
+  /** The passphrase of that copy: out of the file that was named, or asked for, a new one twice. */
+  readonly copyPassphrase: (kind: 'new' | 'known') => Promise<string>;
+  /** For a teardown: the owner's copy that keys come back from, instead of the key server. */
+  readonly fromCopy: string | null;
 }
 
 /** Whether a step has anything to do. */

@@ -1,0 +1,32 @@
+import { examine, tally } from '../../doctor/examination.ts';
+import { pageLines } from '../../doctor/page.ts';
+import { admit } from '../../doctor/patient.ts';
+import type { SetupContext, SetupStep } from '../setup-step.ts';
+
+/** What the last look of a setup found. */
+export interface DoctorVerdict {
+  readonly bad: number;
+  readonly warn: number;
+}
+
+/** A look at all that the keys depend on; `tell` has its verdict. */
+export function doctorStep(context: SetupContext, tell: (verdict: DoctorVerdict) => void): SetupStep {
+  const { nextcloud, app, now, progress } = context;
+  return {
+    name: 'doctor',
+    title: 'look at all that the keys depend on',
+    needs: [],
+    look: async () => ({ state: 'missing' }),
+    plan: async () => ['nothing is changed by it'],
+    carryOut: async () => {
+      const patient = await admit(nextcloud.instance, context.facts);
+      const reports = await examine(patient, { app, now, progress, askKeyServer: true });
+      const { bad, warn } = tally(reports);
+      tell({ bad, warn });
+      return pageLines(reports, { colour: false, heading: [] });
+    },
+    undo: async () => [],
+    planRemoval: async () => [],
+    takeAway: async () => [],
+  };
+}
