@@ -55,25 +55,11 @@ function fpmConfig({ base, workers }: WebServerOptions): string {
   ].join('\n');
 }
 
-/** The documented nginx configuration of Nextcloud, cut to what clients of these tests ask for. */
-function nginxConfig({ base, root }: WebServerOptions): string {
-  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-    .map((name) => `${name}_temp_path ${join(base, 'tmp', `nginx-${name}`)};`)
-    .join('\n  ');
+/** The documented nginx configuration of Nextcloud, cut to what clients of these tests ask for: a server of `http`. */
+export function nextcloudSite({ listen, root, fpm }: { listen: readonly string[]; root: string; fpm: string }): string {
   return `
-${isRoot() ? `user ${webUser.name};` : ''}
-daemon off;
-worker_processes 1;
-pid ${join(base, 'run', 'nginx.pid')};
-error_log ${join(base, 'log', 'nginx.log')};
-events { worker_connections 256; }
-http {
-  access_log off;
-  ${paths}
-  client_max_body_size 64m;
-  types { text/html html; text/css css; application/javascript js mjs; image/svg+xml svg; image/png png; }
   server {
-    listen unix:${join(base, 'run', 'http.sock')};
+    ${listen.map((one) => `listen ${one};`).join(' ')}
     server_name localhost;
     root ${root};
     index index.php index.html /index.php$request_uri;
@@ -104,7 +90,7 @@ http {
       fastcgi_param SERVER_NAME localhost;
       fastcgi_param modHeadersAvailable true;
       fastcgi_param front_controller_active true;
-      fastcgi_pass unix:${join(base, 'run', 'fpm.sock')};
+      fastcgi_pass unix:${fpm};
       fastcgi_intercept_errors off;
       fastcgi_request_buffering off;
       fastcgi_read_timeout 120;
@@ -113,7 +99,26 @@ http {
     location /remote { return 301 /remote.php$request_uri; }
     location / { try_files $uri $uri/ /index.php$request_uri; }
   }
+`;
 }
+
+function nginxConfig({ base, root }: WebServerOptions): string {
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((name) => `${name}_temp_path ${join(base, 'tmp', `nginx-${name}`)};`)
+    .join('\n  ');
+  return `
+${isRoot() ? `user ${webUser.name};` : ''}
+daemon off;
+worker_processes 1;
+pid ${join(base, 'run', 'nginx.pid')};
+error_log ${join(base, 'log', 'nginx.log')};
+events { worker_connections 256; }
+http {
+  access_log off;
+  ${paths}
+  client_max_body_size 64m;
+  types { text/html html; text/css css; application/javascript js mjs; image/svg+xml svg; image/png png; }
+${nextcloudSite({ listen: [`unix:${join(base, 'run', 'http.sock')}`], root, fpm: join(base, 'run', 'fpm.sock') })}}
 `;
 }
 
