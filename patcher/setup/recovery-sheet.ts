@@ -10,8 +10,8 @@ p, ol { margin: 0 0 2mm }
 ol { padding-left: 6mm }
 section { break-inside: avoid }
 code { font: 9pt/1.4 ui-monospace, monospace; overflow-wrap: anywhere }
-table { border-collapse: collapse; width: 100%; margin: 3mm 0 }
-th, td { text-align: left; border-bottom: 0.2mm solid #999; padding: 1.2mm 3mm 1.2mm 0; vertical-align: top; font-weight: normal }
+table { border-collapse: collapse; table-layout: fixed; width: 100%; margin: 3mm 0 }
+th, td { text-align: left; border-bottom: 0.2mm solid #999; padding: 1.2mm 3mm 1.2mm 0; vertical-align: top; font-weight: normal; overflow-wrap: anywhere }
 th { width: 38mm; font-weight: 600 }
 .line { display: block; border-bottom: 0.3mm solid #000; height: 9mm }
 @media print { body { margin: 0; max-width: none } }
@@ -19,7 +19,7 @@ th { width: 38mm; font-weight: 600 }
 
 /** Pure: what its owner needs when one of the two machines is gone, as a page to print. No secret is on it. */
 export function recoverySheet(outcome: SetupOutcome): string {
-  const { agreed, nextcloud, server, home, client, clientId, authority, copyPath, serverWords, keys } = outcome;
+  const { agreed, nextcloud, server, home, client, clientId, authority, copyPath, keys } = outcome;
   const { data, keyfile, urls } = agreed.keyServer;
   const copy = copyPath ?? 'none was made by this setup';
   const rows: [string, string][] = [
@@ -38,7 +38,7 @@ export function recoverySheet(outcome: SetupOutcome): string {
 <p>Where I keep the owner’s copy: <span class="line"></span></p>
 <p>Where I keep its passphrase: <span class="line"></span></p>
 <p>Where I keep a backup of Nextcloud’s <code>config/config.php</code> (the <code>secret</code> in it is the other half): <span class="line"></span></p>
-${situations(serverWords, data, client).map(
+${situations(outcome).map(
   ({ title, steps }) => html`<section><h2>${title}</h2><ol>${steps.map((one) => html`<li>${one}</li>`)}</ol></section>`,
 )}`;
   return `<!doctype html>
@@ -61,7 +61,9 @@ interface Situation {
   readonly steps: readonly (string | Html)[];
 }
 
-function situations(server: string, data: string, client: string): readonly Situation[] {
+function situations({ serverWords: server, client, agreed }: SetupOutcome): readonly Situation[] {
+  const { data, urls } = agreed.keyServer;
+  const url = urls[0] ?? '';
   return [
     {
       title: 'The machine at home is broken, stolen or gone',
@@ -75,7 +77,7 @@ function situations(server: string, data: string, client: string): readonly Situ
       title: 'The server was restored from a backup, or moved by its company',
       steps: [
         html`It asks with credentials of the past, is taken for a copy, and is locked: that is on purpose.`,
-        html`When you know that it was you: at home <code>keyserver client reset ${client} --data ${data}</code>, then <code>ncpatch enroll ${server} --replace</code> with the code that it prints. The keys stay at home.`,
+        html`When you know that it was you: at home <code>keyserver client reset ${client} --data ${data}</code>, then <code>ncpatch enroll ${server} --replace --url ${url} --ca CA.PEM</code> with the code that it prints; CA.PEM is <code>ca.pem</code> of the key server’s data. The keys stay at home.`,
       ],
     },
     {
