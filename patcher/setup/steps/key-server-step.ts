@@ -1,0 +1,261 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isLatchkeyError, LatchkeyError } from '../../../platform/errors.ts';
+import { authorityOf } from '../../../platform/listening/listen-address.ts';
+import { misfitOf } from '../key-server/fit.ts';
+import {
+  type HomeLook,
+  hasGivenUp,
+  lookAtHome,
+  type MadePart,
+  makeAtHome,
+  removeAtHome,
+  serveAtHome,
+  unserveAtHome,
+} from '../key-server/home-end.ts';
+import { keyServerCommands } from '../key-server/key-server-commands.ts';
+import { servesData } from '../key-server/served-data.ts';
+import type { SetupContext, SetupStep, StepLook } from '../setup-step.ts';
+
+/** A first start makes a certificate, and waits for its address. */
+const PATIENCE_MS = 90_000;
+const LOOK_AGAIN_MS = 1_000;
+/** What `/health` may say of one that is used: whoever has stopped its releases wants it so. */
+const SERVING = ['ok', 'killed'];
+
+/** A key server at home: account, data directory, service. One that is there is used as it is, or refused; never replaced. */
+export function keyServerStep(context: SetupContext): SetupStep {
+  const { home, agreed, progress } = context;
+  const { data, keyfile, account, listen } = agreed.keyServer;
+  const at = authorityOf(listen.host, listen.port);
+  const own = keyServerCommands(context);
+  const service = home.platform === 'macos' ? 'latchkey.keyserver' : 'latchkey-keyserver.service';
+  const logs = home.platform === 'macos' ? `tail ${data}/keyserver.log` : `journalctl -u ${service}`;
+  const made = new Set<MadePart>();
+  const note = (part: MadePart): void => void made.add(part);
+
+  const impossible = (code: string, words: string, hint: string): StepLook => ({
+    state: 'impossible',
+    code,
+    words,
+    hint,
+  });
+
+  async function lookAtServer(found: HomeLook): Promise<StepLook> {
+    const { health, sealedWith } = await own.status();
+    const misfit = misfitOf(agreed.keyServer, await own.listening(), sealedWith);
+    const isServing = SERVING.includes(health);
+    // whoever opens the vault otherwise starts it otherwise
+    if (misfit !== null && !(misfit.field === 'keyServer.keyfile' && isServing)) {
+      return impossible(
+        'key_server_differs',
+        `${data} is a key server, but ${misfit.words} (${misfit.field})`,
+        misfit.hint,
+      );
+    }
+    if (isServing) {
+      if (servesData(found.service, data) && !found.enabled) return { state: 'missing' };
+      const how = servesData(found.service, data)
+        ? ''
+        : `; it is not ${service} that starts it, so see that something does`;
+      const killed = health === 'killed' ? '; its releases are stopped (keyserver revive)' : '';
+      return { state: 'done', words: `the key server in ${data} answers at ${at}${killed}${how}` };
+    }
+    if (health !== 'not running') return impossible('port_taken', ...taken(health));
+    return found.taken && !found.active
+      ? impossible('port_taken', ...taken('another program listens there'))
+      : lookAtService(found);
+  }
+
+  function lookAtService(found: HomeLook): StepLook {
+    if (found.manager === 'none') {
+      const start = [...home.keyserver, 'start', '--data', data, '--keyfile', keyfile].join(' ');
+      const init = [
+        ...home.keyserver,
+        'init',
+        '--data',
+        data,
+        '--listen',
+        at,
+        '--host',
+        ...agreed.keyServer.hosts,
+        '--keyfile',
+        keyfile,
+      ];
+      const first = found.data === 'server' ? '' : `${init.join(' ')}; `;
+      const hint = `as ${account}, now and whenever it starts: ${first}${start}; then run this again`;
+      return impossible(
+        'no_service_manager',
+        'neither systemd nor launchd runs at home, so nothing would start the key server',
+        hint,
+      );
+    }
+    if (found.service !== null && !servesData(found.service, data)) {
+      const hint = `name its directory ("keyServer.data"), or take that service away first`;
+      return impossible('service_taken', `${service} at home runs another key server`, hint);
+    }
+    return { state: 'missing' };
+  }
+
+  const taken = (words: string): [string, string] => [
+    `${at} at home is taken: ${words}`,
+    'end what listens there, or say another "keyServer.port"',
+  ];
+
+  async function look(): Promise<StepLook> {
+    const found = await lookAtHome(context);
+    if (!found.account && home.platform === 'macos') {
+      const hint =
+        'the install.sh of a release makes it: npm run package, then there: sudo sh install.sh latchkey-*.tar.gz';
+      return impossible('account_missing', `there is no account ${account} on the Mac at home`, hint);
+    }
+    if (!found.starts) {
+      const hint =
+        'a clone in a home folder cannot be read by others: npm run package makes a release, and its install.sh installs it';
+      return impossible('program_unreadable', `${account} at home could not run ${home.keyserver.join(' ')}`, hint);
+    }
+    if (found.data === 'other') {
+      return impossible(
+        'data_taken',
+        `${data} at home holds something that is no key server`,
+        'name another directory: "keyServer.data"',
+      );
+    }
+    if (found.data === 'server') {
+      if (found.account) return lookAtServer(found);
+      return impossible(
+        'account_missing',
+        `${data} at home is a key server, but there is no account ${account}`,
+        'say whose it is: "keyServer.account"',
+      );
+    }
+    return found.taken ? impossible('port_taken', ...taken('something listens there')) : lookAtService(found);
+  }
+
+  /** Its own health, by TLS and its own authority; asked at home, so that no tunnel has to be there. */
+  async function waitUntilServing(): Promise<void> {
+    const end = performance.now() + PATIENCE_MS;
+    let health = 'not running';
+    while (performance.now() < end) {
+      ({ health } = await own.status());
+      if (SERVING.includes(health)) return;
+      if (health !== 'not running' || (await hasGivenUp(context))) break;
+      await delay(LOOK_AGAIN_MS);
+    }
+    const said = health === 'not running' ? 'does not answer' : `says "${health}"`;
+    throw new LatchkeyError('key_server_silent', `the key server at home ${said} at ${at}`, {
+      hint: `see there: ${logs}`,
+    });
+  }
+
+  async function carryOut(): Promise<readonly string[]> {
+    const found = await look();
+    if (found.state === 'impossible') throw new LatchkeyError(found.code, found.words, { exit: 3, hint: found.hint });
+    if (found.state === 'done') return [found.words];
+    progress.step(`make the key server in ${data} at home`);
+    await makeAtHome(context, note);
+    progress.step(`have ${service} start it, now and at boot`);
+    await serveAtHome(context, await own.serviceText(), note);
+    progress.step(`ask it for its health at ${at}`);
+    await waitUntilServing();
+    return [
+      made.has('data')
+        ? `made the key server in ${data}, run as ${account}`
+        : `the key server in ${data} runs as ${account}`,
+      ...(made.has('keyfile') ? [`made ${keyfile}, which opens its vault at boot: keep a copy elsewhere`] : []),
+      `it answers at ${at}, and ${service} starts it at boot`,
+    ];
+  }
+
+  /** A vault in which somebody has put something stays, whoever made it. */
+  async function isVaultInUse(): Promise<boolean> {
+    const { clients, keys } = await own.status();
+    return keys > 0 || Object.values(clients).some((count) => count > 0);
+  }
+
+  async function undo(): Promise<readonly string[]> {
+    const left: string[] = [];
+    if (made.has('service')) await unserveAtHome(context);
+    if (made.has('data') && (await isVaultInUse())) {
+      left.push(`${data} and ${keyfile} at home stay: the vault is in use`);
+      made.delete('data');
+      made.delete('keyfile');
+      made.delete('account');
+    }
+    for (const part of (['data', 'keyfile', 'account'] as const).filter((one) => made.has(one))) {
+      await removeAtHome(context, part);
+    }
+    for (const part of [...made].filter((one) => one.startsWith('folder ')).reverse())
+      await removeAtHome(context, part);
+    made.clear();
+    return left;
+  }
+
+  async function planRemoval(): Promise<readonly string[]> {
+    const found = await lookAtHome(context);
+    return [
+      ...(servesData(found.service, data) ? [`at home: ${service} is stopped, and not started at boot any more`] : []),
+      ...(found.data === 'server'
+        ? [`at home: ${data} stays, with the keys in it, unless everything is to be purged`]
+        : []),
+    ];
+  }
+
+  async function takeAway({ purge }: { readonly purge: boolean }): Promise<readonly string[]> {
+    const found = await lookAtHome(context);
+    if (servesData(found.service, data)) await unserveAtHome(context);
+    if (!purge)
+      return found.data === 'server'
+        ? [`${data} and ${keyfile} at home stay: they hold keys; so does ${account}, whose they are`]
+        : [];
+    if (found.data === 'server') {
+      if (await isStillServed()) {
+        throw new LatchkeyError(
+          'key_server_runs',
+          `the key server in ${data} at home still runs, so it was not purged`,
+          {
+            exit: 3,
+            hint: 'end it, then try again',
+          },
+        );
+      }
+      await removeAtHome(context, 'data');
+    }
+    await removeAtHome(context, 'keyfile');
+    await removeAtHome(context, 'account');
+    await removeAtHome(context, `folder ${data.slice(0, data.lastIndexOf('/'))}`);
+    return (await lookAtHome(context)).account
+      ? [`the account ${account} at home stays: it was not made here, or other services use it`]
+      : [];
+  }
+
+  async function isStillServed(): Promise<boolean> {
+    try {
+      return SERVING.includes((await own.status()).health);
+    } catch (error) {
+      if (isLatchkeyError(error)) return false; // what cannot be opened any more is no reason to keep it
+      throw error;
+    }
+  }
+
+  return {
+    name: 'key-server',
+    title: 'a key server at home, started at boot',
+    needs: [],
+    look,
+    plan: async () => {
+      const found = await lookAtHome(context);
+      return [
+        ...(found.account ? [] : [`at home: account ${account}, without a login`]),
+        ...(found.data === 'server'
+          ? [`at home: the key server in ${data} is used as it is`]
+          : [`at home: data directory ${data}, with a vault and a certificate authority of its own`]),
+        ...(found.keyfile ? [] : [`at home: key file ${keyfile}, which opens the vault at boot`]),
+        `at home: ${service}, listening on ${at}`,
+      ];
+    },
+    carryOut,
+    undo,
+    planRemoval,
+    takeAway,
+  };
+}
