@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../../platform/run.ts';
 import { STATE } from '../../wireguard/provision/script.ts';
+import { BackgroundProcess } from '../harness/background-process.ts';
 import { Cleanup } from '../harness/cleanup.ts';
 import { HubNetwork } from '../harness/hub-network.ts';
 import { InstallerMachine, SHELLS, type Shell } from '../harness/installer-machine.ts';
@@ -99,6 +100,28 @@ describe.skipIf(obstacle !== null)(`a machine that is provisioned${obstacle === 
         `nft -f ${MAIN} && nft -s list table inet latchkey`,
       );
       expect(atBoot).toBe(rules);
+    },
+  );
+
+  test.each(some(everyShell, 1))(
+    'names what its rules will close, and nothing that only the machine reaches (%s)',
+    async (shell) => {
+      // 443 is one that the rules leave open
+      const doors = [
+        ['0.0.0.0', 80],
+        ['127.0.0.1', 81],
+        ['::1', 82],
+        ['::', 443],
+        ['::', 8080],
+      ] as const;
+      const listen = doors.map(([host, port]) => `net.createServer().listen(${port}, '${host}', open)`).join(';');
+      const text = `let left = ${doors.length}; const open = () => { if (--left === 0) console.log('open') }; ${listen}`;
+      const servers = await BackgroundProcess.start(machine.inside([process.execPath, '-e', text]), {
+        readyWhen: /^open$/m,
+      });
+      const { stderr } = await machine.run(script({ waitSeconds: 5 }), { shell });
+      await servers.stop();
+      expect(stderr).toContain('something listens on TCP 80 8080, which these rules close; --open PORT keeps one open');
     },
   );
 

@@ -202,6 +202,29 @@ write_sysctls() {
   done <"$WORK/all-sysctls"
 }
 
+# TCP ports on which something listens for others, by the kernel's own list: in hexadecimal, 0A is LISTEN.
+listening() {
+  for list in /proc/net/tcp /proc/net/tcp6; do
+    if [ ! -r "$list" ]; then continue; fi
+    while read -r _ address _ state _; do
+      case $state-$address in
+        0A-??????7F:* | 0A-0000000000000000FFFF0000??????7F:* | 0A-00000000000000000000000001000000:*) ;;
+        0A-*) echo "$((0x${address##*:}))" ;;
+      esac
+    done <"$list"
+  done | sort -nu
+}
+
+# Whoever closes a web server should know before somebody else tells.
+tell_closed() {
+  open=" $(sed -n 's/^[[:space:]]*tcp dport \(.*\) accept$/\1/p' "$WORK/wanted.nft" | tr '{},\n' '    ') "
+  closed=''
+  for port in $(listening); do
+    case $open in *" $port "*) ;; *) closed="$closed $port" ;; esac
+  done
+  if [ -n "$closed" ]; then warn "something listens on TCP$closed, which these rules close; --open PORT keeps one open"; fi
+}
+
 # What a run before this has left: rules that wait, or those of a guard that somebody has killed.
 check_waiting() {
   if [ -e "$STATE/facts" ] && [ ! -e "$STATE/outcome" ]; then
@@ -273,6 +296,7 @@ apply() {
     return 0
   fi
   check_main
+  tell_closed
   write_before
   make_state
   start_guard
