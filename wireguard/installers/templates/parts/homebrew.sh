@@ -27,7 +27,7 @@ tools_there() {
 # Homebrew works for the user whom it belongs to, and refuses root.
 find_brew_user() {
   if [ -z "$PREFIX" ] || [ ! -x "$PREFIX/bin/brew" ]; then
-    die "there is no Homebrew, which has WireGuard for macOS" "install it as your own user, see https://brew.sh, and make a new token"
+    die "there is no Homebrew, which has WireGuard for macOS" "install it as your own user, see https://brew.sh, ${TRY_AGAIN:-and make a new token}"
   fi
   # shellcheck disable=SC2012 # stat is another one on a Mac
   BREW_USER=$(ls -ld "$PREFIX/bin/brew" | awk '{ print $3 }')
@@ -68,7 +68,7 @@ install_wireguard() {
     COUNTED=no
     arm undo_formulae
     brew install wireguard-tools || die "Homebrew could not install wireguard-tools" \
-      "its own words are above; install it by hand and make a new token"
+      "its own words are above; install it by hand ${TRY_AGAIN:-and make a new token}"
     if new_formulae; then
       PACKAGES=$NEW
       COUNTED=yes
@@ -79,7 +79,7 @@ install_wireguard() {
   # shellcheck disable=SC2016 # for that bash
   version=$("$PREFIX/bin/bash" -c 'echo "${BASH_VERSINFO[0]}"')
   if [ "${version:-0}" -lt 4 ]; then
-    die "$PREFIX/bin/bash is older than 4, and wg-quick needs that" "brew install bash, and make a new token"
+    die "$PREFIX/bin/bash is older than 4, and wg-quick needs that" "brew install bash, ${TRY_AGAIN:-and make a new token}"
   fi
 }
 

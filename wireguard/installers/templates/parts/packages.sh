@@ -93,7 +93,7 @@ install_packages() {
   COUNTED=no
   arm undo_packages
   add_packages "$@" || { find_more_packages && add_packages "$@"; } ||
-    die "$MANAGER could not install: $*" "its own words are above; install it by hand and make a new token"
+    die "$MANAGER could not install: $*" "its own words are above; install it by hand ${TRY_AGAIN:-and make a new token}"
   if new_packages; then
     PACKAGES=$NEW
     COUNTED=yes

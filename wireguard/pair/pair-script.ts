@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { formatEndpoint } from '../config/endpoint.ts';
+import { shQuote } from '../installers/quote.ts';
+
+export type PairPlatform = 'linux' | 'macos';
+
+/** What one end of a pair of machines is told. Nothing in it is secret: each end makes its own key, and keeps it. */
+export interface PairValues {
+  /** What the interface is called on both ends. */
+  readonly interface: string;
+  /** IPv4, `10.71.203.0/30`. What was made for one network is not touched by the script of another. */
+  readonly network: string;
+  readonly ownAddress: string;
+  readonly otherAddress: string;
+  /** UDP port that this end is dialled at; `null` where it dials. */
+  readonly listen: number | null;
+  /** Where the other end is dialled; `null` where this one is. */
+  readonly endpoint: { readonly host: string; readonly port: number } | null;
+  /** TCP port that the other end asks at this one, which a firewall here has to let in; `null` where it asks nothing. */
+  readonly serves: number | null;
+}
+
+const own = new URL('templates/', import.meta.url);
+const shared = new URL('../installers/templates/parts/', import.meta.url);
+const templates = new Map<PairPlatform, string>();
+
+/**
+ * The script for one end of a pair, for the stdin of a POSIX shell as root: `sh -s -- MODE`. Modes are `look` (changes nothing), `key`, `up
+ * OTHER_KEY`, `wait SECONDS`, `settle`, `undo` (what was not settled) and `down`. Its stdout is for programs, see pair-answers.ts. Same bytes
+ * for the same values.
+ */
+export function pairScript(platform: PairPlatform, values: PairValues): string {
+  const template = templates.get(platform) ?? filled(platform);
+  templates.set(platform, template);
+  const { network, ownAddress, otherAddress, listen, endpoint, serves } = values;
+  const assignments = [
+    ['TUNNEL', values.interface],
+    ['NETWORK', network],
+    ['ADDRESS', `${ownAddress}/${network.split('/')[1]}`],
+    ['OTHER', otherAddress],
+    ['LISTEN', String(listen ?? '')],
+    ['ENDPOINT', endpoint === null ? '' : formatEndpoint(endpoint)],
+    ['SERVES', String(serves ?? '')],
+  ] as const;
+  const lines = assignments.map(([name, value]) => `${name}=${shQuote(value)}`);
+  return template.replace(/^# @@values@@$/m, () => lines.join('\n'));
+}
+
+/** A template with all its parts, those of the spokes' installers among them. */
+function filled(name: string): string {
+  return withParts(readFileSync(new URL(`${name}.sh`, own), 'utf8'));
+}
+
+function withParts(text: string): string {
+  const inserted = (folder: URL) => (_: string, name: string) =>
+    withParts(readFileSync(new URL(`${name}.sh`, folder), 'utf8')).trimEnd();
+  return text.replace(/^# @@part ([a-z-]+)@@$/gm, inserted(shared)).replace(/^# @@own ([a-z-]+)@@$/gm, inserted(own));
+}
