@@ -62,7 +62,8 @@ interface Situation {
 }
 
 function situations({ serverWords: server, client, agreed }: SetupOutcome): readonly Situation[] {
-  const { data, urls } = agreed.keyServer;
+  const { data, urls, account } = agreed.keyServer;
+  const keyserver = `sudo -u ${account} keyserver`;
   const url = urls[0] ?? '';
   return [
     {
@@ -77,13 +78,13 @@ function situations({ serverWords: server, client, agreed }: SetupOutcome): read
       title: 'The server was restored from a backup, or moved by its company',
       steps: [
         html`It asks with credentials of the past, is taken for a copy, and is locked: that is on purpose.`,
-        html`When you know that it was you: at home <code>keyserver client reset ${client} --data ${data}</code>, then <code>ncpatch enroll ${server} --replace --url ${url} --ca CA.PEM</code> with the code that it prints; CA.PEM is <code>ca.pem</code> of the key server’s data. The keys stay at home.`,
+        html`When you know that it was you: at home <code>${keyserver} client reset ${client} --data ${data}</code>, then <code>ncpatch enroll ${server} --replace --url ${url} --ca CA.PEM</code> with the code that it prints; CA.PEM is <code>ca.pem</code> of the key server’s data. The keys stay at home.`,
       ],
     },
     {
       title: 'An alert says that there are two servers, and it was not you',
       steps: [
-        html`At home: <code>keyserver kill --data ${data}</code> stops all releases at once. Look at who asked: <code>keyserver audit tail --data ${data}</code>.`,
+        html`At home: <code>${keyserver} kill --data ${data}</code> stops all releases at once. Look at who asked: <code>${keyserver} audit tail --data ${data}</code>.`,
         html`Have the server looked at before it gets a key again: <code>ncpatch audit ${server}</code>.`,
       ],
     },

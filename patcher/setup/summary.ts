@@ -76,21 +76,22 @@ function doctorWords({ doctor, serverWords }: SetupOutcome): string {
 }
 
 function nextLines({ agreed, copyPath, sheet, serverWords }: SetupOutcome): readonly string[] {
-  const { data, keyfile } = agreed.keyServer;
+  const { data, keyfile, account } = agreed.keyServer;
+  const keyserver = `sudo -u ${account} keyserver`;
   return [
     'To do yet:',
     ...(copyPath === null
       ? []
       : [`- take ${copyPath} to a place that is neither of the two machines; its passphrase to another`]),
     `- print ${sheet}`,
-    `- have alerts reach you: keyserver alert add --help   (--data ${data} --keyfile ${keyfile})`,
+    `- have alerts reach you, at home: ${keyserver} alert add --help   (--data ${data} --keyfile ${keyfile})`,
     `- the key file ${keyfile} opens the vault at boot: whoever takes the whole machine at home has both. A stick,`,
     '  a TPM or a passphrase instead: "Unseal" in the README of the key server',
     '',
     'From now on:',
     `- after an upgrade of Nextcloud   ncpatch apply ${serverWords}   (the watch does it by itself)`,
     `- how does it stand               ncpatch doctor ${serverWords}`,
-    `- stop all releases at once       keyserver kill --data ${data}   (at home)`,
+    `- stop all releases at once       ${keyserver} kill --data ${data}   (at home)`,
     `- take all of it back             ncpatch teardown ${serverWords}`,
   ];
 }

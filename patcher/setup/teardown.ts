@@ -29,7 +29,7 @@ export async function takeAllAway(
 ): Promise<readonly string[]> {
   const left: string[] = [];
   for (const step of steps.toReversed()) {
-    if ((await step.planRemoval()).length === 0) continue;
+    if (!options.purge && (await step.planRemoval()).length === 0) continue;
     progress.step(`take back: ${step.title}`);
     const lines = await step.takeAway(options);
     for (const line of lines) progress.note(line);

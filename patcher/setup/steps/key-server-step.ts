@@ -192,11 +192,10 @@ export function keyServerStep(context: SetupContext): SetupStep {
 
   async function planRemoval(): Promise<readonly string[]> {
     const found = await lookAtHome(context);
+    if (!servesData(found.service, data)) return [];
     return [
-      ...(servesData(found.service, data) ? [`at home: ${service} is stopped, and not started at boot any more`] : []),
-      ...(found.data === 'server'
-        ? [`at home: ${data} stays, with the keys in it, unless everything is to be purged`]
-        : []),
+      `at home: ${service} is stopped, and not started at boot any more`,
+      `at home: ${data} stays, with the keys in it, unless everything is to be purged`,
     ];
   }
 

@@ -1,0 +1,167 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { printJson } from '../../platform/command-line.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { writeFileAtomic } from '../../platform/files.ts';
+import { caFingerprint } from '../keys/enroll.ts';
+import { refuseObstacles } from '../obstacles.ts';
+import { planFor } from '../plan.ts';
+import { allSteps } from '../setup/all-steps.ts';
+import { serverWords, withPair } from '../setup/pair.ts';
+import { recoverySheet } from '../setup/recovery-sheet.ts';
+import { describeSteps, runSteps, type StepReport } from '../setup/run-steps.ts';
+import type { SetupConfig } from '../setup/setup-config.ts';
+import { type RecordFile, type SetupRecord, withStep } from '../setup/setup-record.ts';
+import type { SetupContext, SetupStep } from '../setup/setup-step.ts';
+import type { DoctorVerdict } from '../setup/steps/doctor-step.ts';
+import { type SetupOutcome, summaryLines } from '../setup/summary.ts';
+import { hookOption } from './changing.ts';
+import { type CommandDeps, changing } from './command.ts';
+import {
+  isYes,
+  type OpenedRecord,
+  openRecord,
+  type SetupOptions,
+  withServer,
+  withSetupOptions,
+} from './setup-options.ts';
+import { pairDeps } from './setup-pair-deps.ts';
+import { declareTeardown } from './teardown-command.ts';
+
+/** `setup` and `teardown`: both machines, from one command. */
+export function declareSetup(program: Command, deps: CommandDeps): void {
+  withSetupOptions(
+    changing(
+      program,
+      'setup',
+      'from nothing to a moved key: tunnel, key server, app, enrolment, move; asks before each',
+    )
+      .addOption(hookOption())
+      .option('--dry-run', 'only show what would be done'),
+  ).action((options: SetupOptions) => setup(options, deps));
+  declareTeardown(program, deps);
+}
+
+async function setup(given: SetupOptions, deps: CommandDeps): Promise<void> {
+  const options = await withServer(given, deps);
+  const { file, earlier, config } = openRecord(options, deps);
+  refuseUnanswerable(config, options, deps);
+  const copyPath = config.escrow.copy ?? join(config.folder ?? file.folder, 'owner-copy.json');
+  const pair = await pairDeps(options, deps, config, { copyPath, fromCopy: null });
+  const work = async (context: SetupContext): Promise<void> => {
+    refuseObstacles(planFor(await context.facts(), context.app, config.hook).obstacles);
+    let verdict: DoctorVerdict | null = null;
+    const steps = allSteps(context, (told) => {
+      verdict = told;
+    });
+    if (options.dryRun === true) return await showSteps(steps, config, options, deps);
+    const reports = await carryOut(steps, context, { file, earlier }, options, deps);
+    await finish(context, file, reports, verdict, options, deps);
+  };
+  await file.alone(() => withPair(config, earlier?.agreed ?? null, pair, work));
+}
+
+/** What nobody will be there to answer is refused before anything is done. */
+function refuseUnanswerable(config: SetupConfig, { yes, dryRun }: SetupOptions, { prompter }: CommandDeps): void {
+  if (dryRun === true) return;
+  if (yes !== true && prompter === null) {
+    throw new LatchkeyError('no_terminal', 'there is no terminal to ask at before each step', {
+      exit: 2,
+      hint: 'give --yes to have all of it done, or --dry-run to see it',
+    });
+  }
+  const { passphraseFile } = config.escrow;
+  if (config.skip.includes('escrow') || passphraseFile !== undefined || prompter !== null) return;
+  throw new LatchkeyError(
+    'setup_invalid',
+    '"escrow.passphraseFile" must name the passphrase of your copy of the keys',
+    {
+      exit: 2,
+      field: 'escrow.passphraseFile',
+      hint: 'a file with mode 0600; or leave the move out: "skip": ["escrow"]',
+    },
+  );
+}
+
+async function showSteps(
+  steps: readonly SetupStep[],
+  config: SetupConfig,
+  options: SetupOptions,
+  { terminal }: CommandDeps,
+): Promise<void> {
+  const plans = await describeSteps(steps.filter(({ name }) => !config.skip.some((one) => one === name)));
+  if (options.json === true) return printJson(terminal, { dryRun: true, config, steps: plans });
+  const marks = { missing: 'to do', done: 'in place', impossible: 'IMPOSSIBLE' };
+  for (const { title, state, lines } of plans) {
+    terminal.stdout.write(`[#] ${title}: ${marks[state]}\n${lines.map((line) => `    ${line}\n`).join('')}`);
+  }
+}
+
+async function carryOut(
+  steps: readonly SetupStep[],
+  context: SetupContext,
+  { file, earlier }: Pick<OpenedRecord, 'file' | 'earlier'>,
+  options: SetupOptions,
+  { prompter, now }: CommandDeps,
+): Promise<readonly StepReport[]> {
+  let record: SetupRecord = {
+    version: 1,
+    config: context.config,
+    agreed: context.agreed,
+    steps: earlier?.steps ?? {},
+  };
+  file.write(record);
+  const skipped = context.config.skip;
+  return runSteps(steps, {
+    progress: context.progress,
+    remember: (name, state) => {
+      record = withStep(record, name, state, now());
+      file.write(record);
+    },
+    allowed: async ({ name }) => {
+      if (skipped.some((one) => one === name)) return false;
+      if (options.yes === true || prompter === null) return true;
+      return isYes(await prompter.ask('do this? [yes/no/quit]', { secret: false }));
+    },
+  });
+}
+
+async function finish(
+  context: SetupContext,
+  record: RecordFile,
+  steps: readonly StepReport[],
+  doctor: DoctorVerdict | null,
+  options: SetupOptions,
+  deps: CommandDeps,
+): Promise<void> {
+  const { config, agreed, copyPath } = context;
+  const folder = config.folder ?? record.folder;
+  const facts = await context.facts();
+  const outcome: SetupOutcome = {
+    ...{ steps, agreed, doctor },
+    server: context.server.label,
+    home: context.home.transport.label,
+    serverWords: serverWords(config),
+    nextcloud: { version: facts.version.versionString, root: facts.root, instanceId: facts.instanceId },
+    client: config.client,
+    clientId: facts.enrolment?.clientId ?? null,
+    authority: await authorityOf(context),
+    keys: facts.enrolment?.keys ?? [],
+    copyPath: (facts.enrolment?.keys ?? []).length === 0 ? null : copyPath,
+    sheet: join(folder, 'recovery-sheet.html'),
+    at: deps.now(),
+  };
+  const lines = summaryLines(outcome);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  writeFileAtomic(outcome.sheet, recoverySheet(outcome), { mode: 0o600 });
+  writeFileAtomic(join(folder, 'summary.txt'), `${lines.join('\n')}\n`, { mode: 0o600 });
+  if (doctor !== null && doctor.bad > 0) deps.endWith(1);
+  if (options.json === true) printJson(deps.terminal, outcome);
+  else deps.terminal.stdout.write(`\n${lines.join('\n')}\n`);
+}
+
+async function authorityOf({ home, agreed }: SetupContext): Promise<string | null> {
+  const { exit, stdout } = await home.transport.run(['cat', `${agreed.keyServer.data}/ca.pem`]);
+  return exit === 0 ? caFingerprint(stdout.toString('utf8')) : null;
+}

@@ -1,0 +1,74 @@
+import type { Command } from 'commander';
+import { printJson } from '../../platform/command-line.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
+import { printFields } from '../report.ts';
+import { allSteps } from '../setup/all-steps.ts';
+import { withPair } from '../setup/pair.ts';
+import type { SetupConfig } from '../setup/setup-config.ts';
+import type { SetupRecord } from '../setup/setup-record.ts';
+import type { SetupContext } from '../setup/setup-step.ts';
+import { describeRemoval, type RemovalPlan, takeAllAway } from '../setup/teardown.ts';
+import { type CommandDeps, changing } from './command.ts';
+import { isYes, openRecord, type SetupOptions, withServer, withSetupOptions } from './setup-options.ts';
+import { pairDeps } from './setup-pair-deps.ts';
+
+interface TeardownOptions extends SetupOptions {
+  readonly fromCopy?: string;
+  readonly purge?: boolean;
+}
+
+/** `teardown`. */
+export function declareTeardown(program: Command, deps: CommandDeps): void {
+  withSetupOptions(
+    changing(program, 'teardown', 'take all of a setup back; a stock Nextcloud that reads its files is left')
+      .option('--from-copy <file>', "bring the keys back from the owner's copy, instead of the key server")
+      .option('--purge', 'the data directory of the key server goes too, with the keys in it')
+      .option('--dry-run', 'only show what would be taken away'),
+  ).action((options: TeardownOptions) => teardown(options, deps));
+}
+
+async function teardown(given: TeardownOptions, deps: CommandDeps): Promise<void> {
+  const options = await withServer(given, deps);
+  const { file, earlier, config } = openRecord(options, deps);
+  const kept = earlier === null ? config : { ...config, transport: transportOf(earlier) };
+  const pair = await pairDeps(options, deps, config, { copyPath: '', fromCopy: options.fromCopy ?? null });
+  const work = async (context: SetupContext): Promise<void> => {
+    const steps = allSteps(context, () => undefined);
+    const plans = await describeRemoval(steps);
+    const isNothing = plans.length === 0 && options.purge !== true;
+    if (isNothing || options.dryRun === true) return show(plans, options, deps);
+    if (!(await mayTakeAway(plans, options, deps))) return;
+    const left = await takeAllAway(steps, { purge: options.purge === true }, context.progress);
+    file.forget();
+    if (options.json === true) return printJson(deps.terminal, { takenAway: plans, left });
+    deps.terminal.stdout.write('taken back: a stock Nextcloud is left\n');
+    if (left.length > 0) printFields(deps.terminal, [['told', left]]);
+  };
+  await file.alone(() => withPair(kept, earlier?.agreed ?? null, pair, work));
+}
+
+function show(plans: readonly RemovalPlan[], options: TeardownOptions, { terminal }: CommandDeps): void {
+  if (options.json === true) printJson(terminal, { dryRun: options.dryRun === true, steps: plans });
+  else if (plans.length === 0) terminal.stdout.write('nothing to do: nothing of a setup is there\n');
+  else for (const { lines } of plans) for (const line of lines) terminal.stdout.write(`[#] ${line}\n`);
+}
+
+async function mayTakeAway(
+  plans: readonly RemovalPlan[],
+  options: TeardownOptions,
+  { prompter, terminal }: CommandDeps,
+): Promise<boolean> {
+  if (options.yes === true) return true;
+  if (prompter === null) {
+    const hint = 'give --yes, or --dry-run';
+    throw new LatchkeyError('no_terminal', 'there is no terminal to ask at', { exit: 2, hint });
+  }
+  for (const { lines } of plans) for (const line of lines) terminal.stderr.write(`    ${line}\n`);
+  return isYes(await prompter.ask('take all of this back? [yes/no]', { secret: false }));
+}
+
+/** What both machines were left with, whatever is wanted now. */
+function transportOf({ agreed }: SetupRecord): SetupConfig['transport'] {
+  if (agreed.wireguard !== null && agreed.sshTunnel !== null) return 'both';
+  return agreed.wireguard === null ? 'ssh' : 'wireguard';
+}

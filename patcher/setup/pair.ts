@@ -1,0 +1,68 @@
+import type { RandomBytes } from '../../platform/clock.ts';
+import type { LocalApp } from '../app-files.ts';
+import type { JournalDeps } from '../journal/transaction.ts';
+import { openWorkplace, type Surroundings, type WorkOptions } from '../workplace.ts';
+import { agree } from './agree.ts';
+import type { Agreement } from './agreement.ts';
+import { openHome } from './home-machine.ts';
+import { chooseNetwork } from './network-choice.ts';
+import type { SetupConfig } from './setup-config.ts';
+import type { SetupContext } from './setup-step.ts';
+import { takenNetworks } from './taken-networks.ts';
+
+export interface PairDeps {
+  readonly around: Surroundings;
+  readonly journal: JournalDeps;
+  readonly app: LocalApp;
+  readonly random: RandomBytes;
+  readonly copyPath: string;
+  readonly copyPassphrase: SetupContext['copyPassphrase'];
+  readonly fromCopy: string | null;
+}
+
+/** Connects to both machines, settles what is not settled yet, and closes both connections whatever happens. */
+export async function withPair<T>(
+  config: SetupConfig,
+  earlier: Agreement | null,
+  deps: PairDeps,
+  work: (context: SetupContext) => Promise<T>,
+): Promise<T> {
+  const nextcloud = await openWorkplace(serverOptions(config), deps.around);
+  try {
+    const home = await openHome(config.home, deps.around);
+    try {
+      const server = nextcloud.instance.machine;
+      const choose = async () => {
+        const own = config.wireguard.interface;
+        const taken = await Promise.all([takenNetworks(home.transport, own), takenNetworks(server, own)]);
+        return chooseNetwork(config.wireguard.network, taken.flat(), deps.random);
+      };
+      const { journal, app, random, copyPath, copyPassphrase, fromCopy } = deps;
+      const common = { config, home, server, nextcloud, facts: () => nextcloud.facts(), journal };
+      const agreed = await agree(config, home.platform, earlier, choose);
+      const own = { app, now: journal.now, random, copyPath, copyPassphrase, fromCopy };
+      return await work({ ...common, ...own, agreed, progress: journal.progress });
+    } finally {
+      await home.transport.close();
+    }
+  } finally {
+    await nextcloud.close();
+  }
+}
+
+/** How every other command of ncpatch is told of this server. */
+export function serverOptions({ server, hook }: SetupConfig): WorkOptions {
+  const given = Object.fromEntries(Object.entries(server).filter(([, value]) => value !== undefined));
+  return { ...given, ...(hook === 'core' ? { hook } : {}) };
+}
+
+/** The same as words of a command line. */
+export function serverWords({ server }: Pick<SetupConfig, 'server'>): string {
+  const { ssh, sudo, root, container, identity } = server;
+  const words = ssh === undefined ? ['--local'] : ['--ssh', ssh];
+  if (identity !== undefined) words.push('--identity', identity);
+  if (sudo) words.push('--sudo');
+  if (root !== undefined) words.push('--root', root);
+  if (container !== undefined) words.push('--container', container);
+  return words.join(' ');
+}
