@@ -1,0 +1,45 @@
+import type { SetupContext, SetupStep, StepLook } from '../setup-step.ts';
+import { tunnelObstacle } from '../ssh-tunnel/obstacles.ts';
+import { layTunnel, lookAtTunnel, removeTunnel, type TunnelEnds } from '../ssh-tunnel/ssh-tunnel.ts';
+import { sshTunnelPlanOf } from '../ssh-tunnel/ssh-tunnel-plan.ts';
+import { describeTunnel, describeTunnelRemoval } from '../ssh-tunnel/tunnel-words.ts';
+
+/** Where UDP is blocked: one end keeps an SSH connection to the other open, through which nothing but the key server is reached. */
+export function sshTunnelStep(context: SetupContext): SetupStep {
+  const ends = (): TunnelEnds => ({
+    plan: sshTunnelPlanOf(context),
+    home: context.home.transport,
+    server: context.server,
+  });
+  return {
+    name: 'ssh-tunnel',
+    title: 'connect the two machines by an SSH tunnel',
+    needs: [],
+    look: async (): Promise<StepLook> => {
+      const state = await lookAtTunnel(ends());
+      const { plan } = ends();
+      const obstacle = tunnelObstacle(state, plan);
+      if (obstacle !== null) return { state: 'impossible', ...obstacle };
+      if (!state.whole) return { state: 'missing' };
+      return { state: 'done', words: `port ${plan.listen} of the server leads to ${plan.target} at home` };
+    },
+    plan: async () => describeTunnel(ends().plan, await lookAtTunnel(ends())),
+    carryOut: async () => {
+      const { plan } = ends();
+      await layTunnel(ends(), await lookAtTunnel(ends()));
+      return [
+        `port ${plan.listen} of the server, on loopback, leads to ${plan.target} at home`,
+        `the key was made on ${plan.dials === 'home' ? 'the machine at home' : 'the server'}, and stays there`,
+      ];
+    },
+    undo: async () => {
+      await removeTunnel(ends(), 'unfinished');
+      return [];
+    },
+    planRemoval: async () => describeTunnelRemoval(ends().plan, await lookAtTunnel(ends())),
+    takeAway: async () => {
+      await removeTunnel(ends(), 'all');
+      return [];
+    },
+  };
+}
