@@ -120,11 +120,12 @@ remove_unused() {
 	rmdir "$FOLDER/dials" "$FOLDER/logins" 2>/dev/null
 	if [ -d "$FOLDER/dials/" ] || [ -d "$FOLDER/logins/" ]; then return 0; fi
 	rmdir "$FOLDER" 2>/dev/null
-	# a session that was just ended is there for a moment more
+	# a session that was just ended is there for a moment more, and what a systemd has started for it for ten seconds
+	if [ -d /run/systemd/system ] && has loginctl; then loginctl terminate-user "$ACCOUNT" 2>/dev/null; fi
 	tries=0
 	until remove_account 2>/dev/null; do
 		tries=$((tries + 1))
-		if [ "$tries" -ge 25 ]; then
+		if [ "$tries" -ge 75 ]; then
 			remove_account || die account_not_removed "the account $ACCOUNT could not be removed" "see what runs as it"
 		fi
 		sleep 0.2
