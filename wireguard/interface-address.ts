@@ -8,12 +8,14 @@ export interface NetworkView {
   readonly platform: string;
   /** Interface names with their addresses. */
   addresses(): readonly { readonly name: string; readonly address: string }[];
-  /** The text of a file, or `null` when there is none. */
+  /** The text of a file, or `null` when there is none that may be read. */
   readText(path: string): string | null;
   /** Names in a folder; none when there is no such folder. */
   list(path: string): readonly string[];
   /** True for a socket that belongs to root. */
   isRootSocket(path: string): boolean;
+  /** When a file or socket of root's was last written, ms since 1970; `null` for anything else. */
+  rootWrote(path: string): number | null;
 }
 
 /** Where an IP address stands on this machine. */
@@ -28,6 +30,8 @@ const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
+/** As wg-quick has it: a name file that is older or newer is of another tunnel. */
+const togetherMs = 2000;
 const socketFolders = ['/var/run/wireguard', '/var/run/amneziawg'];
 
 /** Says whether `address` (an IP literal) is loopback, on a WireGuard interface, on another one, or not there (yet). */
@@ -50,7 +54,9 @@ export function placeOf(address: string, view: NetworkView = thisMachine): Addre
 /**
  * Linux: the kernel names the device type in sysfs; a user-space tunnel (wireguard-go, boringtun, amneziawg-go) is a
  * tun device whose control socket bears its name. macOS: every tunnel is a `utun`; wireguard-go's has a control socket
- * and wg-quick's `NAME.name` file says which. The App Store's WireGuard keeps neither and cannot be told from others.
+ * and wg-quick's `NAME.name` file says which. That file is root's alone (0400), so whoever may not read it goes by what
+ * wg-quick itself looks at besides: both came to be at the same moment. The App Store's WireGuard keeps neither and cannot
+ * be told from others.
  */
 export function isWireGuardInterface(name: string, view: NetworkView = thisMachine): boolean {
   if (!/^[A-Za-z0-9_=+.-]{1,15}$/.test(name) || name === '.' || name === '..') return false;
@@ -68,7 +74,13 @@ export function isWireGuardInterface(name: string, view: NetworkView = thisMachi
 
 function isNamedIn(folder: string, name: string, view: NetworkView): boolean {
   const files = view.list(folder).filter((file) => file.endsWith('.name'));
-  return files.some((file) => view.readText(`${folder}/${file}`)?.trim() === name);
+  const made = view.rootWrote(`${folder}/${name}.sock`);
+  return files.some((file) => {
+    const text = view.readText(`${folder}/${file}`);
+    if (text !== null) return text.trim() === name;
+    const wrote = view.rootWrote(`${folder}/${file}`);
+    return made !== null && wrote !== null && Math.abs(made - wrote) < togetherMs;
+  });
 }
 
 /**
@@ -133,6 +145,14 @@ export const thisMachine: NetworkView = {
       return state.isSocket() && state.uid === 0;
     } catch {
       return false;
+    }
+  },
+  rootWrote: (path) => {
+    try {
+      const state = lstatSync(path);
+      return (state.isFile() || state.isSocket()) && state.uid === 0 ? state.mtimeMs : null;
+    } catch {
+      return null;
     }
   },
 };

@@ -3,6 +3,7 @@ import {
   isWireGuardInterface,
   type NetworkView,
   placeOf,
+  thisMachine,
   waitForPrivateAddress,
 } from '../../wireguard/interface-address.ts';
 
@@ -11,18 +12,21 @@ interface Machine {
   readonly addresses?: readonly (readonly [name: string, address: string])[];
   readonly files?: Readonly<Record<string, string>>;
   readonly sockets?: readonly string[];
+  /** Files that root has written and nobody else may read, and sockets, by time. */
+  readonly times?: Readonly<Record<string, number>>;
 }
 
-function machine({ platform = 'linux', addresses = [], files = {}, sockets = [] }: Machine): NetworkView {
+function machine({ platform = 'linux', addresses = [], files = {}, sockets = [], times = {} }: Machine): NetworkView {
   return {
     platform,
     addresses: () => addresses.map(([name, address]) => ({ name, address })),
     readText: (path) => files[path] ?? null,
     list: (path) =>
-      Object.keys(files)
+      [...Object.keys(files), ...Object.keys(times)]
         .filter((file) => file.startsWith(`${path}/`))
         .map((file) => file.slice(path.length + 1)),
     isRootSocket: (path) => sockets.includes(path),
+    rootWrote: (path) => times[path] ?? null,
   };
 }
 
@@ -119,6 +123,33 @@ describe('isWireGuardInterface() on macOS', () => {
     const view = mac({ files: { '/var/run/wireguard/wg0.name': 'utun4\n' }, sockets });
     expect(isWireGuardInterface('utun4', view)).toBe(true);
   });
+  const made = (name: number, socket: number, rest: Machine = {}) =>
+    mac({ sockets, times: { '/var/run/wireguard/wg0.name': name, '/var/run/wireguard/utun4.sock': socket }, ...rest });
+  it.each([
+    ['older', 7_999, 10_000],
+    ['newer', 12_000, 10_000],
+  ])('refuses a utun whose name file, which may not be read, is %s than the socket', (_, name, socket) => {
+    expect(isWireGuardInterface('utun4', made(name, socket))).toBe(false);
+  });
+  it('refuses a name file that may be read and names another, however well the times fit', () => {
+    const view = made(10_000, 10_000, { files: { '/var/run/wireguard/wg0.name': 'utun5\n' } });
+    expect(isWireGuardInterface('utun4', view)).toBe(false);
+  });
+  it('refuses a socket that is not root’s, although the times fit', () => {
+    expect(isWireGuardInterface('utun4', made(10_000, 10_000, { sockets: [] }))).toBe(false);
+  });
+  it.each([8_001, 10_000, 11_999])(
+    'knows a utun whose name file only root may read: both were made together (%i)',
+    (name) => {
+      expect(isWireGuardInterface('utun4', made(name, 10_000))).toBe(true);
+    },
+  );
+});
+
+it('thisMachine tells when root has written a file or a socket, and of nothing else', () => {
+  const { rootWrote } = thisMachine;
+  expect(rootWrote('/etc/passwd')).toEqual(expect.any(Number));
+  for (const path of ['/etc', '/etc/nothing-of-this-name', '/proc/self/exe']) expect(rootWrote(path)).toBeNull();
 });
 
 it('isWireGuardInterface() refuses every interface of a system it does not know', () => {
@@ -135,6 +166,7 @@ describe('waitForPrivateAddress()', () => {
       readText: (path) => (rounds[round] ?? machine({})).readText(path),
       list: () => [],
       isRootSocket: () => false,
+      rootWrote: () => null,
     };
     const sleep = async (ms: number) => {
       log.push(`slept ${ms}`);

@@ -181,6 +181,7 @@ describe('sightOf() on a Mac, with a stand-in for wg', () => {
     readText: (path) => (path === '/var/run/wireguard/wg0.name' ? 'utun4\n' : null),
     list: () => ['wg0.name'],
     isRootSocket: (path) => isSocketThere && path === '/var/run/wireguard/utun4.sock',
+    rootWrote: () => null,
   });
   const wgSays = (script: string): void => {
     writeFileSync(join(folder, 'wg'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
