@@ -17,7 +17,18 @@ export function placeOf(root: string, execPath: string): ProgramPlace {
   const current = join(dirname(root), 'current');
   const lasting = existsSync(current) && realpathSync(current) === realpathSync(root) ? current : root;
   const node = join(lasting, 'node', 'bin', 'node');
-  return { root: lasting, node: existsSync(node) ? node : execPath };
+  return { root: lasting, node: existsSync(node) ? node : lastingNode(execPath) };
+}
+
+/**
+ * Homebrew keeps each version in a folder of its own, `PREFIX/Cellar/node@24/24.1.0`, which goes with the next upgrade, and has
+ * `PREFIX/opt/node@24` lead to the one in use; Node tells the former. Every other path is answered as it is.
+ */
+function lastingNode(execPath: string): string {
+  const [, prefix, formula, rest] = /^(.*)\/Cellar\/([^/]+)\/[^/]+\/(.+)$/.exec(execPath) ?? [];
+  if (prefix === undefined || formula === undefined || rest === undefined) return execPath;
+  const lasting = join(prefix, 'opt', formula, rest);
+  return existsSync(lasting) && realpathSync(lasting) === realpathSync(execPath) ? lasting : execPath;
 }
 
 /** Of this very program. */

@@ -12,6 +12,37 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
+describe.each(['opt/homebrew', 'usr/local'])('placeOf() with a Node of Homebrew in /%s', (prefix) => {
+  const cellar = () => join(folder, prefix, 'Cellar/node@24');
+  const make = (version: string): string => {
+    mkdirSync(join(cellar(), version, 'bin'), { recursive: true });
+    writeFileSync(join(cellar(), version, 'bin/node'), version);
+    return join(cellar(), version, 'bin/node');
+  };
+  const link = (version: string): void => {
+    mkdirSync(join(folder, prefix, 'opt'), { recursive: true });
+    symlinkSync(`../Cellar/node@24/${version}`, join(folder, prefix, 'opt/node@24'));
+  };
+
+  it('names it by the link that leads to the next version after an upgrade', () => {
+    const node = make('24.1.0');
+    link('24.1.0');
+    expect(placeOf(folder, node).node).toBe(join(folder, prefix, 'opt/node@24/bin/node'));
+  });
+  it('does not name another version than the one that runs', () => {
+    const old = make('24.1.0');
+    make('24.2.0');
+    link('24.2.0');
+    expect(placeOf(folder, old).node).toBe(old);
+  });
+  it('names it as it is where there is no link, or it leads nowhere', () => {
+    const node = make('24.1.0');
+    expect(placeOf(folder, node).node).toBe(node);
+    link('23.0.0');
+    expect(placeOf(folder, node).node).toBe(node);
+  });
+});
+
 describe('placeOf()', () => {
   it('names a clone by its own folder, and the Node that runs', () => {
     expect(placeOf(join(folder, '1.0.0'), '/usr/bin/node')).toEqual({
