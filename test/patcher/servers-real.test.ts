@@ -1,11 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { timerPaths } from '../../patcher/heartbeat-timer.ts';
 import { run } from '../../platform/run.ts';
 import { Cleanup } from '../harness/cleanup.ts';
+import { Detour } from '../harness/detour.ts';
 import { freePort } from '../harness/free-port.ts';
 import { KeyServer } from '../harness/keyserver-process.ts';
 import { isRoot, webUser } from '../harness/nextcloud-files.ts';
@@ -17,38 +17,9 @@ import { type NcpatchRun, runNcpatch } from './ncpatch-run.ts';
 const tree = listTrees().at(-1);
 const canRun =
   tree !== undefined && isRoot() && instanceObstacle() === null && ['curl', 'openssl', 'flock'].every(hasProgram);
+/** Moves the keys too, and has them released over each way; otherwise heartbeats are what goes over it. */
+const isThorough = process.env.LATCHKEY_THOROUGH === '1';
 const heartbeat = resolve(import.meta.dirname, '../../php-app/bin/heartbeat.sh');
-
-/** Another way to the same key server, as a tunnel is one. */
-class Detour {
-  readonly url: string;
-  readonly #server: Server;
-  readonly #sockets: Set<Socket>;
-
-  private constructor(server: Server, port: number, sockets: Set<Socket>) {
-    this.#server = server;
-    this.#sockets = sockets;
-    this.url = `https://127.0.0.1:${port}`;
-  }
-
-  static async open(to: number, port: number): Promise<Detour> {
-    const sockets = new Set<Socket>();
-    const server = createServer((near) => {
-      const far = connect(to, '127.0.0.1');
-      for (const socket of [near, far]) sockets.add(socket.on('error', () => near.destroy()));
-      near.pipe(far).pipe(near);
-    });
-    await new Promise<void>((done) => server.listen(port, '127.0.0.1', done));
-    return new Detour(server, port, sockets);
-  }
-
-  close(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    return new Promise((done) => {
-      this.#server.close(() => done());
-    });
-  }
-}
 
 // A real Nextcloud whose keys are at a real key server, reached first directly and then over another way.
 describe.runIf(canRun)('ncpatch servers on a real nextcloud', { timeout: 300_000 }, () => {
@@ -81,6 +52,9 @@ describe.runIf(canRun)('ncpatch servers on a real nextcloud', { timeout: 300_000
     const argv = [...as, state, nextcloud.instanceId] as unknown as [string];
     return (await run(argv, { timeoutMs: 60_000, allowExit: 'any' })).exit;
   }
+  async function expectRelease(exit: number): Promise<void> {
+    if (isThorough) expect((await ncpatch('verify')).exit).toBe(exit);
+  }
   const client = (): Record<string, unknown> =>
     JSON.parse(readFileSync(join(state, 'client.json'), 'utf8')) as Record<string, unknown>;
 
@@ -88,8 +62,10 @@ describe.runIf(canRun)('ncpatch servers on a real nextcloud', { timeout: 300_000
     if (tree === undefined) throw new Error('no tree');
     cleanup.add(folder, () => rmSync(folder, { recursive: true, force: true }));
     nextcloud = await NextcloudInstance.install(tree, { cleanup });
-    await nextcloud.enableEncryption();
-    await nextcloud.occ(['encryption:status']);
+    if (isThorough) {
+      await nextcloud.enableEncryption();
+      await nextcloud.occ(['encryption:status']);
+    }
     state = `/var/lib/latchkey/${nextcloud.instanceId}`;
     cleanup.add('traces', () => {
       const paths = [state, `/var/lib/latchkey/ncpatch/${nextcloud.instanceId}`, ...timerPaths(nextcloud.instanceId)];
@@ -99,7 +75,7 @@ describe.runIf(canRun)('ncpatch servers on a real nextcloud', { timeout: 300_000
     keyServer = await KeyServer.init({ data: join(folder, 'keys'), port, cleanup });
     await keyServer.start();
     direct = `https://127.0.0.1:${port}`;
-    detour = await Detour.open(port, await freePort());
+    detour = await Detour.open(port);
     cleanup.add('detour', () => detour.close());
     const invitation = await keyServer.addClient('cloud');
     const file = (name: string, text: string): string => {
@@ -109,6 +85,7 @@ describe.runIf(canRun)('ncpatch servers on a real nextcloud', { timeout: 300_000
     await done('apply');
     const enrolment = ['--url', direct, '--ca', file('ca.pem', invitation.ca)];
     await done('enroll', ...enrolment, '--code-file', file('code', invitation.code));
+    if (!isThorough) return;
     const copy = [
       '--copy',
       join(folder, 'copy'),
@@ -121,7 +98,7 @@ describe.runIf(canRun)('ncpatch servers on a real nextcloud', { timeout: 300_000
     expect(await cleanup.run()).toEqual([]);
   }, 120_000);
 
-  test('a key server of somebody else is refused, checked or not', async () => {
+  test.runIf(isThorough)('a key server of somebody else is refused, checked or not', async () => {
     const other = await KeyServer.init({ data: join(folder, 'other'), port: await freePort(), cleanup });
     await other.start();
     const url = `https://${other.listen}`;
@@ -130,12 +107,12 @@ describe.runIf(canRun)('ncpatch servers on a real nextcloud', { timeout: 300_000
     await other.stop();
   });
 
-  test('one that does not answer is refused, and taken when it is said so', async () => {
+  test.runIf(isThorough)('one that does not answer is refused, and taken when it is said so', async () => {
     const dead = `https://127.0.0.1:${await freePort()}`;
     expect(await refused('--url', direct, '--url', dead)).toBe('unreachable');
     const report = { urls: [dead, direct], changed: true, unchecked: [dead] };
     expect(await done('servers', '--url', dead, '--url', direct, '--unchecked')).toEqual(report);
-    await done('verify');
+    await expectRelease(0);
     expect(await beat()).toBe(0);
   });
 
@@ -143,20 +120,20 @@ describe.runIf(canRun)('ncpatch servers on a real nextcloud', { timeout: 300_000
     const before = client();
     expect(await done('servers', '--url', `${detour.url}/`)).toMatchObject({ urls: [detour.url], changed: true });
     expect(client()).toEqual({ ...before, urls: [detour.url] });
-    await done('verify');
+    await expectRelease(0);
     expect(await beat()).toBe(0);
-    await detour.close();
+    detour.close();
     expect(await beat()).toBe(1);
-    expect((await ncpatch('verify')).exit).toBe(1);
+    await expectRelease(1);
     expect(await done('servers', '--url', direct)).toMatchObject({ urls: [direct] });
-    await done('verify');
+    await expectRelease(0);
     expect(await beat()).toBe(0);
     expect(await done('servers')).toEqual({ urls: [direct], changed: false, unchecked: [] });
     const { records } = (await keyServer.command(['audit', 'tail', '--lines', '400'])).json() as {
       records: { event: string }[];
     };
     const events = records.map(({ event }) => event);
-    expect(events).toContain('key_released');
+    if (isThorough) expect(events).toContain('key_released');
     for (const alarm of ['fork_detected', 'server_rollback_suspected']) expect(events).not.toContain(alarm);
   });
 });
