@@ -161,6 +161,7 @@ const OTHERS_OPTIONS: Record<string, string> = {
   '--cluster': 'wireguard/installers/templates/parts/proxmox-cluster.sh',
   '--confirm': 'wireguard/provision/templates/provision.sh',
   '--renew': 'php-app/lib/Command/Certificate.php',
+  '--set': 'php-app/lib/Command/Servers.php',
   '--download': 'test/e2e/main.ts',
   '--fault': 'test/endurance/main.ts',
   '--quick': 'test/bench/main.ts',

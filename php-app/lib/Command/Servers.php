@@ -16,12 +16,7 @@ final class Servers extends RemoteKeyCommand {
 	protected function configure(): void {
 		$this->setName('remotekey:servers')
 			->setDescription('list the addresses of the key server, the preferred one first, or replace all of them')
-			->addOption(
-				'set',
-				null,
-				InputOption::VALUE_REQUIRED | InputOption::VALUE_IS_ARRAY,
-				'an address, https://host:port; may be given again',
-			)
+			->addOption('set', null, InputOption::VALUE_REQUIRED | InputOption::VALUE_IS_ARRAY, 'an address; may be given again')
 			->addOption('unchecked', null, InputOption::VALUE_NONE, 'take addresses too where nobody answers now');
 	}
 
