@@ -134,10 +134,17 @@ find_node() {
   if [ -n "$NODE" ]; then
     case $NODE in
       "$PREFIX"/*) refuse "$NODE goes when its version does" "name one that stays, or take the release that has it within" ;;
+      */Cellar/*/*/*)
+        keg=${NODE#*/Cellar/}
+        lasting=${NODE%%/Cellar/*}/opt/${keg%%/*}/bin/node
+        refuse "$NODE goes when Homebrew upgrades it" "name the link that stays: --node $lasting"
+        ;;
     esac
     set -- "$NODE"
   else
-    set -- "$(command -v node)" /usr/local/bin/node /opt/homebrew/bin/node /usr/bin/node
+    # of Homebrew, which is elsewhere on Apple silicon, the one that stays with its line: "node" goes on to the next
+    keg=opt/node@${wanted%%.*}/bin/node
+    set -- "/opt/homebrew/$keg" "/usr/local/$keg" "$(command -v node)" /usr/local/bin/node /opt/homebrew/bin/node /usr/bin/node
   fi
   for candidate; do
     if [ ! -x "$candidate" ]; then continue; fi

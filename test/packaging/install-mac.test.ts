@@ -6,6 +6,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -62,7 +63,7 @@ describe.skipIf(obstacle !== null)('install.sh, with stand-ins for the programs 
     placeNode(pinnedNode, at('opt/homebrew/bin/node'));
     bare = pathsIn(root);
     writeFileSync(at('tmp/install.sh'), installText(project));
-    await tarballOf(hollowRelease('1.0.0'), at('tmp'));
+    for (const version of ['1.0.0', '1.0.1']) await tarballOf(hollowRelease(version), at('tmp'));
   });
   afterAll(() => rmSync(root, { recursive: true, force: true }));
 
@@ -82,6 +83,28 @@ describe.skipIf(obstacle !== null)('install.sh, with stand-ins for the programs 
       '/usr/bin/false\n',
     ]);
     expect([lstatSync(at('var/db/latchkey')).uid, lstatSync(at('var/db/latchkey')).mode & 0o777]).toEqual([302, 0o700]);
+  });
+
+  it('refuses a Node of Homebrew by the folder that goes with its next upgrade, and names the link that stays', async () => {
+    mkdirSync(at('usr/local/Cellar/node@24/24.0.0/bin'), { recursive: true });
+    placeNode(pinnedNode, at('usr/local/Cellar/node@24/24.0.0/bin/node'));
+    const before = pathsIn(root);
+    const { exit, stderr } = await install(
+      '/tmp/latchkey-1.0.1.tar.gz',
+      '--node',
+      '/usr/local/Cellar/node@24/24.0.0/bin/node',
+    );
+    expect([exit, stderr.includes('--node /usr/local/opt/node@24/bin/node')]).toEqual([3, true]);
+    expect(pathsIn(root)).toEqual(before);
+  });
+
+  it('takes the Node of Homebrew that stays with its line before any other, on Intel too', async () => {
+    mkdirSync(at('usr/local/opt'));
+    symlinkSync('../Cellar/node@24/24.0.0', at('usr/local/opt/node@24'));
+    const { exit, stderr } = await install('/tmp/latchkey-1.0.1.tar.gz');
+    expect(exit, stderr).toBe(0);
+    expect(readlinkSync(at('opt/latchkey/1.0.1/node/bin/node'))).toBe('/usr/local/opt/node@24/bin/node');
+    for (const made of ['opt', 'Cellar']) rmSync(at(`usr/local/${made}`), { recursive: true });
   });
 
   it('refuses to go while launchd starts it, and leaves nothing when it goes', async () => {
