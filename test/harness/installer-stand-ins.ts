@@ -135,9 +135,22 @@ case $verb in
   enable) ln -s /lib/systemd/system/wg-quick@.service "$link" ;;
   disable) rm -f "$link" ;;
   is-enabled) [ -L "$link" ] ;;
-  start) [ -e /sys/class/net/$name ] || wg-quick up $name ;;
-  stop) [ ! -e /sys/class/net/$name ] || wg-quick down $name ;;
-  reset-failed) ;;
+  start | stop | restart | is-active)
+    case $unit in
+      *.timer)
+        case $verb in
+          start) echo >"$here/$unit" ;;
+          stop) rm -f "$here/$unit" ;;
+          *) [ -e "$here/$unit" ] ;;
+        esac ;;
+      wg-quick@*)
+        case $verb in
+          is-active) if [ -e /sys/class/net/$name ]; then echo active; else echo inactive; exit 3; fi ;;
+          stop) [ ! -e /sys/class/net/$name ] || wg-quick down $name ;;
+          *) [ -e /sys/class/net/$name ] || wg-quick up $name ;;
+        esac ;;
+    esac ;;
+  reset-failed | daemon-reload) ;;
   *) exit 2 ;;
 esac
 `,

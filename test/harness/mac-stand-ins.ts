@@ -62,7 +62,7 @@ exec python3 -B /run/stand-in/launchd.py "$@"
 `,
 };
 
-/** Keeps one job, as launchd does: plists that are not root's or not well-formed are not taken, what a job leaves running is ended unless it says otherwise, and a bootout is done a moment after it is said. */
+/** Keeps jobs, as launchd does: plists that are not root's or not well-formed are not taken, what a job leaves running is ended unless it says otherwise, and a bootout is done a moment after it is said. */
 export const LAUNCHD = `
 import os, plistlib, signal, subprocess, sys, time
 here = '/run/stand-in/launchd'
@@ -79,19 +79,14 @@ def detach():
     null = os.open('/dev/null', os.O_RDWR)
     for fd in (0, 1, 2): os.dup2(null, fd)
 
-if sys.argv[1] == 'bootstrap' and sys.argv[2] == 'system':
-    path = sys.argv[3]
-    about = os.stat(path)
-    if about.st_uid or about.st_gid or about.st_mode & 0o7777 != 0o644: fail(5, 'Bootstrap failed: 5: Input/output error')
-    with open(path, 'rb') as file: job = plistlib.load(file, fmt=plistlib.FMT_XML)
-    label = job['Label']
-    loaded = f'{here}/{label}'
-    if os.path.basename(path) != label + '.plist' or os.path.exists(loaded): fail(5, 'Bootstrap failed: 5: Input/output error')
-    open(loaded, 'w').close()
-    if not job.get('RunAtLoad'): sys.exit(0)
+def read(path):
+    with open(path, 'rb') as file: return plistlib.load(file, fmt=plistlib.FMT_XML)
+
+# by itself from here on, and for as long as launchd would have it run
+def keep(job, loaded):
     if os.fork(): sys.exit(0)
     detach()
-    env = dict(job.get('EnvironmentVariables', {}), XPC_SERVICE_NAME=label)
+    env = dict(job.get('EnvironmentVariables', {}), XPC_SERVICE_NAME=job['Label'])
     while True:
         with open(job['StandardErrorPath'], 'ab') as log:
             os.umask(0o022)
@@ -103,6 +98,26 @@ if sys.argv[1] == 'bootstrap' and sys.argv[2] == 'system':
             except ProcessLookupError: pass
         if code == 0 or job.get('KeepAlive', {}).get('SuccessfulExit') is not False: break
         time.sleep(1)
+    # what is kicked off later may have the numbers of others
+    open(loaded, 'w').close()
+
+if sys.argv[1] == 'bootstrap' and sys.argv[2] == 'system':
+    path = sys.argv[3]
+    about = os.stat(path)
+    if about.st_uid or about.st_gid or about.st_mode & 0o7777 != 0o644: fail(5, 'Bootstrap failed: 5: Input/output error')
+    job = read(path)
+    label = job['Label']
+    loaded = f'{here}/{label}'
+    if os.path.basename(path) != label + '.plist' or os.path.exists(loaded): fail(5, 'Bootstrap failed: 5: Input/output error')
+    open(loaded, 'w').close()
+    if not job.get('RunAtLoad'): sys.exit(0)
+    keep(job, loaded)
+elif sys.argv[1] == 'kickstart':
+    label = sys.argv[2].removeprefix('system/')
+    loaded = f'{here}/{label}'
+    if not os.path.exists(loaded): fail(113, 'Could not find service')
+    if open(loaded).read(): sys.exit(0)
+    keep(read(f'/Library/LaunchDaemons/{label}.plist'), loaded)
 elif sys.argv[1] == 'bootout':
     loaded = here + '/' + sys.argv[2].removeprefix('system/')
     if not os.path.exists(loaded): fail(3, 'Boot-out failed: 3: No such process')

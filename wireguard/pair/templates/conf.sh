@@ -56,7 +56,7 @@ settings() {
 wanted_conf() {
   head_of_conf
   printf '[Interface]\n'
-  grep '^PrivateKey = ' "$KEPT"
+  grep '^PrivateKey = ' "$KEPT" || return 1
   settings "$1"
 }
 
@@ -69,8 +69,9 @@ peer_key() { if of_pair "$CONF"; then sed -n 's/^PublicKey = //p' "$CONF"; fi; }
 # Has the interface the key of this end? Another's is never touched.
 interface_is_ours() { [ -n "$PUBLIC_KEY" ] && [ "$(wg show "$LIVE" public-key 2>/dev/null)" = "$PUBLIC_KEY" ]; }
 
-# put_file PATH MODE: stdin, all or nothing, in a folder that is root's.
+# put_file PATH MODE: stdin, all or nothing, in a folder that is root's. Nobody else may read it meanwhile, as begin says.
 put_file() {
+  rm -f "$1.new"
   if ! cat >"$1.new" || ! chmod "$2" "$1.new" || ! chown 0:0 "$1.new" || ! mv -f "$1.new" "$1"; then
     rm -f "$1.new"
     return 1

@@ -70,14 +70,9 @@ make_key() {
   if [ -z "$KEPT" ]; then
     install_wireguard
     make_folder "${CONF%/*}" 700 || die "cannot make ${CONF%/*}"
-    if ! wg genkey >"$WORK/key" || [ ! -s "$WORK/key" ]; then die "wg could not make a key"; fi
-    IFS= read -r key <"$WORK/key"
-    {
-      head_of_conf
-      printf 'PrivateKey = %s\n' "$key"
-    } >"$WORK/draft" || die "cannot write a key"
-    arm rm -f "$DRAFT"
-    put_file "$DRAFT" 600 <"$WORK/draft" || die "cannot write $DRAFT"
+    arm rm -f "$DRAFT" "$DRAFT.new"
+    key=$(wg genkey) || die "wg could not make a key"
+    { head_of_conf && printf 'PrivateKey = %s\n' "$key"; } | put_file "$DRAFT" 600 || die "cannot write $DRAFT"
     say "made a key in $DRAFT"
     find_key
   elif ! tools_are_there; then
@@ -98,9 +93,9 @@ bring_up() {
   MADE=$(noted 'made for it')
   OPENED=$(noted 'opened for it')
   needed_openings
-  wanted_conf "$1" >"$WORK/conf" || die "cannot write a configuration"
+  wanted=$(wanted_conf "$1") || die "cannot read $KEPT"
   same=no
-  if of_pair "$CONF" && [ "$(cat "$CONF")" = "$(cat "$WORK/conf")" ]; then same=yes; fi
+  if of_pair "$CONF" && [ "$(cat "$CONF")" = "$wanted" ]; then same=yes; fi
   if [ "$same" = yes ] && is_up && starts_at_boot && keeper_runs; then
     open_all
     keep
@@ -115,18 +110,20 @@ bring_up() {
   if ! is_up; then start_tunnel 3>&- 9>&-; fi
   if ! keeper_runs; then keep_up; fi
   keep
+  rm -f "$CONF.former"
   answer "changed yes"
 }
 
+# Nothing with a key in it is anywhere but beside CONF, as what a killed run has left there is found again.
 replace_conf() {
   if of_pair "$CONF"; then
-    cat "$CONF" >"$WORK/former" || die "cannot read $CONF"
+    put_file "$CONF.former" 600 <"$CONF" || die "cannot keep $CONF"
     WAS_UP=$(yes_or_no is_up)
     arm former_back
-    put_file "$CONF" 600 <"$WORK/conf" || die "cannot write $CONF"
+    printf '%s\n' "$wanted" | put_file "$CONF" 600 || die "cannot write $CONF"
   else
     arm rm -f "$CONF" "$CONF.new"
-    cat "$WORK/conf" >"$CONF.new" || die "cannot write $CONF.new"
+    printf '%s\n' "$wanted" >"$CONF.new" || die "cannot write $CONF.new"
     chown 0:0 "$CONF.new" || die "cannot write $CONF.new"
     # by a link, since that fails when something has come to be there meanwhile
     ln "$CONF.new" "$CONF" || die "cannot write $CONF"
@@ -137,7 +134,7 @@ replace_conf() {
 
 former_back() {
   if [ "$WAS_UP" = yes ] && is_up; then end_tunnel || return 1; fi
-  put_file "$CONF" 600 <"$WORK/former" || return 1
+  mv -f "$CONF.former" "$CONF" || return 1
   if [ "$WAS_UP" = no ]; then return 0; fi
   (start_tunnel 3>&- 9>&-)
 }
@@ -179,9 +176,10 @@ take_away() {
     if interface_there && interface_is_ours; then end_tunnel || die "cannot stop $TUNNEL" "$CONF is still there $TRY_AGAIN"; fi
     not_at_boot || die "cannot keep $TUNNEL from starting at boot" "$CONF is still there $TRY_AGAIN"
     close_all || warn "the firewall did not take back all of: $(noted 'opened for it' | tr '\n' ',')"
-    cmd rm -f "$CONF" "$CONF.new" || die "cannot remove $CONF"
+    cmd rm -f "$CONF" || die "cannot remove $CONF"
   fi
   if of_pair "$DRAFT"; then cmd rm -f "$DRAFT" || die "cannot remove $DRAFT"; fi
+  rm -f "$CONF.new" "$CONF.former" "$DRAFT.new"
   for folder in $folders "${KEEPER%/*}"; do
     case $folder in /etc/wireguard | */latchkey) rmdir "$folder" 2>/dev/null || : ;; esac
   done
