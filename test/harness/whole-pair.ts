@@ -32,7 +32,7 @@ export async function buildPair(tree: NextcloudTree, cleanup: Cleanup): Promise<
 }
 
 /** As its README says: the tarball, and the script that comes with it. */
-async function installRelease(machine: WholeMachine): Promise<void> {
+export async function installRelease(machine: WholeMachine): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-release-'));
   try {
     const files = madeRelease('0.1.0');

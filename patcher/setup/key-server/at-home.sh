@@ -4,7 +4,7 @@
 #        at-home.sh PLATFORM ACCOUNT DATA KEYFILE make LISTEN 'HOST …' PROGRAM…
 #        at-home.sh PLATFORM ACCOUNT DATA KEYFILE serve TEXT
 #        at-home.sh PLATFORM ACCOUNT DATA KEYFILE running|unserve
-#        at-home.sh PLATFORM ACCOUNT DATA KEYFILE remove data|keyfile|account|folder [FOLDER]
+#        at-home.sh PLATFORM ACCOUNT DATA KEYFILE remove begun|data|keyfile|account|folder [FOLDER]
 #        at-home.sh PLATFORM ACCOUNT DATA KEYFILE do COMMAND…
 # What a program reads of it goes to stdout, a word and its value a line. What it is about to do goes to stderr.
 UNIT=latchkey-keyserver.service
@@ -36,7 +36,7 @@ as_user() {
   if [ "$(id -un)" = "$user" ]; then
     "$@"
   elif [ "$PLATFORM" = macos ]; then
-    sudo -n -H -u "$user" -- "$@"
+    sudo -H -u "$user" "$@"
   elif has runuser; then
     runuser -u "$user" -- "$@"
   else
@@ -136,9 +136,11 @@ is_taken() {
     awk -v here="$address:$port" -v port=":$port" '$4 == "0A" && ($2 == here || $2 ~ "^0+" port "$") { found = 1 } END { exit !found }'
 }
 
-# starts PROGRAM…: the account, or else one that may do as little, can run it.
+# starts PROGRAM…: the account, or else one that may do as little, can run it. Where there is a key server it will be asked anyway.
 starts() {
-  if account_there; then
+  if account_there && is_server "$DATA"; then
+    return 0
+  elif account_there; then
     as_account "$@" --version
   elif id nobody >/dev/null 2>&1; then
     as_user nobody "$@" --version
@@ -233,7 +235,11 @@ make_data() {
   fi
   set -f
   # shellcheck disable=SC2086 # names and addresses have no blanks
-  cmd as_account "$@" init --data "$new" --listen "$listen" --host $hosts --keyfile "$KEYFILE" >/dev/null || exit 1
+  cmd as_account "$@" init --data "$new" --listen "$listen" --host $hosts --keyfile "$KEYFILE" >/dev/null || {
+    code=$?
+    rm -rf "$new"
+    exit "$code"
+  }
   set +f
   sync
   cmd $mover mv "$new" "$DATA" || die "cannot move $new to $DATA"
@@ -321,6 +327,7 @@ remove() {
         *) { rm -rf "$DATA.being-made" && cmd rm -rf "$DATA"; } || die "cannot remove $DATA" ;;
       esac
       ;;
+    begun) rm -rf "$DATA.being-made" "$KEYFILE.being-made" || die "cannot remove $DATA.being-made" ;;
     keyfile) { rm -f "$KEYFILE.being-made" && cmd rm -f "$KEYFILE"; } || die "cannot remove $KEYFILE" ;;
     folder) if is_empty "$2"; then cmd rmdir "$2" || die "cannot remove $2"; fi ;;
     account) remove_account ;;

@@ -74,8 +74,8 @@ export async function unserveAtHome(scene: HomeScene): Promise<void> {
   await order(scene, ['unserve'], MAKE_MS);
 }
 
-/** Takes one part away; an account that was not made here stays. */
-export async function removeAtHome(scene: HomeScene, part: MadePart): Promise<void> {
+/** Takes one part away, or what was begun of data directory and key file; an account that was not made here stays. */
+export async function removeAtHome(scene: HomeScene, part: MadePart | 'begun'): Promise<void> {
   if (part === 'service') return unserveAtHome(scene);
   const words = part.startsWith('folder ') ? ['folder', part.slice('folder '.length)] : [part];
   await order(scene, ['remove', ...words], MAKE_MS);

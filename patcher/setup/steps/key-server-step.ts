@@ -1,5 +1,6 @@
+import { dirname } from 'node:path/posix';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isLatchkeyError, LatchkeyError } from '../../../platform/errors.ts';
+import { LatchkeyError } from '../../../platform/errors.ts';
 import { authorityOf } from '../../../platform/listening/listen-address.ts';
 import { misfitOf } from '../key-server/fit.ts';
 import {
@@ -23,7 +24,7 @@ const LOOK_AGAIN_MS = 1_000;
 const SERVING = ['ok', 'killed'];
 
 /** A key server at home: account, data directory, service. One that is there is used as it is, or refused; never replaced. */
-export function keyServerStep(context: SetupContext): SetupStep {
+export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): SetupStep {
   const { home, agreed, progress } = context;
   const { data, keyfile, account, listen } = agreed.keyServer;
   const at = authorityOf(listen.host, listen.port);
@@ -133,7 +134,7 @@ export function keyServerStep(context: SetupContext): SetupStep {
 
   /** Its own health, by TLS and its own authority; asked at home, so that no tunnel has to be there. */
   async function waitUntilServing(): Promise<void> {
-    const end = performance.now() + PATIENCE_MS;
+    const end = performance.now() + patienceMs;
     let health = 'not running';
     while (performance.now() < end) {
       ({ health } = await own.status());
@@ -175,6 +176,7 @@ export function keyServerStep(context: SetupContext): SetupStep {
   async function undo(): Promise<readonly string[]> {
     const left: string[] = [];
     if (made.has('service')) await unserveAtHome(context);
+    await removeAtHome(context, 'begun');
     if (made.has('data') && (await isVaultInUse())) {
       left.push(`${data} and ${keyfile} at home stay: the vault is in use`);
       made.delete('data');
@@ -201,19 +203,20 @@ export function keyServerStep(context: SetupContext): SetupStep {
 
   async function takeAway({ purge }: { readonly purge: boolean }): Promise<readonly string[]> {
     const found = await lookAtHome(context);
+    if (purge && found.data === 'server') await refuseIfOthersUseIt();
     if (servesData(found.service, data)) await unserveAtHome(context);
-    if (!purge)
-      return found.data === 'server'
-        ? [`${data} and ${keyfile} at home stay: they hold keys; so does ${account}, whose they are`]
-        : [];
+    if (!purge) {
+      const stays = `${data} and ${keyfile} at home stay: they hold keys; so does the account ${account}, whose they are`;
+      return found.data === 'server' ? [stays] : [];
+    }
     if (found.data === 'server') {
-      if (await isStillServed()) {
+      if (SERVING.includes((await own.status()).health)) {
         throw new LatchkeyError(
           'key_server_runs',
           `the key server in ${data} at home still runs, so it was not purged`,
           {
             exit: 3,
-            hint: 'end it, then try again',
+            hint: `it is not ${service} that started it: end it, then try again`,
           },
         );
       }
@@ -221,19 +224,22 @@ export function keyServerStep(context: SetupContext): SetupStep {
     }
     await removeAtHome(context, 'keyfile');
     await removeAtHome(context, 'account');
-    await removeAtHome(context, `folder ${data.slice(0, data.lastIndexOf('/'))}`);
-    return (await lookAtHome(context)).account
-      ? [`the account ${account} at home stays: it was not made here, or other services use it`]
-      : [];
+    if ((await lookAtHome(context)).account) {
+      return [`the account ${account} at home stays: it was not made here, or another service uses it`];
+    }
+    await removeAtHome(context, `folder ${dirname(data)}`);
+    return [];
   }
 
-  async function isStillServed(): Promise<boolean> {
-    try {
-      return SERVING.includes((await own.status()).health);
-    } catch (error) {
-      if (isLatchkeyError(error)) return false; // what cannot be opened any more is no reason to keep it
-      throw error;
-    }
+  /** Ours is revoked by now; the keys of others are nobody's here to throw away. */
+  async function refuseIfOthersUseIt(): Promise<void> {
+    const others = (await own.clients()).filter(({ state }) => state === 'enrolled' || state === 'locked');
+    if (others.length === 0) return;
+    const names = others.map(({ name }) => name).join(', ');
+    throw new LatchkeyError('key_server_in_use', `the key server in ${data} at home has other clients: ${names}`, {
+      exit: 3,
+      hint: 'take it away without --purge, or revoke them first: keyserver client revoke NAME',
+    });
   }
 
   return {

@@ -1,0 +1,56 @@
+import type { Agreement } from '../../../patcher/setup/agreement.ts';
+import type { HomeMachine } from '../../../patcher/setup/home-machine.ts';
+import { parseSetup, type SetupWish } from '../../../patcher/setup/setup-config.ts';
+import type { SetupContext } from '../../../patcher/setup/setup-step.ts';
+import { loginToTarget } from '../../../patcher/transports/target-login.ts';
+import type { Transport } from '../../../patcher/transports/transport.ts';
+import { run } from '../../../platform/run.ts';
+import type { Argv } from '../../harness/background-process.ts';
+
+/** What a transport of ncpatch makes of a way to run commands as root. */
+export function transportTo(label: string, inside: (argv: Argv) => Argv): Promise<Transport> {
+  return loginToTarget({
+    label,
+    exec: (argv, options) => run(inside(argv), { ...options, allowExit: 'any' }),
+    sudo: false,
+    prompter: null,
+    close: async () => undefined,
+  });
+}
+
+/** On loopback, where nothing has to be there first. */
+export function agreedOn(keyServer: Partial<Agreement['keyServer']>): Agreement {
+  const usual: Agreement['keyServer'] = {
+    listen: { host: '127.0.0.1', port: 8443 },
+    hosts: ['127.0.0.1', 'localhost'],
+    urls: ['https://127.0.0.1:8443'],
+    from: ['127.0.0.1/32'],
+    data: '/var/lib/latchkey/keys',
+    keyfile: '/var/lib/latchkey/keys.keyfile',
+    account: 'latchkey',
+  };
+  return { wireguard: null, sshTunnel: null, keyServer: { ...usual, ...keyServer } };
+}
+
+/** What steps at home are handed; whatever else they ask for is not there. */
+export function contextOf(
+  home: HomeMachine,
+  agreed: Agreement,
+  { wish, ...more }: Partial<SetupContext> & { readonly wish?: Partial<SetupWish> } = {},
+): SetupContext {
+  const config = parseSetup({ server: { ssh: 'root@cloud.example' }, transport: 'ssh', ...wish }, '/');
+  const given = {
+    config,
+    agreed,
+    home,
+    progress: { step: () => undefined, note: () => undefined },
+    now: () => Date.now(),
+    ...more,
+  };
+  return new Proxy(given as SetupContext, {
+    get: (target, name) => {
+      if (name in target) return target[name as keyof SetupContext];
+      throw new Error(`a step asked for "${String(name)}"`);
+    },
+  });
+}

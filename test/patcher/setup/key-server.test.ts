@@ -1,0 +1,153 @@
+import { spawnSync } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Enrolment } from '../../../patcher/facts.ts';
+import { chooseClient, clientToRevoke } from '../../../patcher/setup/key-server/client-choice.ts';
+import { misfitOf } from '../../../patcher/setup/key-server/fit.ts';
+import type { KeyServerListening, KnownClient } from '../../../patcher/setup/key-server/key-server-commands.ts';
+import { servesData } from '../../../patcher/setup/key-server/served-data.ts';
+import { SHELLS } from '../../harness/installer-machine.ts';
+import { hasProgram } from '../../harness/programs.ts';
+import { agreedOn } from './key-server-world.ts';
+
+const wish = { name: 'cloud', urls: ['https://10.71.3.1:8443'], from: ['10.71.3.2/32'] };
+const waiting: KnownClient = {
+  id: 'lk-1',
+  name: 'cloud',
+  state: 'new',
+  killed: false,
+  from: ['10.71.3.2/32'],
+  keys: [],
+  releasedAt: null,
+  heardAt: null,
+  presentAt: null,
+};
+const enrolled: KnownClient = { ...waiting, state: 'enrolled', heardAt: 1 };
+const revoked: KnownClient = { ...enrolled, state: 'revoked' };
+const enrolment = (changes: Partial<Enrolment> = {}): Enrolment => ({
+  directory: '/var/lib/latchkey/oc1',
+  clientId: 'lk-1',
+  urls: wish.urls,
+  keys: [],
+  ...changes,
+});
+
+describe('chooseClient() for a Nextcloud that is not enrolled', () => {
+  it.each<[string, Partial<KnownClient>, string]>([
+    ['was heard', { heardAt: 1 }, 'client_taken'],
+    ['has fetched a key', { releasedAt: 1 }, 'client_taken'],
+    ['has sent a heartbeat', { presentAt: 1 }, 'client_taken'],
+    ['has keys at home', { keys: ['master_1'] }, 'client_taken'],
+    ['was stopped by its owner', { killed: true }, 'client_taken'],
+    ['was locked', { state: 'locked' }, 'client_locked'],
+  ])('leaves another one of that name alone that %s', (_, changes, code) => {
+    const known = { ...waiting, state: 'enrolled' as const, ...changes };
+    expect(chooseClient(wish, null, [known])).toMatchObject({ kind: 'refuse', code });
+  });
+  it('adds one where there is none of the name', () => {
+    expect(chooseClient(wish, null, [{ ...enrolled, name: 'other' }])).toEqual({ kind: 'add', name: 'cloud' });
+  });
+  it.each<[string, KnownClient]>([
+    ['waits for its code', waiting],
+    ['never heard the answer to its code', { ...waiting, state: 'enrolled' }],
+  ])('goes on with one that %s, so that there are not two', (_, known) => {
+    expect(chooseClient(wish, null, [known])).toEqual({ kind: 'reset', id: 'lk-1', name: 'cloud' });
+  });
+  it('takes the next name after those of revoked ones', () => {
+    const gone = (name: string, id: string) => ({ ...revoked, name, id });
+    const two = [gone('cloud', 'lk-1'), gone('cloud-2', 'lk-2')];
+    expect(chooseClient(wish, null, two)).toEqual({ kind: 'add', name: 'cloud-3' });
+    const third = { ...waiting, name: 'cloud-3', id: 'lk-3' };
+    expect(chooseClient(wish, null, [...two, third])).toEqual({ kind: 'reset', id: 'lk-3', name: 'cloud-3' });
+  });
+});
+
+describe('chooseClient() for one that is', () => {
+  it.each<[string, Partial<Enrolment>, readonly KnownClient[], string]>([
+    ['at a key server that does not know it', { clientId: 'lk-9' }, [enrolled], 'enrolled_elsewhere'],
+    ['at another address', { urls: ['https://10.9.9.9:8443'] }, [enrolled], 'enrolled_elsewhere'],
+    ['as one that was locked', {}, [{ ...enrolled, state: 'locked' }], 'client_locked'],
+    ['as one that was revoked while it has keys there', { keys: ['master_1'] }, [revoked], 'client_revoked'],
+  ])('refuses one %s', (_, changes, clients, code) => {
+    expect(chooseClient(wish, enrolment(changes), clients)).toMatchObject({ kind: 'refuse', code });
+  });
+  it('has nothing to do for one that is known, whatever it is called', () => {
+    const known = { ...enrolled, name: 'nextcloud' };
+    expect(chooseClient(wish, enrolment(), [known])).toEqual({ kind: 'done', id: 'lk-1' });
+  });
+  it('lets it speak from where it will, beside where it did', () => {
+    const known = { ...enrolled, from: ['127.0.0.1/32'] };
+    const choice = { kind: 'allow', id: 'lk-1', from: ['127.0.0.1/32', '10.71.3.2/32'] };
+    expect(chooseClient(wish, enrolment(), [known])).toEqual(choice);
+  });
+  it('enrols it again as one that was reset, and as a new one after its revocation', () => {
+    expect(chooseClient(wish, enrolment(), [waiting])).toMatchObject({ kind: 'reset', id: 'lk-1' });
+    expect(chooseClient(wish, enrolment(), [revoked])).toEqual({ kind: 'add', name: 'cloud-2' });
+  });
+});
+
+describe('clientToRevoke()', () => {
+  it('is nobody where all are revoked, or of other names', () => {
+    expect(
+      clientToRevoke('cloud', null, [revoked, { ...enrolled, name: 'cloud2' }, { ...enrolled, name: 'cloud-x' }]),
+    ).toBeNull();
+    expect(clientToRevoke('cloud', enrolment({ clientId: 'lk-9' }), [enrolled])).toBeNull();
+  });
+  it('is the one that Nextcloud says it is, or else the last of the name', () => {
+    const second = { ...enrolled, name: 'cloud-2', id: 'lk-2' };
+    expect(clientToRevoke('cloud', enrolment(), [second, enrolled])?.id).toBe('lk-1');
+    expect(clientToRevoke('cloud', null, [revoked, second])?.id).toBe('lk-2');
+  });
+});
+
+describe('misfitOf()', () => {
+  const { keyServer } = agreedOn({});
+  const fitting: KeyServerListening = {
+    listen: { host: '127.0.0.1', port: 8443 },
+    hosts: ['127.0.0.1', 'localhost', 'more.example'],
+    transport: 'tls',
+  };
+  it.each<[string, Partial<KeyServerListening>, string, string]>([
+    ['another port', { listen: { host: '127.0.0.1', port: 9443 } }, 'keyfile', 'keyServer.port'],
+    ['another address', { listen: { host: '10.71.3.1', port: 8443 } }, 'keyfile', 'keyServer.data'],
+    ['a name less', { hosts: ['127.0.0.1'] }, 'keyfile', 'keyServer.data'],
+    ['no TLS', { transport: 'plain-http' }, 'keyfile', 'keyServer.data'],
+    ['a vault that asks for a passphrase', {}, 'passphrase', 'keyServer.keyfile'],
+  ])('names the field for a key server with %s', (_, changes, sealedWith, field) => {
+    expect(misfitOf(keyServer, { ...fitting, ...changes }, sealedWith)).toMatchObject({ field });
+  });
+  it('finds nothing in one that fits, with more names', () => {
+    expect(misfitOf(keyServer, fitting, 'keyfile')).toBeNull();
+  });
+});
+
+describe('servesData()', () => {
+  it.each([
+    ['of another directory', '"start" "--data" "/var/lib/latchkey/keys2" "--keyfile" "/k"'],
+    [
+      'whose key file alone is named so',
+      'ExecStart=keyserver start --data /x --keyfile /var/lib/latchkey/keys.keyfile',
+    ],
+    ['that is not there', null],
+  ])('is false for a service %s', (_, text) => {
+    expect(servesData(text, '/var/lib/latchkey/keys')).toBe(false);
+  });
+  it.each([
+    '"start" "--data" "/var/lib/latchkey/keys" "--keyfile" "/k"',
+    '    <string>--data</string>\n    <string>/var/lib/latchkey/keys</string>',
+    'ExecStart=keyserver start --data /var/lib/latchkey/keys --keyfile /k\n',
+  ])('is true for %j', (text) => {
+    expect(servesData(text, '/var/lib/latchkey/keys')).toBe(true);
+  });
+});
+
+describe('at-home.sh', () => {
+  const script = resolve(import.meta.dirname, '../../../patcher/setup/key-server/at-home.sh');
+  it.each(Object.entries(SHELLS))('is understood by %s', (_, shell) => {
+    if (!hasProgram(shell[0])) return;
+    expect(spawnSync(shell[0], [...shell.slice(1), '-n', script], { encoding: 'utf8' }).stderr).toBe('');
+  });
+  it.runIf(hasProgram('shellcheck'))('has nothing that shellcheck would say', () => {
+    expect(spawnSync('shellcheck', ['-s', 'sh', join(script)], { encoding: 'utf8' }).stdout).toBe('');
+  });
+});
