@@ -12,9 +12,12 @@ export const REPLACED = [
     '/etc/init.d',
     '/etc/nginx/sites-enabled',
   ],
-  ...['/etc/nginx/conf.d', '/etc/ssh/sshd_config.d', '/var/spool/cron', '/var/log/journal', '/var/lib/latchkey'],
+  ...['/etc/nginx/conf.d', '/etc/ssh/sshd_config.d', '/var/spool/cron', '/var/log/journal'],
   '/var/lib/systemd',
 ];
+
+/** What of Latchkey this system may have, and no new machine. */
+export const ABSENT = ['/etc/latchkey', '/var/lib/latchkey'];
 
 /** Units of this system that a machine without a console, a clock and a kernel of its own does without. */
 const MASKED = [
@@ -30,15 +33,15 @@ const MASKED = [
 
 /**
  * The first process of a machine until it becomes its systemd. Arguments: folder of the disk, control group, name, folders to be
- * replaced, then pairs of where a layer is seen and what it lies over.
+ * replaced and to be taken away, then pairs of where a layer is seen and what it lies over.
  */
 export const BOOT = `
 set -e
-disk=$1 group=$2 name=$3 replaced=$4
-shift 4
+disk=$1 group=$2 name=$3 replaced=$4 absent=$5
+shift 5
 root=$disk/root
 echo 0 >"$group/cgroup.procs"
-for path in $replaced; do
+for path in $replaced $absent; do
   # a folder made where one of the layer below was taken away has nothing of it
   [ -e "$disk/changed$path" ] || [ ! -d "$path" ] || { mkdir -p "$disk/changed\${path%/*}"; mknod "$disk/changed$path" c 0 0; }
 done

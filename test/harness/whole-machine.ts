@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -6,8 +6,10 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmdirSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,7 +20,7 @@ import type { Cleanup } from './cleanup.ts';
 import { type Machine, machinesObstacle } from './hub-network.ts';
 import type { Place } from './place.ts';
 import { hasProgram } from './programs.ts';
-import { BOOT, PATH, REPLACED } from './whole-machine-boot.ts';
+import { ABSENT, BOOT, PATH, REPLACED } from './whole-machine-boot.ts';
 
 /** Where control groups of the second kind are on this system, alone or beside those of the first, or `null`. */
 function groups(): string | null {
@@ -31,7 +33,7 @@ const SYSTEMD = ['/usr/lib/systemd/systemd', '/lib/systemd/systemd'];
 
 /** Why no machine with an init of its own can be booted here, or `null`. */
 export function wholeMachineObstacle(): string | null {
-  const missing = ['unshare', 'nsenter', 'pivot_root', 'systemctl', 'nft', 'sshd', 'wg-quick'].filter(
+  const missing = ['setpriv', 'unshare', 'nsenter', 'pivot_root', 'systemctl', 'nft', 'sshd', 'wg-quick'].filter(
     (name) => !hasProgram(name),
   );
   if (missing.length > 0) return `${missing.join(', ')} not installed`;
@@ -89,7 +91,7 @@ export class WholeMachine implements Place {
     name: string,
     options: { readonly wire: Wire; readonly layers?: readonly Layer[]; readonly cleanup: Cleanup },
   ): WholeMachine {
-    const disk = mkdtempSync(join(tmpdir(), `latchkey-machine-${name}-`));
+    const disk = mkdtempSync(join(tmpdir(), `latchkey-life-${process.pid}-${name}-`));
     options.cleanup.add(disk, () => rmSync(disk, { recursive: true, force: true }));
     for (const folder of ['changed/etc', 'work', 'root', 'layers']) mkdirSync(join(disk, folder), { recursive: true });
     chmodSync(join(disk, 'changed'), 0o755);
@@ -126,9 +128,21 @@ export class WholeMachine implements Place {
     rmSync(join(this.#disk, 'go'), { force: true });
     const layers = this.#layers.flatMap(({ at, over }) => [at, over]);
     const own = ['--pid', '--mount', '--net', '--uts', '--ipc', '--propagation', 'private'];
-    const words = [this.#disk, this.#group, this.name, REPLACED.join(' '), ...layers];
+    const words = [this.#disk, this.#group, this.name, REPLACED.join(' '), ABSENT.join(' '), ...layers];
     const holder = await BackgroundProcess.start(
-      ['unshare', '--fork', '--kill-child', ...own, 'bash', '-c', BOOT, 'boot', ...words],
+      [
+        'setpriv',
+        '--pdeathsig=KILL',
+        'unshare',
+        '--fork',
+        '--kill-child',
+        ...own,
+        'bash',
+        '-c',
+        BOOT,
+        'boot',
+        ...words,
+      ],
       { readyWhen: /^mounted$/m },
     );
     this.#holder = holder;
@@ -177,8 +191,8 @@ export class WholeMachine implements Place {
   #enter(argv: Argv): Argv {
     return [
       ...(['nsenter', `--target=${this.pid}`] as const),
-      ...['--mount', '--net', '--uts', '--ipc', '--pid', '--cgroup', '--root', '--wd=/'],
-      ...['env', '-i', `PATH=${PATH}`, 'HOME=/root', 'LANG=C.UTF-8', ...argv],
+      ...['--mount', '--net', '--uts', '--ipc', '--pid', '--cgroup', '--root'],
+      ...['env', '-i', '--chdir=/', `PATH=${PATH}`, 'HOME=/root', 'LANG=C.UTF-8', ...argv],
     ];
   }
 
@@ -230,6 +244,51 @@ export class WholeMachine implements Place {
     writeFileSync(this.path(path), text);
     chmodSync(this.path(path), mode);
   }
+
+  /** Paths, from outside, of all files that the machine has written, also while it is off. */
+  writtenFiles(): string[] {
+    return this.#changedFolders().flatMap((folder) =>
+      readdirSync(folder, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name))
+        .filter(hasContent),
+    );
+  }
+
+  #changedFolders(): string[] {
+    return ['changed', ...this.#layers.map((_, n) => `layers/${n + 1}/changed`)].map((one) => join(this.#disk, one));
+  }
+
+  /** Every file, folder and link in which its disk differs from this system's, by path, also while it is off. */
+  changes(): ReadonlyMap<string, string> {
+    const seenAt = ['/', ...this.#layers.map(({ at }) => at)];
+    return new Map(this.#changedFolders().flatMap((folder, n) => listed(folder, seenAt[n] ?? '')));
+  }
+}
+
+/** What a file holds is told by a hash, of a folder only that it is there. */
+function listed(folder: string, at: string): [string, string][] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) => {
+    const place = join(entry.parentPath, entry.name);
+    const path = join(at, place.slice(folder.length));
+    if (entry.isSymbolicLink()) return [path, `link to ${readlinkSync(place)}`];
+    if (entry.isFile()) return [path, contentOf(place)];
+    return [path, entry.isDirectory() ? 'folder' : 'taken away'];
+  });
+}
+
+function contentOf(place: string): string {
+  const { size, mtimeMs } = statSync(place);
+  if (!hasContent(place)) return 'as below';
+  return size > 1_000_000
+    ? `${size} bytes, ${mtimeMs}`
+    : createHash('sha256').update(readFileSync(place)).digest('hex');
+}
+
+/** Whether a file of a layer is more than another owner or mode for the one below, whose content it then has. */
+function hasContent(place: string): boolean {
+  const { size, blocks } = statSync(place);
+  return size === 0 || blocks > 0;
 }
 
 /** systemd answers as soon as it listens; then it says itself when all was started. */
