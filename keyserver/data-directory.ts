@@ -15,9 +15,9 @@ export function openDataDirectory(path: string): string {
   return openDirectory(path, ['config.json', 'vault.json'], 'key server', 'keyserver');
 }
 
-/** Files in the directory that others may read, by name; public ones do not count. */
+/** Files in the directory that others may read, by name; public ones do not count, nor a log that launchd has made. */
 export function openFiles(directory: string): string[] {
-  const open = ['ca.pem', 'audit.pub', 'crl.pem', 'crl.der'];
+  const open = ['ca.pem', 'audit.pub', 'crl.pem', 'crl.der', 'keyserver.log'];
   return readdirSync(directory).filter((name) => {
     return !open.includes(name) && (statSync(join(directory, name)).mode & 0o077) !== 0;
   });

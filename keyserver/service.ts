@@ -1,13 +1,13 @@
 import { LatchkeyError } from '../platform/errors.ts';
 import { MAIN_FILE } from '../platform/program-place.ts';
 import { propertyList } from '../platform/property-list.ts';
-import { assertPlainWords, commandLine, quoted, specifiersEscaped, xml } from '../platform/service-text.ts';
+import { assertPlainWords, commandLine, quoted, specifiersEscaped } from '../platform/service-text.ts';
 import type { ServiceCredential } from '../platform/vault/unseal-words.ts';
 
 export const servicePlatforms = ['linux', 'macos', 'windows'] as const;
 export type ServicePlatform = (typeof servicePlatforms)[number];
 
-/** What a service has to know. Paths are absolute, in the platform's own spelling. */
+/** What a service has to know. Paths are absolute. */
 export interface ServiceFacts {
   /** The Node that runs it. */
   readonly node: string;
@@ -20,6 +20,8 @@ export interface ServiceFacts {
   readonly unseal: readonly string[];
   /** The encrypted credential that systemd loads, with its name; Linux only. */
   readonly credential: ServiceCredential | null;
+  /** Of WSL; Windows only. */
+  readonly distribution: string;
 }
 
 /** As the launcher starts a server: small heaps, kept small. */
@@ -33,17 +35,16 @@ export const serverNodeOptions: readonly string[] = [
 export function serviceText(platform: ServicePlatform, facts: ServiceFacts): string {
   assertPlainWords([facts.node, facts.root, facts.data, facts.user, ...facts.unseal, facts.credential?.file ?? '']);
   if (platform === 'linux') return systemdUnit(facts);
-  return platform === 'macos' ? launchdPlist(facts) : winswService(facts);
+  return platform === 'macos' ? launchdPlist(facts) : windowsTask(facts);
 }
 
-function argumentsOf({ root, data, unseal }: ServiceFacts, separator: '/' | '\\'): readonly string[] {
-  const main = [root, 'keyserver', MAIN_FILE].join(separator);
-  return [...serverNodeOptions, main, 'start', '--data', data, ...unseal];
+function argumentsOf({ root, data, unseal }: ServiceFacts): readonly string[] {
+  return [...serverNodeOptions, `${root}/keyserver/${MAIN_FILE}`, 'start', '--data', data, ...unseal];
 }
 
 /** systemd.exec(5). Directives that a program with a just-in-time compiler cannot live with are named and left out. */
 function systemdUnit(facts: ServiceFacts): string {
-  const command = commandLine(facts.node, argumentsOf(facts, '/'));
+  const command = commandLine(facts.node, argumentsOf(facts));
   const inHome = [facts.node, facts.root, facts.data, ...facts.unseal].some((path) =>
     /^\/(home|root|run\/user)\//.test(path),
   );
@@ -110,11 +111,11 @@ WantedBy=multi-user.target
 `;
 }
 
-/** launchd.plist(5). */
+/** launchd.plist(5). The log is where the account may write; launchd opens it to append, so that it may be emptied at any time. */
 function launchdPlist(facts: ServiceFacts): string {
   return propertyList({
     Label: 'latchkey.keyserver',
-    ProgramArguments: [facts.node, ...argumentsOf(facts, '/')],
+    ProgramArguments: [facts.node, ...argumentsOf(facts)],
     WorkingDirectory: facts.root,
     UserName: facts.user,
     Umask: 0o077,
@@ -127,32 +128,50 @@ function launchdPlist(facts: ServiceFacts): string {
   });
 }
 
-/** WinSW's service file (github.com/winsw/winsw). */
-function winswService(facts: ServiceFacts): string {
-  const command = argumentsOf(facts, '\\').map(windowsWord).join(' ');
-  return `<service>
-  <!-- not tried on Windows by its makers: there the server takes a loopback address only, and file modes tell it nothing -->
-  <id>latchkey-keyserver</id>
-  <name>Latchkey key server</name>
-  <description>Keeps the keys of Nextcloud servers and releases them through gates</description>
-  <executable>${xml(facts.node)}</executable>
-  <arguments>${xml(command)}</arguments>
-  <workingdirectory>${xml(facts.root)}</workingdirectory>
-  <serviceaccount>
-    <username>${xml(facts.user)}</username>
-  </serviceaccount>
-  <startmode>Automatic</startmode>
-  <onfailure action="restart" delay="10 sec"/>
-  <stoptimeout>20 sec</stoptimeout>
-  <log mode="roll"/>
-</service>
-`;
-}
-
-/** As CommandLineToArgvW takes it apart: backslashes count only before a quote. WinSW expands %NAME% and cannot be told not to. */
-function windowsWord(text: string): string {
-  if (text.includes('%')) {
-    throw new LatchkeyError('invalid_request', 'a Windows service cannot hold a path with a percent sign', { exit: 2 });
+/**
+ * A task for Windows' own scheduler. The server itself runs in WSL 2, started by the systemd there; Windows only has to start that
+ * Linux with nobody logged in, and to keep it. Plain ASCII and no XML declaration, so that it is taken in whatever encoding it comes.
+ */
+function windowsTask({ distribution }: ServiceFacts): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(distribution)) {
+    throw new LatchkeyError('invalid_request', '"--distribution" must be the name of a WSL distribution', {
+      exit: 2,
+      field: '--distribution',
+    });
   }
-  return `"${text.replace(/(\\*)"/g, '$1$1\\"').replace(/(\\+)$/, '$1$1')}"`;
+  return `<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
+  <!-- not tried on Windows by its makers; the service of the key server is within the distribution -->
+  <RegistrationInfo>
+    <Description>Starts the Linux in which the Latchkey key server runs, and keeps it</Description>
+  </RegistrationInfo>
+  <Triggers>
+    <BootTrigger>
+      <Enabled>true</Enabled>
+    </BootTrigger>
+  </Triggers>
+  <Principals>
+    <Principal id="Owner">
+      <LogonType>Password</LogonType>
+      <RunLevel>LeastPrivilege</RunLevel>
+    </Principal>
+  </Principals>
+  <Settings>
+    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
+    <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
+    <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
+    <StartWhenAvailable>true</StartWhenAvailable>
+    <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>
+    <RestartOnFailure>
+      <Interval>PT1M</Interval>
+      <Count>999</Count>
+    </RestartOnFailure>
+  </Settings>
+  <Actions Context="Owner">
+    <Exec>
+      <Command>%SystemRoot%\\System32\\wsl.exe</Command>
+      <Arguments>--distribution ${distribution} --exec /usr/bin/sleep infinity</Arguments>
+    </Exec>
+  </Actions>
+</Task>
+`;
 }

@@ -2,8 +2,18 @@ import { existsSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { LatchkeyError } from './errors.ts';
 
+/** Where file modes say nothing of who may read, no secret is kept. Throws `system_unfit` (exit 3). */
+export function assertModesCount(platform: string): void {
+  if (platform !== 'win32') return;
+  throw new LatchkeyError('system_unfit', 'on Windows itself nothing keeps others from the files of a server', {
+    exit: 3,
+    hint: 'run it in WSL 2, which is Linux: see "On Windows" in the README of keyserver',
+  });
+}
+
 /** Throws `data_exists` (exit 3) unless there is nothing at `path`, or an empty private directory: `init` never touches a server. */
 export function assertNewDirectory(path: string): void {
+  assertModesCount(process.platform);
   const directory = resolve(path);
   if (!existsSync(directory)) return;
   checkDirectory(directory);
@@ -51,6 +61,7 @@ export function directoryFault(directory: string): string | null {
 }
 
 function checkDirectory(directory: string): void {
+  assertModesCount(process.platform);
   const fault = directoryFault(directory);
   if (fault === null) return;
   throw new LatchkeyError('data_too_open', `${directory} ${fault}`, { exit: 3, hint: `chmod 700 ${directory}` });

@@ -14,6 +14,7 @@ interface ServiceOptions extends UnsealOptions {
   readonly platform?: ServicePlatform;
   readonly user: string;
   readonly credentialFile: string;
+  readonly distribution: string;
   readonly json?: boolean;
 }
 
@@ -24,7 +25,7 @@ const install: Readonly<Record<ServicePlatform, string>> = {
   macos:
     'as root: write it to /Library/LaunchDaemons/latchkey.keyserver.plist, then launchctl bootstrap system /Library/LaunchDaemons/latchkey.keyserver.plist',
   windows:
-    'write it beside a copy of WinSW as latchkey-keyserver.xml, then latchkey-keyserver.exe install and start; this was not tried on Windows',
+    'as administrator: schtasks /create /tn Latchkey /xml FILE /ru USER /rp *, for the USER whose WSL it is; the server’s own service is printed by --platform linux; this was not tried on Windows',
 };
 
 /** `service print`: a service file for this machine, or another; nothing is installed. */
@@ -34,6 +35,7 @@ export function addServiceCommands(program: Command, io: CommandIo): void {
     .addOption(new Option('--platform <platform>', 'for which system; this one unless told').choices(servicePlatforms))
     .option('--user <account>', 'the account it runs as, which owns the data directory', 'latchkey')
     .option('--credential-file <file>', 'where systemd finds the credential', '/etc/latchkey/NAME.cred')
+    .option('--distribution <name>', 'for Windows: the WSL distribution that it runs in', 'Ubuntu')
     .action((options: ServiceOptions) => print(options, io));
 }
 
@@ -47,8 +49,9 @@ async function print(options: ServiceOptions, io: CommandIo): Promise<void> {
     ...programPlace(),
     data: resolve(options.data),
     user: options.user,
-    unseal: unsealWords(options),
+    unseal: platform === 'windows' ? [] : unsealWords(options),
     credential: serviceCredential(options, options.credentialFile),
+    distribution: options.distribution,
   };
   if (facts.credential !== null && platform !== 'linux') {
     throw new LatchkeyError('usage', 'credentials are systemd’s: use --keyfile or --keychain', { exit: 2 });

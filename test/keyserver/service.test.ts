@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addServiceCommands } from '../../keyserver/commands/service.ts';
+import { openFiles } from '../../keyserver/data-directory.ts';
 import { type ServiceFacts, serverNodeOptions, serviceText } from '../../keyserver/service.ts';
 import { run } from '../../platform/run.ts';
 import { hasProgram } from '../harness/programs.ts';
@@ -16,6 +16,7 @@ const facts: ServiceFacts = {
   user: 'latchkey',
   unseal: ['--keyfile', '/media/key'],
   credential: null,
+  distribution: 'Ubuntu',
 };
 
 let folder: string;
@@ -51,9 +52,14 @@ describe('serviceText()', () => {
   it('refuses a program that systemd would not start', () => {
     expect(() => serviceText('linux', { ...facts, node: '/opt/"latchkey"/node' })).toThrow('quotes or a backslash');
   });
-  it('refuses a percent sign where Windows would expand it', () => {
-    expect(() => serviceText('windows', { ...facts, data: 'C:\\%TEMP%' })).toThrow('percent sign');
-  });
+  it.each(['', '-x', 'Ubuntu 24.04', 'a"b', '%TEMP%', 'a&b', 'x'.repeat(65)])(
+    'refuses the distribution %j',
+    (distribution) => {
+      expect(() => serviceText('windows', { ...facts, distribution })).toThrow(
+        expect.objectContaining({ code: 'invalid_request', exit: 2, field: '--distribution' }),
+      );
+    },
+  );
 });
 
 describe('keyserver service print', () => {
@@ -70,6 +76,12 @@ describe('keyserver service print', () => {
     const said = await print(...argv);
     expect(said).toMatchObject({ exit: 2, stdout: '' });
     expect(said.stderr).toContain(words);
+  });
+  it('prints a task for Windows without a word of how the vault is opened, which is told within', async () => {
+    const said = await print('--platform', 'windows', '--distribution', 'Debian');
+    expect(said.exit).toBe(0);
+    expect(said.stdout).toContain('--distribution Debian --exec');
+    expect(said.stderr).toContain('schtasks /create');
   });
   it('names the credential and how it is made', async () => {
     const said = await print('--platform', 'linux', '--credential', 'vault');
@@ -136,54 +148,51 @@ describe.skipIf(!python)('the service files for macOS and Windows', () => {
       '/media/key',
     ]);
   });
-  it('are XML whose command line comes apart again as Windows takes it', async () => {
-    const windows = { ...odd, root: 'C:\\Program Files\\Latch & Key', data: 'D:\\data dir\\', node: 'C:\\n.exe' };
-    const service = await parsed(
-      'import xml.etree.ElementTree as e,json,sys; print(json.dumps({x.tag: x.text for x in e.fromstring(sys.stdin.read())}))',
-      serviceText('windows', windows),
+  it('are a property list of keys that launchd knows, each with a value of its kind', async () => {
+    const kinds = {
+      Label: 'str',
+      ProgramArguments: 'list',
+      WorkingDirectory: 'str',
+      UserName: 'str',
+      Umask: 'int',
+      RunAtLoad: 'bool',
+      KeepAlive: 'bool',
+      ThrottleInterval: 'int',
+      ExitTimeOut: 'int',
+      HardResourceLimits: 'dict',
+      StandardErrorPath: 'str',
+    };
+    const found = await parsed(
+      'import plistlib,json,sys; print(json.dumps({k: type(v).__name__ for k, v in plistlib.loads(sys.stdin.buffer.read()).items()}))',
+      serviceText('macos', odd),
     );
-    expect(service).toMatchObject({ executable: windows.node, workingdirectory: windows.root });
-    expect(windowsArguments(String(service.arguments)).slice(-6)).toEqual([
-      `${windows.root}\\keyserver\\main.ts`,
-      'start',
-      '--data',
-      windows.data,
-      '--keyfile',
-      '/media/key',
-    ]);
+    expect(found).toEqual(kinds);
   });
-});
-
-/** A command line as Microsoft's documentation of CommandLineToArgvW has it taken apart, written here once more. */
-function windowsArguments(line: string): string[] {
-  const words: string[] = [];
-  let word = '';
-  let inQuotes = false;
-  for (let at = 0; at < line.length; at++) {
-    const slashes = /^\\+/.exec(line.slice(at))?.[0].length ?? 0;
-    if (slashes > 0 && line[at + slashes] === '"') {
-      word += '\\'.repeat(Math.floor(slashes / 2));
-      at += slashes;
-      if (slashes % 2 === 1) word += '"';
-      else inQuotes = !inQuotes;
-    } else if (line[at] === '"') inQuotes = !inQuotes;
-    else if (line[at] === ' ' && !inQuotes) {
-      words.push(word);
-      word = '';
-    } else word += line[at];
-  }
-  return [...words, word];
-}
-
-describe('a Windows command line', () => {
-  it('keeps every path whole', () => {
-    const path = fc.string({ unit: fc.constantFrom('a', ' ', '\\', '"'), minLength: 1 });
-    fc.assert(
-      fc.property(path, (data) => {
-        const text = serviceText('windows', { ...facts, data });
-        const line = (/<arguments>(.*)<\/arguments>/.exec(text)?.[1] ?? '').replaceAll('&quot;', '"');
-        expect(windowsArguments(line).at(-3)).toBe(data);
-      }),
+  it('write the log where the account may, which is not a fault of the data directory then', () => {
+    expect(serviceText('macos', facts)).toContain('<string>/var/lib/latchkey/keyserver.log</string>');
+    const directory = mkdtempSync(join(folder, 'logged-'));
+    for (const name of ['keyserver.log', 'keyserver.db']) writeFileSync(join(directory, name), '', { mode: 0o644 });
+    expect(openFiles(directory)).toEqual(['keyserver.db']);
+  });
+  it('are a task that starts the distribution at boot, has no end and is started again', async () => {
+    const text = serviceText('windows', facts);
+    expect(text).toMatch(/^<Task [ -~\n]*<\/Task>\n$/);
+    const space = '{http://schemas.microsoft.com/windows/2004/02/mit/task}';
+    const task = await parsed(
+      `import xml.etree.ElementTree as e,json,sys
+root = e.fromstring(sys.stdin.read())
+print(json.dumps({x.tag: x.text for x in root.iter() if not len(x)} | {'top': [x.tag for x in root], 'actions': root.find('${space}Actions').get('Context'), 'principal': root.find('.//${space}Principal').get('id')}))`,
+      text,
     );
+    expect(task).toMatchObject({
+      top: ['RegistrationInfo', 'Triggers', 'Principals', 'Settings', 'Actions'].map((name) => space + name),
+      [`${space}Command`]: '%SystemRoot%\\System32\\wsl.exe',
+      [`${space}Arguments`]: '--distribution Ubuntu --exec /usr/bin/sleep infinity',
+      [`${space}ExecutionTimeLimit`]: 'PT0S',
+      [`${space}DisallowStartIfOnBatteries`]: 'false',
+      [`${space}LogonType`]: 'Password',
+      [`${space}RunLevel`]: 'LeastPrivilege',
+    });
+    expect(task.actions).toBe(task.principal);
   });
 });
