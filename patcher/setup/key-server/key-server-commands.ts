@@ -91,14 +91,6 @@ export function keyServerCommands(scene: HomeScene) {
       const words = ['--platform', home.platform, '--user', account, '--keyfile', keyfile];
       return (await ask(service, 'service', 'print', ...words)).text;
     },
-    /** The certificates that clients are to trust, PEM, as they lie in the data directory. */
-    authority: async () => {
-      const { exit, stdout } = await runAsAccount(scene, ['cat', `${data}/ca.pem`]);
-      if (exit === 0) return stdout.toString('utf8');
-      throw new LatchkeyError('data_missing', `${data}/ca.pem cannot be read at home`, {
-        hint: 'restore it from a backup',
-      });
-    },
   };
 }
 
