@@ -130,7 +130,8 @@ function launchdPlist(facts: ServiceFacts): string {
 
 /**
  * A task for Windows' own scheduler. The server itself runs in WSL 2, started by the systemd there; Windows only has to start that
- * Linux with nobody logged in, and to keep it. Plain ASCII and no XML declaration, so that it is taken in whatever encoding it comes.
+ * Linux with nobody logged in, and to keep it. Of the two wsl.exe only this one works without a session (microsoft/WSL issue 9231).
+ * Plain ASCII and no XML declaration, so that it is taken in whatever encoding it comes.
  */
 function windowsTask({ distribution }: ServiceFacts): string {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(distribution)) {
@@ -168,7 +169,7 @@ function windowsTask({ distribution }: ServiceFacts): string {
   </Settings>
   <Actions Context="Owner">
     <Exec>
-      <Command>%SystemRoot%\\System32\\wsl.exe</Command>
+      <Command>%ProgramFiles%\\WSL\\wsl.exe</Command>
       <Arguments>--distribution ${distribution} --exec /usr/bin/sleep infinity</Arguments>
     </Exec>
   </Actions>

@@ -186,7 +186,7 @@ print(json.dumps({x.tag: x.text for x in root.iter() if not len(x)} | {'top': [x
     );
     expect(task).toMatchObject({
       top: ['RegistrationInfo', 'Triggers', 'Principals', 'Settings', 'Actions'].map((name) => space + name),
-      [`${space}Command`]: '%SystemRoot%\\System32\\wsl.exe',
+      [`${space}Command`]: '%ProgramFiles%\\WSL\\wsl.exe',
       [`${space}Arguments`]: '--distribution Ubuntu --exec /usr/bin/sleep infinity',
       [`${space}ExecutionTimeLimit`]: 'PT0S',
       [`${space}DisallowStartIfOnBatteries`]: 'false',
