@@ -120,7 +120,7 @@ start() {
 			chown 0:0 "$SERVICE_FILE" && unload && launchctl bootstrap system "$SERVICE_FILE" >&2
 			;;
 		cron)
-			end_processes "$OWN/" && { as_account "exec setsid '$KEEPER_FILE'" </dev/null >/dev/null 2>&1 & } && sleep 0.3
+			end_processes "$OWN/" && as_account "setsid '$KEEPER_FILE' </dev/null >/dev/null 2>&1 &" && sleep 0.3
 			;;
 	esac
 }
