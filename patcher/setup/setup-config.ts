@@ -102,7 +102,7 @@ const schema = z.strictObject({
   /** What the key server calls this Nextcloud. */
   client: z
     .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be letters, digits, ".", "_" or "-"')
+    .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be small letters, digits, ".", "_" or "-"')
     .default('cloud'),
   hook: z.enum(['app', 'core']).default('app'),
   escrow: z

@@ -64,7 +64,7 @@ exec python3 -B /run/stand-in/launchd.py "$@"
 
 /** Keeps jobs, as launchd does: plists that are not root's or not well-formed are not taken, what a job leaves running is ended unless it says otherwise, and a bootout is done a moment after it is said. */
 export const LAUNCHD = `
-import os, plistlib, signal, subprocess, sys, time
+import os, plistlib, pwd, signal, subprocess, sys, time
 here = '/run/stand-in/launchd'
 os.makedirs(here, exist_ok=True)
 
@@ -89,14 +89,18 @@ def keep(job, loaded):
     env = dict(job.get('EnvironmentVariables', {}), XPC_SERVICE_NAME=job['Label'])
     while True:
         with open(job['StandardErrorPath'], 'ab') as log:
-            os.umask(0o022)
-            running = subprocess.Popen(job['ProgramArguments'], env=env, cwd='/', stderr=log, start_new_session=True)
+            os.umask(job.get('Umask', 0o022))
+            user = job.get('UserName')
+            if user: os.fchown(log.fileno(), pwd.getpwnam(user).pw_uid, -1)
+            cwd = job.get('WorkingDirectory', '/')
+            running = subprocess.Popen(job['ProgramArguments'], env=env, cwd=cwd, stderr=log, user=user, group=user, start_new_session=True)
         with open(loaded, 'w') as file: file.write(f'{os.getpid()} {running.pid}')
         code = running.wait()
         if not job.get('AbandonProcessGroup'):
             try: os.killpg(running.pid, signal.SIGKILL)
             except ProcessLookupError: pass
-        if code == 0 or job.get('KeepAlive', {}).get('SuccessfulExit') is not False: break
+        alive = job.get('KeepAlive', False)
+        if alive is not True and (code == 0 or not alive or alive.get('SuccessfulExit') is not False): break
         time.sleep(1)
     # what is kicked off later may have the numbers of others
     open(loaded, 'w').close()
