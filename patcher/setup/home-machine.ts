@@ -20,9 +20,11 @@ export interface HomeMachine {
 const INSTALLED = ['/usr/local/bin/keyserver', '/opt/latchkey/current/bin/keyserver'];
 const FIND = 'for place; do if [ -x "$place" ]; then printf "%s\\n" "$place"; exit 0; fi; done; exit 1';
 
-/** Connects, as root. Throws `not_root`, `home_unknown_system`, `latchkey_missing` (exit 3), or what the connection throws. */
+/** Connects, as root; on this machine by sudo where need be. Throws `not_root`, `home_unknown_system`, `latchkey_missing` (exit 3), or what the connection throws. */
 export async function openHome(choice: MachineChoice, around: Surroundings): Promise<HomeMachine> {
-  const { ssh, local, sudo, identity, knownHosts, acceptHostKey } = choice;
+  const { ssh, local, identity, knownHosts, acceptHostKey } = choice;
+  // whoever runs this has keys for the server that root has not
+  const sudo = choice.sudo || (local === true && process.getuid?.() !== 0);
   const options = { ssh, local, sudo, identity, knownHosts, acceptHostKey };
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const transport = await connect(given, around);
@@ -31,10 +33,7 @@ export async function openHome(choice: MachineChoice, around: Surroundings): Pro
       throw new LatchkeyError('not_root', `${transport.label}, which is to keep the key, is not acted on as root`, {
         exit: 3,
         field: 'home.sudo',
-        hint:
-          local === true
-            ? 'run this by sudo, or with --home-sudo'
-            : 'log in as root, or with --home-sudo for an account with sudo',
+        hint: 'log in as root, or with --home-sudo for an account with sudo',
       });
     }
     return {
