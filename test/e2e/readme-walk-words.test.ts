@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parseSetup } from '../../patcher/setup/setup-config.ts';
 import { commandLines, mentions, pageText, partsOf, type Shown } from './readme-walk-pages.ts';
 import { isProgram, optionsOf, PROGRAMS, type Program, programOf, refusalOf } from './readme-walk-programs.ts';
 import { wordsOfCommands } from './readme-walk-shell.ts';
@@ -182,6 +183,14 @@ test.each(pages)('%s: every option in its sentences is one of a program', async 
     .flatMap(({ line, text }) => [...text.matchAll(/--[a-z][a-z-]*/g)].map(([option]) => ({ line, option })))
     .filter(({ option }) => !known.includes(option));
   expect(strange).toEqual([]);
+});
+
+test('the configuration of a setup that its page shows is one', () => {
+  const { blocks } = partsOf(pageText('patcher/README.md'));
+  const shown = blocks.map(({ lines }) => lines.join('\n')).filter((text) => /^\{[\s\S]*"server"/.test(text));
+  expect(shown).toHaveLength(1);
+  const { escrow, server } = parseSetup(JSON.parse(shown[0] ?? ''), '/desk');
+  expect([server.ssh, escrow.copy]).toEqual(['root@cloud.example', '/desk/cloud-keys.copy']);
 });
 
 test('the pages of the programs show many commands, so that nothing was passed over', async () => {
