@@ -230,9 +230,7 @@ describe.skipIf(obstacle !== null)(`wireguardStep()${obstacle === null ? '' : ` 
     const key = privateKeyOf(scene.home);
     expect([machine.read(DRAFT), begun?.includes(key)]).toEqual([null, true]);
     // all that was left is a folder for what no longer matters, with nothing secret in it
-    expect(await machine.command('sh', '-c', `grep -rlF '${key}' /tmp /etc; rm -r /tmp/latchkey.*`)).toBe(
-      `${CONF}\n`,
-    );
+    expect(await machine.command('sh', '-c', `grep -rlF '${key}' /tmp /etc; rm -r /tmp/latchkey.*`)).toBe(`${CONF}\n`);
     // what was whole before a run is not taken back with it
     const after = await scene.state();
     await step.undo();

@@ -84,8 +84,13 @@ describe.skipIf(obstacle !== null)(`one end of a pair${obstacle === null ? '' : 
 
   test('is brought back by what looks after it, and finds the other end where its name leads now', async () => {
     end = endOf({ listen: null, endpoint: { host: 'other.example', port: 51820 } });
-    place.machine.write('/etc/hosts', '10.205.0.8 other.example\n');
+    place.machine.write('/etc/hosts', '');
     await end.key();
+    await expect(end.up(OTHER)).rejects.toMatchObject({
+      message: expect.stringContaining('no address for the name other'),
+    });
+    expect(place.machine.read(CONF)).toBe(null);
+    place.machine.write('/etc/hosts', '10.205.0.8 other.example\n');
     await end.up(OTHER);
     const endpoint = (): Promise<string> => place.machine.command('wg', 'show', 'latchkey', 'endpoints');
     expect(await endpoint()).toBe(`${OTHER}\t10.205.0.8:51820\n`);

@@ -69,6 +69,12 @@ peer_key() { if of_pair "$CONF"; then sed -n 's/^PublicKey = //p' "$CONF"; fi; }
 # Has the interface the key of this end? Another's is never touched.
 interface_is_ours() { [ -n "$PUBLIC_KEY" ] && [ "$(wg show "$LIVE" public-key 2>/dev/null)" = "$PUBLIC_KEY" ]; }
 
+# One that has no key yet is ours where the configuration is: it is being started.
+interface_is_foreign() {
+  if ! interface_there || interface_is_ours; then return 1; fi
+  [ "$(wg show "$LIVE" public-key 2>/dev/null)" != '(none)' ] || ! of_pair "$CONF"
+}
+
 # put_file PATH MODE: stdin, all or nothing, in a folder that is root's. Nobody else may read it meanwhile, as begin says.
 put_file() {
   rm -f "$1.new"
@@ -100,7 +106,7 @@ check_place() {
     refuse conf_foreign "$KEEPER is there already, and is not of this pair" "$OTHER_NAME"
   fi
   check_platform
-  if interface_there && ! interface_is_ours; then
+  if interface_is_foreign; then
     refuse interface_foreign "there is an interface $TUNNEL already, and it is not of this pair" "$OTHER_NAME"
   fi
 }

@@ -41,10 +41,10 @@ conf_state() {
 interface_state() {
   if ! interface_there; then
     echo none
-  elif interface_is_ours; then
-    echo ours
-  else
+  elif interface_is_foreign; then
     echo foreign
+  else
+    echo ours
   fi
 }
 
@@ -102,7 +102,10 @@ bring_up() {
     answer "changed no"
     return 0
   fi
-  if [ "$same" = no ]; then replace_conf; fi
+  if [ "$same" = no ]; then
+    check_endpoint
+    replace_conf
+  fi
   open_all
   if ! starts_at_boot; then start_at_boot; fi
   if [ "$same" = no ] && is_up; then end_tunnel || die "cannot stop $TUNNEL"; fi
@@ -112,6 +115,14 @@ bring_up() {
   keep
   rm -f "$CONF.former"
   answer "changed yes"
+}
+
+# A unit of wg-quick waits for a name that is not found, without an end.
+check_endpoint() {
+  name=${ENDPOINT%:*}
+  case $name in '' | *:*) return 0 ;; esac
+  if is_found "$name"; then return 0; fi
+  die "this machine finds no address for the name $name" "look whether it is spelled right, and which name servers are asked here"
 }
 
 # Nothing with a key in it is anywhere but beside CONF, as what a killed run has left there is found again.
@@ -173,7 +184,7 @@ take_away() {
   folders=$(noted 'made for it')
   end_keeper || die "cannot take away what looks after $TUNNEL" "nothing else was taken away"
   if of_pair "$CONF"; then
-    if interface_there && interface_is_ours; then end_tunnel || die "cannot stop $TUNNEL" "$CONF is still there $TRY_AGAIN"; fi
+    if ! interface_is_foreign; then end_tunnel || die "cannot stop $TUNNEL" "$CONF is still there $TRY_AGAIN"; fi
     not_at_boot || die "cannot keep $TUNNEL from starting at boot" "$CONF is still there $TRY_AGAIN"
     close_all || warn "the firewall did not take back all of: $(noted 'opened for it' | tr '\n' ',')"
     cmd rm -f "$CONF" || die "cannot remove $CONF"

@@ -35,7 +35,9 @@ if [ -z "$endpoint" ] || [ -z "$peer" ]; then exit 0; fi
 other=$(sed -n 's/^AllowedIPs = //p' "$CONF")
 bash -c "echo >/dev/udp/${other%/*}/9" 2>/dev/null || :
 newest=$(wg show "$live" latest-handshakes | awk -v peer="$peer" '$1 == peer { print $2 }')
-age=$(($(date +%s) - ${newest:-0}))
+# it is being started
+if [ -z "$newest" ]; then exit 0; fi
+age=$(($(date +%s) - newest))
 # below zero: the clock was set back
 if [ "$age" -ge 0 ] && [ "$age" -le "$PATIENCE" ]; then exit 0; fi
 WG_ENDPOINT_RESOLUTION_RETRIES=1 exec wg set "$live" peer "$peer" endpoint "$endpoint"

@@ -36,11 +36,16 @@ tools_are_there() { has wg && has wg-quick && has ip; }
 
 check_platform() { :; }
 
-# wg-quick brings up what a unit does not know of, too
+# A unit may still wait for a name to be found, without an end; and wg-quick brings up what no unit knows of, too.
 end_tunnel() {
-  stop_tunnel || return 1
-  if interface_there && interface_is_ours; then cmd ip link delete dev "$TUNNEL"; fi
+  if [ "$INIT" = systemd ] || is_up; then stop_tunnel || return 1; fi
+  # one that failed is not forgotten by that
+  if [ "$INIT" = systemd ]; then systemctl reset-failed "$UNIT" 2>/dev/null || :; fi
+  if interface_there && ! interface_is_foreign; then cmd ip link delete dev "$TUNNEL"; fi
 }
+
+# where there is nothing to ask by, wg will see
+is_found() { ! has getent || getent hosts "$1" >/dev/null 2>&1 || getent ahosts "$1" >/dev/null 2>&1; }
 
 find_platform() {
   if [ "$(uname -s)" != Linux ]; then die "this script is for Linux, and this is $(uname -s)"; fi

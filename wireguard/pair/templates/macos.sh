@@ -44,6 +44,8 @@ check_platform() {
 
 end_tunnel() { stop_tunnel; }
 
+is_found() { ! has dscacheutil || dscacheutil -q host -a name "$1" | grep -q '_address: '; }
+
 find_platform() {
   if [ "$(uname -s)" != Darwin ]; then die "this script is for macOS, and this is $(uname -s)"; fi
   # wg-quick looks here whatever Homebrew's prefix is; the folders of Homebrew belong to a user, who could put another file there
