@@ -22,6 +22,8 @@ const PATIENCE_MS = 90_000;
 const LOOK_AGAIN_MS = 1_000;
 /** What `/health` may say of one that is used: whoever has stopped its releases wants it so. */
 const SERVING = ['ok', 'killed'];
+/** As `keyserver status` says it. */
+const FOREIGN = 'another program answers there';
 
 /** A key server at home: account, data directory, service. One that is there is used as it is, or refused; never replaced. */
 export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): SetupStep {
@@ -61,7 +63,11 @@ export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): 
       const killed = health === 'killed' ? '; its releases are stopped (keyserver revive)' : '';
       return { state: 'done', words: `the key server in ${data} answers at ${at}${killed}${how}` };
     }
-    if (health !== 'not running') return impossible('port_taken', ...taken(health));
+    if (health === FOREIGN) return impossible('port_taken', ...taken(health));
+    if (health !== 'not running') {
+      const hint = `is its disk full? see: keyserver doctor --data ${data}`;
+      return impossible('key_server_unwell', `the key server in ${data} runs, but says "${health}"`, hint);
+    }
     return found.taken && !found.active
       ? impossible('port_taken', ...taken('another program listens there'))
       : lookAtService(found);
@@ -89,6 +95,11 @@ export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): 
         'neither systemd nor launchd runs at home, so nothing would start the key server',
         hint,
       );
+    }
+    const hidden = [...home.keyserver, data, keyfile].find((path) => /^\/(var\/)?tmp\//.test(path));
+    if (found.manager === 'systemd' && hidden !== undefined) {
+      const hint = 'take another place for it, or install a release: npm run package';
+      return impossible('under_tmp', `${hidden} at home is among temporary files, which no service sees`, hint);
     }
     if (found.service !== null && !servesData(found.service, data)) {
       const hint = `name its directory ("keyServer.data"), or take that service away first`;

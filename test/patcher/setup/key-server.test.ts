@@ -6,9 +6,11 @@ import { chooseClient, clientToRevoke } from '../../../patcher/setup/key-server/
 import { misfitOf } from '../../../patcher/setup/key-server/fit.ts';
 import type { KeyServerListening, KnownClient } from '../../../patcher/setup/key-server/key-server-commands.ts';
 import { servesData } from '../../../patcher/setup/key-server/served-data.ts';
+import { keyServerStep } from '../../../patcher/setup/steps/key-server-step.ts';
+import type { Transport } from '../../../patcher/transports/transport.ts';
 import { SHELLS } from '../../harness/installer-machine.ts';
 import { hasProgram } from '../../harness/programs.ts';
-import { agreedOn } from './key-server-world.ts';
+import { agreedOn, contextOf } from './key-server-world.ts';
 
 const wish = { name: 'cloud', urls: ['https://10.71.3.1:8443'], from: ['10.71.3.2/32'] };
 const waiting: KnownClient = {
@@ -138,6 +140,122 @@ describe('servesData()', () => {
     'ExecStart=keyserver start --data /var/lib/latchkey/keys --keyfile /k\n',
   ])('is true for %j', (text) => {
     expect(servesData(text, '/var/lib/latchkey/keys')).toBe(true);
+  });
+});
+
+interface Canned {
+  readonly look?: Readonly<Record<string, string>>;
+  readonly service?: string;
+  readonly status?: Readonly<Record<string, unknown>>;
+  readonly platform?: 'linux' | 'macos';
+  readonly keyServer?: Parameters<typeof agreedOn>[0];
+}
+
+/** The step at a machine that answers as it is told, and must not be changed. */
+function stepAt({ look, service, status, platform = 'linux', keyServer = {} }: Canned) {
+  const usual = { account: 'yes', data: 'none', keyfile: 'no', manager: 'systemd', enabled: 'no', active: 'no' };
+  const facts = { ...usual, taken: 'no', starts: 'yes', ...look };
+  const lines = Object.entries(facts).map(([name, value]) => `${name} ${value}\n`);
+  const listening = { listen: { host: '127.0.0.1', port: 8443 }, hosts: ['127.0.0.1', 'localhost'], transport: 'tls' };
+  const clients = { new: 0, enrolled: 0, locked: 0, revoked: 0 };
+  const answers: Record<string, string> = {
+    look: `${lines.join('')}service ${service === undefined ? 'no\n' : `yes\n${service}`}`,
+    status: JSON.stringify({ health: 'ok', sealedWith: 'keyfile', clients, keys: 0, ...status }),
+    listen: JSON.stringify(listening),
+    client: JSON.stringify({ clients: [] }),
+  };
+  const transport = {
+    run: async (argv: readonly string[]) => {
+      const word = argv[7] === 'do' ? argv[9] : argv[7];
+      const answer = answers[word ?? ''];
+      if (answer === undefined) throw new Error(`${word} was not to be run`);
+      return { exit: 0, stdout: Buffer.from(answer), stderr: '' };
+    },
+  } as unknown as Transport;
+  return keyServerStep(
+    contextOf({ transport, platform, keyserver: ['/usr/local/bin/keyserver'] }, agreedOn(keyServer)),
+  );
+}
+const DATA = '/var/lib/latchkey/keys';
+const unit = `ExecStart="/n" "start" "--data" "${DATA}"\n`;
+const running = { data: 'server', keyfile: 'yes', enabled: 'yes', active: 'yes' };
+
+describe('keyServerStep() looks, and', () => {
+  it.each<[string, Canned, string, string]>([
+    ['nothing starts programs at boot', { look: { manager: 'none' } }, 'no_service_manager', `start --data ${DATA}`],
+    ['a Mac has no account', { look: { account: 'no' }, platform: 'macos' }, 'account_missing', 'install.sh'],
+    [
+      'its data is whose account is gone',
+      { look: { ...running, account: 'no' } },
+      'account_missing',
+      'keyServer.account',
+    ],
+    ['its data would be hidden from a service', { keyServer: { data: '/tmp/keys' } }, 'under_tmp', 'another place'],
+    ['its key file would', { keyServer: { keyfile: '/var/tmp/key' } }, 'under_tmp', 'another place'],
+    [
+      'its vault wants a passphrase, and it does not run',
+      { look: running, service: unit, status: { sealedWith: 'passphrase', health: 'not running' } },
+      'key_server_differs',
+      'rekey',
+    ],
+    [
+      'its disk is full',
+      { look: running, service: unit, status: { health: 'degraded' } },
+      'key_server_unwell',
+      'keyserver doctor',
+    ],
+    [
+      'another program answers for it',
+      { look: running, service: unit, status: { health: 'another program answers there' } },
+      'port_taken',
+      'end what listens',
+    ],
+    [
+      'another program is silent there',
+      { look: { ...running, active: 'no', taken: 'yes' }, service: unit, status: { health: 'not running' } },
+      'port_taken',
+      'end what listens',
+    ],
+  ])('refuses where %s', async (_, canned, code, hint) => {
+    const found = await stepAt(canned).look();
+    expect(found).toMatchObject({ state: 'impossible', code, hint: expect.stringContaining(hint) });
+    await expect(stepAt(canned).carryOut()).rejects.toMatchObject({ code, exit: 3 });
+  });
+
+  it.each<[string, Canned, string]>([
+    ['by its service', { look: running, service: unit }, 'answers at 127.0.0.1:8443'],
+    [
+      'while its releases are stopped',
+      { look: running, service: unit, status: { health: 'killed' } },
+      'keyserver revive',
+    ],
+    ['by something else', { look: { ...running, enabled: 'no' } }, 'see that something does'],
+    [
+      'on a machine without services',
+      { look: { ...running, manager: 'none', enabled: 'no' } },
+      'see that something does',
+    ],
+    [
+      'with a vault that is opened otherwise',
+      { look: running, service: unit, status: { sealedWith: 'credential' } },
+      'answers at',
+    ],
+  ])('is content with one that runs %s', async (_, canned, words) => {
+    expect(await stepAt(canned).look()).toEqual({ state: 'done', words: expect.stringContaining(words) });
+    expect(await stepAt(canned).carryOut()).toHaveLength(1);
+  });
+
+  it.each<[string, Canned]>([
+    ['nothing is there', {}],
+    ['it runs, but would not at the next boot', { look: { ...running, enabled: 'no' }, service: unit }],
+    ['it does not run', { look: { ...running, active: 'no' }, service: unit, status: { health: 'not running' } }],
+  ])('has something to do where %s', async (_, canned) => {
+    expect(await stepAt(canned).look()).toEqual({ state: 'missing' });
+  });
+
+  it('does not purge a key server that something else keeps running', async () => {
+    const step = stepAt({ look: { ...running, enabled: 'no' } });
+    await expect(step.takeAway({ purge: true })).rejects.toMatchObject({ code: 'key_server_runs', exit: 3 });
   });
 });
 
