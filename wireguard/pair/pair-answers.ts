@@ -17,6 +17,7 @@ const look = z.object({
   keeper: yesOrNo,
   keeps: z.enum(['systemd', 'cron.d', 'crontab', 'none', 'launchd']),
   firewall: z.enum(['', 'ufw', 'firewalld']),
+  guard: z.enum(['none', 'in-force', 'absent', 'unfit']),
   handshake: age,
 });
 
@@ -42,6 +43,11 @@ export interface PairLook {
   readonly keeps: 'systemd' | 'cron.d' | 'crontab' | 'none' | 'launchd';
   /** The firewall that is in force here and can be asked by a program. */
   readonly firewall: 'ufw' | 'firewalld' | null;
+  /**
+   * What keeps the other end from everything but the port that this one serves: nothing is served here, it is in force, it is not there,
+   * or this machine has nothing that could.
+   */
+  readonly guard: 'none' | 'in-force' | 'absent' | 'unfit';
   /** Seconds since the newest handshake; `null` for none yet, or no interface. */
   readonly handshakeAge: number | null;
 }
@@ -61,6 +67,7 @@ export function parseLook(stdout: string): PairLook {
     keeper: answer.keeper,
     keeps: answer.keeps,
     firewall: answer.firewall === '' ? null : answer.firewall,
+    guard: answer.guard,
     handshakeAge: /^\d/.test(answer.handshake) ? Number(answer.handshake) : null,
   };
 }

@@ -147,7 +147,14 @@ function isWhole(end: PairLook, other: PairLook): boolean {
   const isHeard = end.handshakeAge !== null && end.handshakeAge <= FRESH;
   const isKnown = end.publicKey !== null && end.publicKey === other.peerKey;
   return (
-    end.conf === 'agreed' && !end.draft && end.interface === 'ours' && end.boot && end.keeper && isHeard && isKnown
+    end.conf === 'agreed' &&
+    !end.draft &&
+    end.interface === 'ours' &&
+    end.boot &&
+    end.keeper &&
+    end.guard !== 'absent' &&
+    isHeard &&
+    isKnown
   );
 }
 
@@ -164,6 +171,9 @@ function plannedAt(end: PairEnd, look: PairLook, values: PairValues): string[] {
   if (look.firewall !== null && serves !== null) {
     lines.push(`${label}: let TCP ${serves} in from ${values.otherAddress} (${look.firewall})`);
   }
+  if (look.guard === 'absent') {
+    lines.push(`${label}: let ${values.otherAddress} reach TCP ${serves} and nothing else through the tunnel (nft)`);
+  }
   if (look.interface === 'none') lines.push(`${label}: start ${name}`);
   if (!look.boot) lines.push(`${label}: have it started with the machine (${look.init})`);
   if (!look.keeper) lines.push(`${label}: have it looked after each minute (${look.keeps})`);
@@ -171,9 +181,17 @@ function plannedAt(end: PairEnd, look: PairLook, values: PairValues): string[] {
 }
 
 function unkept(look: PairLook, end: PairEnd): string[] {
-  if (look.keeps !== 'none') return [];
   const boot = look.init === 'none' ? ', and nothing starts it with the machine' : '';
-  return [`${end.label} has neither systemd nor cron: nothing looks after the tunnel there${boot}`];
+  return [
+    ...(look.keeps === 'none'
+      ? [`${end.label} has neither systemd nor cron: nothing looks after the tunnel there${boot}`]
+      : []),
+    ...(look.guard === 'unfit'
+      ? [
+          `${end.label} has no nft: through the tunnel the server reaches whatever listens there, not the key server alone`,
+        ]
+      : []),
+  ];
 }
 
 function taken(agreed: WireGuardAgreement, end: PairEnd): StepLook {

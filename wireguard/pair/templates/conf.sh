@@ -17,6 +17,7 @@ is_there() { [ -e "$1" ] || [ -L "$1" ]; }
 # find_key: KEPT is the file that has the private key, if there is one.
 find_key() {
   DRAFT=${CONF%.conf}.draft
+  GUARD=${CONF%.conf}.nft
   KEPT=''
   if of_pair "$CONF"; then
     KEPT=$CONF
@@ -47,6 +48,7 @@ head_of_conf() {
 settings() {
   printf 'Address = %s\n' "$ADDRESS"
   if [ -n "$LISTEN" ]; then printf 'ListenPort = %s\n' "$LISTEN"; fi
+  guard_lines
   printf '\n[Peer]\n'
   if [ -n "$1" ]; then printf 'PublicKey = %s\n' "$1"; fi
   printf 'AllowedIPs = %s/32\n' "$OTHER"
@@ -97,7 +99,7 @@ undo_folder() { [ ! -d "$1" ] || rmdir "$1"; }
 
 # check_place: refuses where something has the name that is not of this pair.
 check_place() {
-  for path in "$CONF" "$DRAFT"; do
+  for path in "$CONF" "$DRAFT" "$GUARD"; do
     if is_there "$path" && ! of_pair "$path"; then
       refuse conf_foreign "$path is there already, and is not of this pair" "$OTHER_NAME"
     fi

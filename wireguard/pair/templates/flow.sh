@@ -61,6 +61,7 @@ look() {
   answer "keeper $(yes_or_no keeper_runs)"
   answer "keeps $KEEPS"
   answer "firewall $(firewall_here)"
+  answer "guard $(guard_state)"
   answer "handshake $(handshake_age)"
 }
 
@@ -96,12 +97,13 @@ bring_up() {
   wanted=$(wanted_conf "$1") || die "cannot read $KEPT"
   same=no
   if of_pair "$CONF" && [ "$(cat "$CONF")" = "$wanted" ]; then same=yes; fi
-  if [ "$same" = yes ] && is_up && starts_at_boot && keeper_runs; then
+  if [ "$same" = yes ] && is_up && starts_at_boot && keeper_runs && [ "$(guard_state)" != absent ]; then
     open_all
     keep
     answer "changed no"
     return 0
   fi
+  put_guard
   if [ "$same" = no ]; then
     check_endpoint
     replace_conf
@@ -111,6 +113,7 @@ bring_up() {
   if [ "$same" = no ] && is_up; then end_tunnel || die "cannot stop $TUNNEL"; fi
   # what carries a tunnel lives on, and would keep these files open
   if ! is_up; then start_tunnel 3>&- 9>&-; fi
+  load_guard
   if ! keeper_runs; then keep_up; fi
   keep
   rm -f "$CONF.former"
@@ -189,6 +192,7 @@ take_away() {
     close_all || warn "the firewall did not take back all of: $(noted 'opened for it' | tr '\n' ',')"
     cmd rm -f "$CONF" || die "cannot remove $CONF"
   fi
+  end_guard || die "cannot take away $GUARD" "nft list ruleset shows what is in force"
   if of_pair "$DRAFT"; then cmd rm -f "$DRAFT" || die "cannot remove $DRAFT"; fi
   rm -f "$CONF.new" "$CONF.former" "$DRAFT.new"
   for folder in $folders "${KEEPER%/*}"; do

@@ -27,6 +27,11 @@ if [ -z "$live" ] || ! wg show "$live" >/dev/null 2>&1; then
   esac
 fi
 
+# whoever has nft forget everything, as a restart of its service does, means other rules
+if [ -f "$GUARD" ] && command -v nft >/dev/null && ! nft list table inet "$(sed -n 's/^delete table inet //p' "$GUARD")" >/dev/null 2>&1; then
+  nft -f "$GUARD"
+fi
+
 endpoint=$(sed -n 's/^Endpoint = //p' "$CONF")
 peer=$(sed -n 's/^PublicKey = //p' "$CONF")
 if [ -z "$endpoint" ] || [ -z "$peer" ]; then exit 0; fi

@@ -4,7 +4,7 @@
 keeper_text() {
   printf '#!/bin/sh\n'
   header
-  printf '\nTUNNEL=%s\nCONF=%s\nSTART=%s\nUNIT=%s\n' "'$TUNNEL'" "'$CONF'" "$INIT" "'$UNIT'"
+  printf '\nTUNNEL=%s\nCONF=%s\nGUARD=%s\nSTART=%s\nUNIT=%s\n' "'$TUNNEL'" "'$CONF'" "'$GUARD'" "$INIT" "'$UNIT'"
   printf 'PATH=%s\n' "'${PREFIX:+$PREFIX/bin:$PREFIX/sbin:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'"
   cat <<'KEEPER'
 # @@own keep@@

@@ -21,6 +21,8 @@ TRY_AGAIN='and try again'
 
 # @@own opening@@
 
+# @@own guard@@
+
 # @@own keeper@@
 
 # @@own keeper-linux@@

@@ -19,6 +19,8 @@ TRY_AGAIN='and try again'
 
 # @@own opening-macos@@
 
+# @@own guard-macos@@
+
 # @@own keeper@@
 
 # @@own keeper-macos@@
