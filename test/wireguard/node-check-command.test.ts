@@ -145,6 +145,12 @@ describe('wgnode check print', () => {
     expect(() => checkTimerFiles(form, { ...facts, root: '/a\nExecStart=/b' })).toThrow('control characters');
   });
 
+  it('is one answer: a plugin’s line or JSON', async () => {
+    const said = await wgnode('check', '--nagios', '--json', '--interface', 'wg0');
+    expect(said.exit).toBe(2);
+    expect(said.stderr).toContain("option '--nagios' cannot be used with option '--json'");
+  });
+
   it.each<[string, string[], string]>([
     ['no form', ['--interface', 'wg0'], "'--form <form>' not specified"],
     ['an unknown form', ['--form', 'at', '--interface', 'wg0'], 'Allowed choices'],

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { CommandIo } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
 import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
@@ -35,7 +35,11 @@ export function addCheckCommand(program: Command, io: CommandIo): void {
     .option('--good-rounds <count>', 'so many good rounds in a row before it is over', '2')
     .option('--alert-command <words>', 'program that is given each alert as JSON; split at spaces, without a shell')
     .option('--state <file>', 'what one round leaves to the next', STATE_FILE)
-    .option('--nagios', 'answer as a plugin of Nagios or Icinga does; nothing is restarted, told or kept')
+    .addOption(
+      new Option('--nagios', 'answer as a plugin of Nagios or Icinga does; nothing is restarted, told or kept').conflicts(
+        'json',
+      ),
+    )
     .option('--json', 'print JSON for programs')
     .action((options: CheckOptions) => (options.nagios === true ? plugin(options, io) : check(options, io)));
   addCheckPrintCommand(command, io);
