@@ -36,9 +36,10 @@ export function addCheckCommand(program: Command, io: CommandIo): void {
     .option('--alert-command <words>', 'program that is given each alert as JSON; split at spaces, without a shell')
     .option('--state <file>', 'what one round leaves to the next', STATE_FILE)
     .addOption(
-      new Option('--nagios', 'answer as a plugin of Nagios or Icinga does; nothing is restarted, told or kept').conflicts(
-        'json',
-      ),
+      new Option(
+        '--nagios',
+        'answer as a plugin of Nagios or Icinga does; nothing is restarted, told or kept',
+      ).conflicts('json'),
     )
     .option('--json', 'print JSON for programs')
     .action((options: CheckOptions) => (options.nagios === true ? plugin(options, io) : check(options, io)));
