@@ -80,11 +80,14 @@ interface_is_foreign() {
 # put_file PATH MODE: stdin, all or nothing, in a folder that is root's. Nobody else may read it meanwhile, as begin says.
 put_file() {
   rm -f "$1.new"
-  if ! cat >"$1.new" || ! chmod "$2" "$1.new" || ! chown 0:0 "$1.new" || ! mv -f "$1.new" "$1"; then
+  if ! cat >"$1.new" || ! chmod "$2" "$1.new" || ! chown 0:0 "$1.new" || ! on_disk "$1.new" || ! mv -f "$1.new" "$1"; then
     rm -f "$1.new"
     return 1
   fi
 }
+
+# A machine that loses its power would have an empty file else. Not every sync takes a name.
+on_disk() { ! has sync || sync "$1" 2>/dev/null || sync; }
 
 # make_folder PATH MODE: MADE has those that were not there.
 make_folder() {

@@ -123,7 +123,7 @@ bring_up() {
 # A unit of wg-quick waits for a name that is not found, without an end.
 check_endpoint() {
   name=${ENDPOINT%:*}
-  case $name in '' | *:*) return 0 ;; esac
+  case $name in *:*) return 0 ;; *[!0-9.]*) ;; *) return 0 ;; esac
   if is_found "$name"; then return 0; fi
   die "this machine finds no address for the name $name" "look whether it is spelled right, and which name servers are asked here"
 }
@@ -138,7 +138,7 @@ replace_conf() {
   else
     arm rm -f "$CONF" "$CONF.new"
     printf '%s\n' "$wanted" >"$CONF.new" || die "cannot write $CONF.new"
-    chown 0:0 "$CONF.new" || die "cannot write $CONF.new"
+    { chown 0:0 "$CONF.new" && on_disk "$CONF.new"; } || die "cannot write $CONF.new"
     # by a link, since that fails when something has come to be there meanwhile
     ln "$CONF.new" "$CONF" || die "cannot write $CONF"
     rm -f "$CONF.new"
