@@ -1,3 +1,4 @@
+import { programVersion } from '../../platform/program-place.ts';
 import type { Scene } from './scene.ts';
 import type { ThrowAwayServer } from './throw-away-server.ts';
 
@@ -9,15 +10,9 @@ export function nextSteps(server: ThrowAwayServer): Scene {
     `curl --cacert ${server.data.directory}/ca.pem ${server.url}/health`,
   ];
   const own = [
-    'npm run -s keyserver -- init --data ~/latchkey --listen 10.8.0.1:8443 --keyfile ~/latchkey.keyfile',
-    'npm run -s keyserver -- start --data ~/latchkey --keyfile ~/latchkey.keyfile',
-    'npm run -s keyserver -- client add cloud --data ~/latchkey',
-  ];
-  const nextcloud = [
-    'npm run -s ncpatch -- detect --ssh root@cloud.example',
-    'npm run -s ncpatch -- apply --ssh root@cloud.example',
-    'npm run -s ncpatch -- enroll --ssh root@cloud.example --url https://10.8.0.1:8443 --ca ca.pem',
-    'npm run -s ncpatch -- escrow --ssh root@cloud.example --copy cloud-keys.copy',
+    'npm run package',
+    `sudo sh dist/install.sh dist/latchkey-${programVersion()}.tar.gz`,
+    'sudo ncpatch setup --ssh root@cloud.example',
   ];
   const show = (label: string, commands: readonly string[]) =>
     commands.map((text, index) => ({ label: index === 0 ? label : '', text }));
@@ -27,13 +22,12 @@ export function nextSteps(server: ThrowAwayServer): Scene {
     lines: [
       ...show('look at this', look),
       ...show('your own', own),
-      ...show('nextcloud', nextcloud),
       {
         label: '',
-        text: "10.8.0.1 stands for the key server's WireGuard address; see keyserver/README.md",
+        text: 'on the machine at home, with the login of your server; README.md tells what it does, and how to do it by hand',
         tone: 'quiet',
       },
     ],
-    data: { look, own, nextcloud },
+    data: { look, own },
   };
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -48,6 +48,13 @@ describe('the walk-through', () => {
       { step: 'next' },
     ]);
     expect(leftovers()).toEqual([]);
+  });
+  it('names for the way on what the README says', async () => {
+    const said = await run([...demo, '--once', '--json'], { timeoutMs: 60_000, env });
+    const last = JSON.parse(said.stdout.toString().trimEnd().split('\n').at(-1) ?? '') as { own: string[] };
+    const page = readFileSync(join(root, 'README.md'), 'utf8').split('\n');
+    expect(last.own.length).toBeGreaterThan(1);
+    expect(last.own.filter((line) => !page.includes(line))).toEqual([]);
   });
   it('writes no colour where there is no terminal', async () => {
     const said = await run([...demo, '--once'], { timeoutMs: 60_000, env });
