@@ -51,7 +51,7 @@ export class ReadmeWorld {
   async type(line: string, answers: readonly Answer[] = []): Promise<Said> {
     const { exit, stdout, stderr } = await this.home.run(atTerminal(inClone(line)), {
       input: JSON.stringify(answers),
-      timeoutMs: 180_000,
+      timeoutMs: 540_000,
     });
     return { exit, text: stdout.toString('utf8').replaceAll('\r\n', '\n') + stderr };
   }

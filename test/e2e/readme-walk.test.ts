@@ -54,7 +54,7 @@ describe.skipIf(atHome !== null)(`README.md, walked in its order${atHome === nul
   for (const line of walked) {
     const treatment = treatmentOf(line) as NonNullable<ReturnType<typeof treatmentOf>>;
     const why = treatment.needs === 'home' ? null : withServer;
-    test.skipIf(why !== null)(why === null ? line : `${line}: ${why}`, { timeout: 240_000 }, async () => {
+    test.skipIf(why !== null)(why === null ? line : `${line}: ${why}`, { timeout: 600_000 }, async () => {
       if (treatment.needs === 'tunnel' && !isTunnelled) {
         await walk.world.layTunnel();
         isTunnelled = true;
