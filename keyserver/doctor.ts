@@ -121,7 +121,7 @@ async function certificateFindings(data: ServerData, now: number): Promise<Findi
   const findings = outlook.map((one): Finding => {
     const check = one.name === '' ? certificateNames[one.purpose] : `${certificateNames[one.purpose]} ${one.name}`;
     if (one.purpose === 'server' && server === null && (one.daysLeft ?? 0) >= 30) {
-      const hint = 'a running server makes a new one within the hour';
+      const hint = 'start the server again: it makes a new one then';
       return { check, verdict: 'warn', found: 'does not fit the hosts in config.json', hint };
     }
     const found = one.daysLeft === null ? 'none that holds' : endText(one.daysLeft);

@@ -1,3 +1,4 @@
+import { authorityOf } from '../../../platform/listening/listen-address.ts';
 import type { Agreement } from '../agreement.ts';
 import type { KeyServerListening } from './key-server-commands.ts';
 
@@ -15,8 +16,6 @@ export function misfitOf(
   present: KeyServerListening,
   sealedWith: string,
 ): Misfit | null {
-  const at = (one: { readonly host: string; readonly port: number }): string =>
-    one.host.includes(':') ? `[${one.host}]:${one.port}` : `${one.host}:${one.port}`;
   const change = (words: string): string =>
     `if it may be changed: keyserver listen ${words} --data ${data}, and start it again`;
   if (present.transport !== 'tls') {
@@ -30,14 +29,14 @@ export function misfitOf(
     return {
       field: 'keyServer.port',
       words: `it listens on port ${present.listen.port}, not ${listen.port}`,
-      hint: `say "keyServer.port": ${present.listen.port}; ${change(at(listen))}`,
+      hint: `say "keyServer.port": ${present.listen.port}; ${change(authorityOf(listen.host, listen.port))}`,
     };
   }
   if (present.listen.host !== listen.host) {
     return {
       field: 'keyServer.data',
       words: `it listens on ${present.listen.host}, not ${listen.host}`,
-      hint: change(at(listen)),
+      hint: change(authorityOf(listen.host, listen.port)),
     };
   }
   const missing = hosts.filter((host) => !present.hosts.includes(host));

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LatchkeyError } from '../../../platform/errors.ts';
+import { authorityOf } from '../../../platform/listening/listen-address.ts';
 import type { RunResult } from '../../transports/transport.ts';
 import type { SetupContext } from '../setup-step.ts';
 
@@ -54,8 +55,7 @@ export async function lookAtHome(scene: HomeScene): Promise<HomeLook> {
 /** Makes what is not there yet of account, key file and data directory; `made` is told of each part as soon as it is there. */
 export async function makeAtHome(scene: HomeScene, made: (part: MadePart) => void): Promise<void> {
   const { listen, hosts } = scene.agreed.keyServer;
-  const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
-  const words = [`${host}:${listen.port}`, hosts.join(' '), ...scene.home.keyserver];
+  const words = [authorityOf(listen.host, listen.port), hosts.join(' '), ...scene.home.keyserver];
   await telling(await script(scene, ['make', ...words], MAKE_MS), made);
 }
 

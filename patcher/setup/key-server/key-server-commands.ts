@@ -80,6 +80,8 @@ export function keyServerCommands(scene: HomeScene) {
   return {
     status: () => ask(status, 'status'),
     listening: () => ask(listening, 'listen'),
+    /** From its next start on; its certificate then names these hosts, the preferred one first. */
+    listenAt: (authority: string, hosts: readonly string[]) => ask(listening, 'listen', authority, '--host', ...hosts),
     clients: async () => (await ask(clients, 'client', 'list')).clients,
     addClient: (name: string, from: readonly string[]) => ask(invitation, 'client', 'add', name, '--from', ...from),
     resetClient: (id: string) => ask(invitation, 'client', 'reset', id),

@@ -1,10 +1,7 @@
 import { dirname } from 'node:path/posix';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LatchkeyError } from '../../../platform/errors.ts';
-import { authorityOf } from '../../../platform/listening/listen-address.ts';
-import { misfitOf } from '../key-server/fit.ts';
 import {
-  type HomeLook,
   hasGivenUp,
   lookAtHome,
   type MadePart,
@@ -14,134 +11,23 @@ import {
   unserveAtHome,
 } from '../key-server/home-end.ts';
 import { keyServerCommands } from '../key-server/key-server-commands.ts';
+import { addressOf, lookAtKeyServer, SERVING, serviceName } from '../key-server/key-server-look.ts';
 import { servesData } from '../key-server/served-data.ts';
-import type { SetupContext, SetupStep, StepLook } from '../setup-step.ts';
+import type { SetupContext, SetupStep } from '../setup-step.ts';
 
 /** A first start makes a certificate, and waits for its address. */
 const PATIENCE_MS = 90_000;
 const LOOK_AGAIN_MS = 1_000;
-/** What `/health` may say of one that is used: whoever has stopped its releases wants it so. */
-const SERVING = ['ok', 'killed'];
-/** As `keyserver status` says it. */
-const FOREIGN = 'another program answers there';
-
 /** A key server at home: account, data directory, service. One that is there is used as it is, or refused; never replaced. */
 export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): SetupStep {
   const { home, agreed, progress } = context;
-  const { data, keyfile, account, listen } = agreed.keyServer;
-  const at = authorityOf(listen.host, listen.port);
+  const { data, keyfile, account } = agreed.keyServer;
+  const at = addressOf(context);
   const own = keyServerCommands(context);
-  const service = home.platform === 'macos' ? 'latchkey.keyserver' : 'latchkey-keyserver.service';
+  const service = serviceName(context);
   const logs = home.platform === 'macos' ? `tail ${data}/keyserver.log` : `journalctl -u ${service}`;
   const made = new Set<MadePart>();
   const note = (part: MadePart): void => void made.add(part);
-
-  const impossible = (code: string, words: string, hint: string): StepLook => ({
-    state: 'impossible',
-    code,
-    words,
-    hint,
-  });
-
-  async function lookAtServer(found: HomeLook): Promise<StepLook> {
-    const { health, sealedWith } = await own.status();
-    const misfit = misfitOf(agreed.keyServer, await own.listening(), sealedWith);
-    const isServing = SERVING.includes(health);
-    // whoever opens the vault otherwise starts it otherwise
-    if (misfit !== null && !(misfit.field === 'keyServer.keyfile' && isServing)) {
-      return impossible(
-        'key_server_differs',
-        `${data} is a key server, but ${misfit.words} (${misfit.field})`,
-        misfit.hint,
-      );
-    }
-    if (isServing) {
-      if (servesData(found.service, data) && !found.enabled) return { state: 'missing' };
-      const how = servesData(found.service, data)
-        ? ''
-        : `; it is not ${service} that starts it, so see that something does`;
-      const killed = health === 'killed' ? '; its releases are stopped (keyserver revive)' : '';
-      return { state: 'done', words: `the key server in ${data} answers at ${at}${killed}${how}` };
-    }
-    if (health === FOREIGN) return impossible('port_taken', ...taken(health));
-    if (health !== 'not running') {
-      const hint = `is its disk full? see: keyserver doctor --data ${data}`;
-      return impossible('key_server_unwell', `the key server in ${data} runs, but says "${health}"`, hint);
-    }
-    return found.taken && !found.active
-      ? impossible('port_taken', ...taken('another program listens there'))
-      : lookAtService(found);
-  }
-
-  function lookAtService(found: HomeLook): StepLook {
-    if (found.manager === 'none') {
-      const start = [...home.keyserver, 'start', '--data', data, '--keyfile', keyfile].join(' ');
-      const init = [
-        ...home.keyserver,
-        'init',
-        '--data',
-        data,
-        '--listen',
-        at,
-        '--host',
-        ...agreed.keyServer.hosts,
-        '--keyfile',
-        keyfile,
-      ];
-      const first = found.data === 'server' ? '' : `${init.join(' ')}; `;
-      const hint = `as ${account}, now and whenever it starts: ${first}${start}; then run this again`;
-      return impossible(
-        'no_service_manager',
-        'neither systemd nor launchd runs at home, so nothing would start the key server',
-        hint,
-      );
-    }
-    const hidden = [...home.keyserver, data, keyfile].find((path) => /^\/(var\/)?tmp\//.test(path));
-    if (found.manager === 'systemd' && hidden !== undefined) {
-      const hint = 'take another place for it, or install a release: npm run package';
-      return impossible('under_tmp', `${hidden} at home is among temporary files, which no service sees`, hint);
-    }
-    if (found.service !== null && !servesData(found.service, data)) {
-      const hint = `name its directory ("keyServer.data"), or take that service away first`;
-      return impossible('service_taken', `${service} at home runs another key server`, hint);
-    }
-    return { state: 'missing' };
-  }
-
-  const taken = (words: string): [string, string] => [
-    `${at} at home is taken: ${words}`,
-    'end what listens there, or say another "keyServer.port"',
-  ];
-
-  async function look(): Promise<StepLook> {
-    const found = await lookAtHome(context);
-    if (!found.account && home.platform === 'macos') {
-      const hint =
-        'the install.sh of a release makes it: npm run package, then there: sudo sh install.sh latchkey-*.tar.gz';
-      return impossible('account_missing', `there is no account ${account} on the Mac at home`, hint);
-    }
-    if (!found.starts) {
-      const hint =
-        'a clone in a home folder cannot be read by others: npm run package makes a release, and its install.sh installs it';
-      return impossible('program_unreadable', `${account} at home could not run ${home.keyserver.join(' ')}`, hint);
-    }
-    if (found.data === 'other') {
-      return impossible(
-        'data_taken',
-        `${data} at home holds something that is no key server`,
-        'name another directory: "keyServer.data"',
-      );
-    }
-    if (found.data === 'server') {
-      if (found.account) return lookAtServer(found);
-      return impossible(
-        'account_missing',
-        `${data} at home is a key server, but there is no account ${account}`,
-        'say whose it is: "keyServer.account"',
-      );
-    }
-    return found.taken ? impossible('port_taken', ...taken('something listens there')) : lookAtService(found);
-  }
 
   /** Its own health, by TLS and its own authority; asked at home, so that no tunnel has to be there. */
   async function waitUntilServing(): Promise<void> {
@@ -160,7 +46,7 @@ export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): 
   }
 
   async function carryOut(): Promise<readonly string[]> {
-    const found = await look();
+    const found = await lookAtKeyServer(context);
     if (found.state === 'impossible') throw new LatchkeyError(found.code, found.words, { exit: 3, hint: found.hint });
     if (found.state === 'done') return [found.words];
     progress.step(`make the key server in ${data} at home`);
@@ -257,7 +143,7 @@ export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): 
     name: 'key-server',
     title: 'a key server at home, started at boot',
     needs: [],
-    look,
+    look: () => lookAtKeyServer(context),
     plan: async () => {
       const found = await lookAtHome(context);
       return [
