@@ -117,7 +117,9 @@ start() {
 			rc-service "$UNIT" restart >&2
 			;;
 		launchd)
-			chown 0:0 "$SERVICE_FILE" && unload && launchctl bootstrap system "$SERVICE_FILE" >&2
+			# launchd writes there as the account
+			if ! { chown 0:0 "$SERVICE_FILE" && : >"/var/log/$UNIT.log" && chown "$ACCOUNT" "/var/log/$UNIT.log"; }; then return 1; fi
+			unload && launchctl bootstrap system "$SERVICE_FILE" >&2
 			;;
 		cron)
 			end_processes "$OWN/" && as_account "setsid '$KEEPER_FILE' </dev/null >/dev/null 2>&1 &" && sleep 0.3
@@ -150,7 +152,7 @@ down() {
 				rc-service "$UNIT" stop >&2
 				rc-update del "$UNIT" default >&2
 				;;
-			launchd) unload ;;
+			launchd) unload && rm -f "/var/log/$UNIT.log" ;;
 			cron) rm -f "$SERVICE_FILE" ;;
 		esac || die tunnel_not_stopped "$INIT could not stop $UNIT"
 		rm -f "$SERVICE_FILE"

@@ -151,6 +151,7 @@ function launchdPlist(plan: SshTunnelPlan, ssh: string, label: string): string {
       KeepAlive: true,
       ThrottleInterval: plan.retrySeconds,
       HardResourceLimits: { Core: 0 },
+      StandardErrorPath: `/var/log/${label}.log`,
     },
     writtenMark(plan),
   );
