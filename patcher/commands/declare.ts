@@ -9,6 +9,7 @@ import { declareKeys } from './key-commands.ts';
 import { declareLooking } from './looking.ts';
 import { declareServers } from './servers-command.ts';
 import { declareSetup } from './setup-command.ts';
+import { declareTunnel } from './tunnel-command.ts';
 import { declareWatch } from './watch-command.ts';
 
 /** Declares every command of `ncpatch`. */
@@ -16,6 +17,7 @@ export function declareCommands(program: Command, deps: CommandDeps): void {
   program.description("keeps a Nextcloud's encryption keys on another machine, and takes that back again");
   program.version(programVersion(), '--version', 'say which version this is');
   declareSetup(program, deps);
+  declareTunnel(program, deps);
   declareLooking(program, deps);
   declareAudit(program, deps);
   declareDoctor(program, deps);

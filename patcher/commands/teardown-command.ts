@@ -4,10 +4,9 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { printFields } from '../report.ts';
 import { allSteps } from '../setup/all-steps.ts';
 import { withPair } from '../setup/pair.ts';
-import type { SetupConfig } from '../setup/setup-config.ts';
-import type { SetupRecord } from '../setup/setup-record.ts';
 import type { SetupContext } from '../setup/setup-step.ts';
 import { describeRemoval, type RemovalPlan, takeAllAway } from '../setup/teardown.ts';
+import { transportOf } from '../setup/transport-of.ts';
 import { type CommandDeps, changing } from './command.ts';
 import { isYes, openRecord, type SetupOptions, withServer, withSetupOptions } from './setup-options.ts';
 import { pairDeps } from './setup-pair-deps.ts';
@@ -30,7 +29,7 @@ export function declareTeardown(program: Command, deps: CommandDeps): void {
 async function teardown(given: TeardownOptions, deps: CommandDeps): Promise<void> {
   const options = await withServer(given, deps);
   const { file, earlier, config } = openRecord(options, deps);
-  const kept = earlier === null ? config : { ...config, transport: transportOf(earlier) };
+  const kept = earlier === null ? config : { ...config, transport: transportOf(earlier.agreed) };
   const pair = await pairDeps(options, deps, config, { copyPath: '', fromCopy: options.fromCopy ?? null });
   const work = async (context: SetupContext): Promise<void> => {
     const steps = allSteps(context, () => undefined);
@@ -65,10 +64,4 @@ async function mayTakeAway(
   }
   for (const { lines } of plans) for (const line of lines) terminal.stderr.write(`    ${line}\n`);
   return isYes(await prompter.ask('take all of this back? [yes/no]', { secret: false }));
-}
-
-/** What both machines were left with, whatever is wanted now. */
-function transportOf({ agreed }: SetupRecord): SetupConfig['transport'] {
-  if (agreed.wireguard !== null && agreed.sshTunnel !== null) return 'both';
-  return agreed.wireguard === null ? 'ssh' : 'wireguard';
 }

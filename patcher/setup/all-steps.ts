@@ -1,4 +1,3 @@
-import type { TransportChoice } from './setup-config.ts';
 import type { SetupContext, SetupStep } from './setup-step.ts';
 import { type DoctorVerdict, doctorStep } from './steps/doctor-step.ts';
 import { enrolStep } from './steps/enrol-step.ts';
@@ -12,7 +11,7 @@ import { wireguardStep } from './steps/wireguard-step.ts';
 /** The steps of a setup, in order. */
 export function allSteps(context: SetupContext, tell: (verdict: DoctorVerdict) => void): readonly SetupStep[] {
   return [
-    ...tunnels(context, context.config.transport),
+    ...tunnelSteps(context),
     keyServerStep(context),
     hookStep(context),
     enrolStep(context),
@@ -22,7 +21,9 @@ export function allSteps(context: SetupContext, tell: (verdict: DoctorVerdict) =
   ];
 }
 
-function tunnels(context: SetupContext, transport: TransportChoice): readonly SetupStep[] {
+/** Those of them that connect the two machines. */
+export function tunnelSteps(context: SetupContext): readonly SetupStep[] {
+  const { transport } = context.config;
   return [
     ...(transport === 'ssh' ? [] : [wireguardStep(context)]),
     ...(transport === 'wireguard' ? [] : [sshTunnelStep(context)]),
