@@ -56,7 +56,6 @@ describe.skipIf(wholeMachineObstacle() !== null)('the key server of a setup', { 
       'data_taken',
       'rm -r /srv/k',
     ],
-    ['a file where the directory is to be', 'touch /srv/k', { data: '/srv/k' }, 'data_taken', 'rm /srv/k'],
     [
       'a port at which something listens',
       'systemd-run --unit=door systemd-socket-activate --listen=8443 cat; until ss -ltn | grep -q :8443; do sleep 0.1; done',
@@ -132,15 +131,11 @@ describe.skipIf(wholeMachineObstacle() !== null)('the key server of a setup', { 
     await expect.poll(async () => (await status()).health, { timeout: 30_000, interval: 500 }).toBe('ok');
   });
 
-  it.each<[string, Partial<Agreement['keyServer']>, string]>([
-    ['port', { listen: { host: '127.0.0.1', port: 9443 } }, 'keyServer.port'],
-    ['names', { hosts: ['127.0.0.1', 'keys.example'] }, 'does not name keys.example'],
-  ])('refuses a key server that is there when its %s is not what was agreed on', async (_, keyServer, words) => {
-    const found = await step(keyServer).look();
-    expect(found).toMatchObject({
+  it('refuses a key server that is there when it is not what was agreed on', async () => {
+    expect(await step({ listen: { host: '127.0.0.1', port: 9443 } }).look()).toMatchObject({
       state: 'impossible',
       code: 'key_server_differs',
-      words: expect.stringContaining(words),
+      words: expect.stringContaining('keyServer.port'),
     });
   });
 
