@@ -18,6 +18,8 @@ export interface PairValues {
   readonly endpoint: { readonly host: string; readonly port: number } | null;
   /** TCP port that the other end asks at this one, which a firewall here has to let in; `null` where it asks nothing. */
   readonly serves: number | null;
+  /** Its address may change without a word to anybody, as at home: it sends something all the time, and so the other end learns of it. */
+  readonly mayMove?: boolean;
 }
 
 const own = new URL('templates/', import.meta.url);
@@ -41,6 +43,7 @@ export function pairScript(platform: PairPlatform, values: PairValues): string {
     ['LISTEN', String(listen ?? '')],
     ['ENDPOINT', endpoint === null ? '' : formatEndpoint(endpoint)],
     ['SERVES', String(serves ?? '')],
+    ['KEEPALIVE', endpoint === null && values.mayMove !== true ? '' : '25'],
   ] as const;
   const lines = assignments.map(([name, value]) => `${name}=${shQuote(value)}`);
   return template.replace(/^# @@values@@$/m, () => lines.join('\n'));

@@ -126,6 +126,7 @@ function endsOf({ agreed: { wireguard: agreed, keyServer }, home, server }: Wire
       listen: homeDials ? null : endpoint.port,
       endpoint: homeDials ? endpoint : null,
       serves: keyServer.listen.host === homeAddress ? keyServer.listen.port : null,
+      mayMove: true,
     },
     server: {
       interface: name,

@@ -164,6 +164,14 @@ describe.skipIf(obstacle !== null)(`wireguardStep()${obstacle === null ? '' : ` 
       const after = await scene.state();
       await step.carryOut();
       expect(await scene.state()).toEqual(after);
+      const { machine } = scene.home;
+      await machine.command('sh', '-c', 'rm /run/wireguard/*.sock');
+      await expect.poll(() => machine.machine.processes('wireguard-go'), { timeout: 10_000 }).toEqual([]);
+      // as launchd runs it, but for where this system has launchctl
+      await machine.command('sh', '-c', 'ln -s /run/stand-in/mac/launchctl /usr/local/bin/');
+      await machine.command('sh', '/etc/wireguard/latchkey.keep');
+      await expect.poll(hearEachOther, { timeout: 20_000, interval: 500 }).toEqual([true, true]);
+      machine.remove('/usr/local/bin/launchctl');
     }
     expect(await step.takeAway({ purge: false })).toEqual([]);
     expect(await scene.state()).toEqual(before);
@@ -189,6 +197,8 @@ describe.skipIf(obstacle !== null)(`wireguardStep()${obstacle === null ? '' : ` 
     expect(home.machine.read('/run/stand-in/ufw')).toBe(`${opened.join('\n')}\n`);
     await step.carryOut();
     expect(home.machine.read('/run/stand-in/ufw')).toBe(`${opened.join('\n')}\n`);
+    // its address may change, of which it tells the server by what it sends
+    expect(home.machine.read(CONF)).toContain('\nPersistentKeepalive = 25\n');
     await step.takeAway({ purge: false });
     expect(home.machine.read('/run/stand-in/ufw')).toBe('ufw allow 22/tcp\n');
     expect(await scene.state()).toEqual(before);

@@ -41,7 +41,7 @@ describe('pairScript()', () => {
       expect(pairScript(platform, { ...VALUES })).toBe(text);
       expect(text).not.toMatch(/@@/);
       expect(text.split('\n').at(-2)).toBe('main "$@" </dev/null');
-      expect(text.match(/^[A-Z]+='.*'$/gm)?.slice(0, 7)).toEqual([
+      expect(text.match(/^[A-Z]+='.*'$/gm)?.slice(0, 8)).toEqual([
         "TUNNEL='latchkey'",
         "NETWORK='10.71.203.0/30'",
         "ADDRESS='10.71.203.1/30'",
@@ -49,7 +49,11 @@ describe('pairScript()', () => {
         "LISTEN=''",
         "ENDPOINT='cloud.example.org:51820'",
         "SERVES='8443'",
+        "KEEPALIVE='25'",
       ]);
+      const dialled = { ...VALUES, listen: 51_820, endpoint: null };
+      expect(pairScript(platform, dialled)).toContain("\nKEEPALIVE=''\n");
+      expect(pairScript(platform, { ...dialled, mayMove: true })).toContain("\nKEEPALIVE='25'\n");
       expect(pairScript(platform, { ...VALUES, endpoint: { host: 'fd00::1', port: 1 } })).toContain("'[fd00::1]:1'");
     },
   );

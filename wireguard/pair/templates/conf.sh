@@ -52,7 +52,8 @@ settings() {
   printf '\n[Peer]\n'
   if [ -n "$1" ]; then printf 'PublicKey = %s\n' "$1"; fi
   printf 'AllowedIPs = %s/32\n' "$OTHER"
-  if [ -n "$ENDPOINT" ]; then printf 'Endpoint = %s\nPersistentKeepalive = 25\n' "$ENDPOINT"; fi
+  if [ -n "$ENDPOINT" ]; then printf 'Endpoint = %s\n' "$ENDPOINT"; fi
+  if [ -n "$KEEPALIVE" ]; then printf 'PersistentKeepalive = %s\n' "$KEEPALIVE"; fi
 }
 
 wanted_conf() {
