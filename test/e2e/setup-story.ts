@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RunResult } from '../../platform/run.ts';
 import type { Cleanup } from '../harness/cleanup.ts';
 import type { NextcloudTree } from '../harness/nextcloud-tree.ts';
 import { wholeMachineObstacle } from '../harness/whole-machine.ts';
@@ -16,6 +15,13 @@ export function storyObstacle(tree: NextcloudTree | undefined): string | null {
     wholeNextcloudObstacle() ??
     (tree === undefined ? 'no release of Nextcloud is here' : null)
   );
+}
+
+/** How a command ended. */
+export interface Said {
+  readonly exit: number;
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
 /** How long it took until Nextcloud had its key again without anybody's doing. */
@@ -72,7 +78,14 @@ export class SetupStory {
     home.write(PASSPHRASE, `${randomBytes(12).toString('hex')}\n`, 0o600);
   }
 
-  setup(): Promise<RunResult> {
+  /** What the doctor of ncpatch asks an administrator for: background jobs, and no sessions from before the keys moved. */
+  async tidy(): Promise<void> {
+    const { cloud, server } = this.pair;
+    await cloud.cron();
+    await server.sh("find /var/lib/php/sessions -name 'sess_*' -delete");
+  }
+
+  setup(): Promise<Said> {
     return this.#ncpatch(['setup', '--yes', '--config', CONFIG]);
   }
 
@@ -93,13 +106,14 @@ export class SetupStory {
     return said;
   }
 
-  teardown(...words: readonly string[]): Promise<RunResult> {
+  teardown(...words: readonly string[]): Promise<Said> {
     return this.#ncpatch(['teardown', '--yes', '--config', CONFIG, ...words]);
   }
 
-  #ncpatch(words: readonly string[], onStderr?: (chunk: Buffer) => void): Promise<RunResult> {
+  async #ncpatch(words: readonly string[], onStderr?: (chunk: Buffer) => void): Promise<Said> {
     const options = { timeoutMs: 600_000, ...(onStderr === undefined ? {} : { onStderr }) };
-    return this.pair.home.run(['ncpatch', ...words], options);
+    const { exit, stdout, stderr } = await this.pair.home.run(['ncpatch', ...words], options);
+    return { exit, stdout: stdout.toString('utf8'), stderr };
   }
 
   /** Whether every file comes back through the web as it was written; what did not. */

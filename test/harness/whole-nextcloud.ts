@@ -72,10 +72,19 @@ export class WholeNextcloud {
     }
   }
 
-  async occ(words: readonly string[], input?: string): Promise<string> {
+  occ(words: readonly string[], input?: string): Promise<string> {
+    return this.#php(['occ', '--no-ansi', '--no-interaction', ...words], input);
+  }
+
+  /** Runs all background jobs that are due. */
+  async cron(): Promise<void> {
+    await this.#php(['cron.php']);
+  }
+
+  #php([file, ...words]: readonly [string, ...string[]], input?: string): Promise<string> {
     const php = ['setpriv', `--reuid=${webUser.uid}`, `--regid=${webUser.gid}`, '--init-groups', 'php'] as const;
     const options = { timeoutMs: 180_000, ...(input === undefined ? {} : { input }) };
-    return this.machine.command([...php, `${ROOT}/occ`, '--no-ansi', '--no-interaction', ...words], options);
+    return this.machine.command([...php, `${ROOT}/${file}`, ...words], options);
   }
 
   /** A person's client, without a session: each request is a cold one. Only as long as the machine has power. */
