@@ -34,9 +34,10 @@ describe.each(shells)('the keeper of a tunnel, run by %s,', (_, shell) => {
   }
 
   /** An interface that was heard so many seconds ago; `null` for none. */
-  function heard(secondsAgo: number | null): void {
+  function heard(secondsAgo: number | null, from = '(none)'): void {
     const when = secondsAgo === null ? '' : `echo "${PEER}	$(($(date +%s) - ${secondsAgo}))"`;
-    const show = secondsAgo === null ? 'exit 1' : `case $3 in latest-handshakes) ${when} ;; esac; exit 0`;
+    const known = `endpoints) echo "${PEER}	${from}" ;;`;
+    const show = secondsAgo === null ? 'exit 1' : `case $3 in latest-handshakes) ${when} ;; ${known} esac; exit 0`;
     program('wg', `#!/bin/sh\nif [ "$1" = show ]; then ${show}; fi\necho "wg $*" >>"$HERE/calls"\n`);
   }
 
@@ -93,5 +94,9 @@ describe.each(shells)('the keeper of a tunnel, run by %s,', (_, shell) => {
   test('looks nothing up at the end that is dialled', () => {
     heard(100_000);
     expect(run(IS_DIALLED)).toEqual({ exit: 0, calls: [], stderr: '' });
+    // but says again whom it has heard, from whatever address this machine has now
+    heard(100_000, '198.51.100.10:51820');
+    const set = `wg set latchkey peer ${PEER} endpoint 198.51.100.10:51820`;
+    expect(run(IS_DIALLED)).toEqual({ exit: 0, calls: [set], stderr: '' });
   });
 });

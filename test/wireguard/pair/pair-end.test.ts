@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { PairEnd } from '../../../wireguard/pair/pair-end.ts';
 import type { PairValues } from '../../../wireguard/pair/pair-script.ts';
-import { DISTRIBUTIONS } from '../../harness/installer-stand-ins.ts';
+import { answers } from '../../harness/hub-network.ts';
 import { type PairPlace, PairScene, pairObstacle } from './pair-scene.ts';
 import { FIREWALL_CMD } from './pair-stand-ins.ts';
 
@@ -25,7 +25,7 @@ describe.skipIf(obstacle !== null)(`one end of a pair${obstacle === null ? '' : 
   let place: PairPlace;
   let end: PairEnd;
   beforeEach(async () => {
-    scene = await PairScene.build({ home: DISTRIBUTIONS.alpine });
+    scene = await PairScene.build();
     place = scene.server;
     end = endOf({});
   });
@@ -116,6 +116,39 @@ describe.skipIf(obstacle !== null)(`one end of a pair${obstacle === null ? '' : 
     await place.machine.command('sh', KEEPER);
     expect(await end.look()).toMatchObject({ interface: 'ours', conf: 'agreed' });
   });
+
+  test.runIf(isThorough)(
+    'that is dialled is heard again when its machine has another address, which nobody was told',
+    async () => {
+      await scene.router.run('nft', 'flush', 'ruleset');
+      const { machine } = place;
+      await machine.command('ip', 'route', 'add', '10.206.0.0/24', 'via', '10.205.0.3');
+      end = endOf({ mayMove: true });
+      const dialling = new PairEnd(scene.home.transport, 'linux', {
+        ...VALUES,
+        ownAddress: VALUES.otherAddress,
+        otherAddress: VALUES.ownAddress,
+        listen: null,
+        endpoint: { host: '10.205.0.2', port: 51820 },
+      });
+      const [key, otherKey] = [await end.key(), await dialling.key()];
+      await end.up(otherKey);
+      await dialling.up(key);
+      expect([await end.hears(20), await dialling.hears(20)]).toEqual([true, true]);
+      const moves = [
+        'ip address del 10.205.0.2/24 dev eth0',
+        'ip address add 10.205.0.12/24 dev eth0',
+        'ip route replace 10.206.0.0/24 via 10.205.0.3',
+        `sed -i s/^PATIENCE=150/PATIENCE=-1/ ${KEEPER}`,
+      ];
+      await machine.command('sh', '-c', moves.join(' && '));
+      const isHeard = (): Promise<boolean> => answers(scene.home.machine.machine, VALUES.ownAddress);
+      expect(await isHeard()).toBe(false);
+      await machine.command('sh', KEEPER);
+      await expect.poll(isHeard, { timeout: 60_000, interval: 500 }).toBe(true);
+    },
+    120_000,
+  );
 
   test.runIf(isThorough)('has firewalld let in what it needs, now and later, and takes just that away', async () => {
     place.machine.program('firewall-cmd', FIREWALL_CMD);

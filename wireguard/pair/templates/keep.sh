@@ -34,6 +34,8 @@ fi
 
 endpoint=$(sed -n 's/^Endpoint = //p' "$CONF")
 peer=$(sed -n 's/^PublicKey = //p' "$CONF")
+# An end that is dialled says again what it knows: wireguard-go goes on to send from an address that this machine has no more, until then.
+if [ -z "$endpoint" ]; then endpoint=$(wg show "$live" endpoints | awk -v peer="$peer" '$1 == peer && $2 != "(none)" { print $2 }'); fi
 if [ -z "$endpoint" ] || [ -z "$peer" ]; then exit 0; fi
 # Something to be answered. An end that was started anew knows nothing of the session that this one still sends in, and keeps silent: by
 # itself WireGuard begins another after two minutes, and 15 seconds after it was not answered. wg-quick brings bash
