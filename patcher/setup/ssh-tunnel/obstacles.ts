@@ -3,10 +3,11 @@ import { listenTaken, type TunnelState } from './ssh-tunnel.ts';
 import { loginFolder, type SshTunnelPlan } from './ssh-tunnel-plan.ts';
 import { dropInPath } from './sshd-files.ts';
 
-type Obstacle = Omit<Extract<StepLook, { state: 'impossible' }>, 'state'>;
+/** Why a step cannot be done, as its look tells it. */
+export type TunnelObstacle = Omit<Extract<StepLook, { state: 'impossible' }>, 'state'>;
 
 /** Pure: why no such tunnel can be laid, or `null`. Nothing was changed then. */
-export function tunnelObstacle(state: TunnelState, plan: SshTunnelPlan): Obstacle | null {
+export function tunnelObstacle(state: TunnelState, plan: SshTunnelPlan): TunnelObstacle | null {
   const [here, there] =
     plan.dials === 'home' ? ['the machine at home', 'the server'] : ['the server', 'the machine at home'];
   const { dialling, dialled, service } = state;

@@ -1,5 +1,5 @@
 import type { SetupContext, SetupStep, StepLook } from '../setup-step.ts';
-import { tunnelObstacle } from '../ssh-tunnel/obstacles.ts';
+import { type TunnelObstacle, tunnelObstacle } from '../ssh-tunnel/obstacles.ts';
 import { layTunnel, lookAtTunnel, removeTunnel, type TunnelEnds } from '../ssh-tunnel/ssh-tunnel.ts';
 import { sshTunnelPlanOf } from '../ssh-tunnel/ssh-tunnel-plan.ts';
 import { describeTunnel, describeTunnelRemoval } from '../ssh-tunnel/tunnel-words.ts';
@@ -18,7 +18,7 @@ export function sshTunnelStep(context: SetupContext): SetupStep {
     look: async (): Promise<StepLook> => {
       const state = await lookAtTunnel(ends());
       const { plan } = ends();
-      const obstacle = tunnelObstacle(state, plan);
+      const obstacle = tunnelObstacle(state, plan) ?? (await containerObstacle(context));
       if (obstacle !== null) return { state: 'impossible', ...obstacle };
       if (!state.whole) return { state: 'missing' };
       return { state: 'done', words: `port ${plan.listen} of the server leads to ${plan.target} at home` };
@@ -41,5 +41,20 @@ export function sshTunnelStep(context: SetupContext): SetupStep {
       await removeTunnel(ends(), 'all');
       return [];
     },
+  };
+}
+
+const NETWORK = ['readlink', '/proc/self/ns/net'] as const;
+
+/** The tunnel ends on the loopback of the machine, which a container with a network of its own does not see. */
+async function containerObstacle({ nextcloud }: SetupContext): Promise<TunnelObstacle | null> {
+  const { files, machine } = nextcloud.instance;
+  if (files === machine) return null;
+  const [inside, below] = await Promise.all([files.run(NETWORK), machine.run(NETWORK)]);
+  if (inside.exit === 0 && inside.stdout.equals(below.stdout)) return null;
+  return {
+    code: 'tunnel_outside_container',
+    words: `Nextcloud is in ${files.label}, which has a network of its own and does not see the end of an SSH tunnel`,
+    hint: 'take "transport": "wireguard", which reaches into it, or have the container use the network of its machine',
   };
 }

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { SetupContext, SetupStep } from '../../../patcher/setup/setup-step.ts';
 import { lookAtTunnel, removeTunnel, type TunnelEnds } from '../../../patcher/setup/ssh-tunnel/ssh-tunnel.ts';
+import { sshTunnelStep } from '../../../patcher/setup/steps/ssh-tunnel-step.ts';
 import type { Transport } from '../../../patcher/transports/transport.ts';
 import { wholeMachineObstacle } from '../../harness/whole-machine.ts';
+import { agreedOn } from './key-server-world.ts';
 import { SshTunnelWorld, until } from './ssh-tunnel-world.ts';
 
 const isThorough = process.env.LATCHKEY_THOROUGH === '1';
@@ -24,6 +27,61 @@ describe.skipIf(wholeMachineObstacle() !== null)('an SSH tunnel', () => {
     bare = world.files();
   }, 90_000);
   afterAll(async () => expect(await world?.end()).toEqual([]), 30_000);
+
+  describe('as a step of a setup', () => {
+    const step = (files: Transport = world.ends.server): SetupStep => {
+      const endpoint = { host: world.server.address, port: 22 };
+      const sshTunnel = { dials: 'home', endpoint, account: 'latchkey-tunnel', listen: 8443 } as const;
+      return sshTunnelStep({
+        config: { client: 'cloud' },
+        agreed: { ...agreedOn({}), sshTunnel },
+        home: { transport: world.ends.home, platform: 'linux', keyserver: ['keyserver'] },
+        server: world.ends.server,
+        nextcloud: { instance: { files, machine: world.ends.server } },
+      } as unknown as SetupContext);
+    };
+
+    it('is impossible where Nextcloud is in a container with a network of its own', async () => {
+      // any network but the server's
+      expect(await step(world.ends.home).look()).toMatchObject({
+        state: 'impossible',
+        code: 'tunnel_outside_container',
+        hint: expect.stringContaining('wireguard'),
+      });
+      expect(await step().look()).toEqual({ state: 'missing' });
+    });
+
+    it('says what it would do on which machine, and changes nothing by that', async () => {
+      expect(await step().plan()).toEqual([
+        'at home: an account latchkey-tunnel, without a password or a shell',
+        'on the server: the same',
+        expect.stringMatching(/^at home: a key pair in \/etc\/latchkey-tunnel\/dials\/cloud;/),
+        expect.stringMatching(/^on the server: \/etc\/latchkey-tunnel\/logins\/latchkey-tunnel\/authorized_keys /),
+        expect.stringMatching(/^on the server: \/etc\/ssh\/sshd_config\.d\/05-latchkey-tunnel\.conf /),
+        expect.stringMatching(
+          /^at home: \/etc\/systemd\/system\/latchkey-tunnel-cloud\.service keeps ssh to 198\.51\.100\.10 /,
+        ),
+      ]);
+      expect(await step().planRemoval()).toEqual([]);
+      expect(world.files()).toEqual(bare);
+    });
+
+    it('does it, finds it done, and takes it away, twice as once', async () => {
+      expect(await step().carryOut()).toEqual([
+        'port 8443 of the server, on loopback, leads to 127.0.0.1:8443 at home',
+        'the key was made on the machine at home, and stays there',
+      ]);
+      await until(async () => (await world.heardOnServer()) === 'the machine at home');
+      expect(await step().look()).toMatchObject({ state: 'done' });
+      expect(await step().undo()).toEqual([]);
+      expect(await step().look()).toMatchObject({ state: 'done' });
+      expect(await step().planRemoval()).toHaveLength(6);
+      expect(await step().takeAway({ purge: false })).toEqual([]);
+      expect(await step().planRemoval()).toEqual([]);
+      expect(await step().takeAway({ purge: false })).toEqual([]);
+      expect(world.files()).toEqual(bare);
+    }, 60_000);
+  });
 
   describe('that the server lays to a machine at home', () => {
     const toHome = (name: string, listen: number): TunnelEnds => {
