@@ -102,20 +102,21 @@ export async function layTunnel(ends: TunnelEnds, state: TunnelState): Promise<v
   await askDialling(ends, service, hostKeys, 'dial', nothing);
   const waiting = endScript('dialled', plan, {});
   const { values: end } = await ask(ends.server, waiting, ['await', String(PATIENCE_SECONDS)], listenerAnswer);
-  if (end.listener !== 'ours') throw notStanding(end.listener, plan);
+  if (end.listener !== 'ours') throw notStanding(end.listener, plan, service.unit);
   await Promise.all([
     askDialling(ends, service, hostKeys, 'finish', nothing),
     ask(dialledEnd(ends), endScript('dialled', plan, {}), ['finish'], nothing),
   ]);
 }
 
-function notStanding(listener: 'none' | 'foreign', { listen, dials }: SshTunnelPlan): LatchkeyError {
+function notStanding(listener: 'none' | 'foreign', { listen, dials }: SshTunnelPlan, unit: string): LatchkeyError {
   if (listener === 'foreign') return listenTaken(listen);
+  const here = dials === 'home' ? 'the machine at home' : 'the server';
   return new LatchkeyError(
     'tunnel_not_standing',
     `the login works, but nothing listens on port ${listen} of the server`,
     {
-      hint: `see what ssh says on ${dials === 'home' ? 'the machine at home' : 'the server'}: its service is latchkey-tunnel-…`,
+      hint: `see what ssh says on ${here}: the log of ${unit}`,
     },
   );
 }

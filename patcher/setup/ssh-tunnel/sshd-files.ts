@@ -23,6 +23,7 @@ export function sshdSettings(plan: SshTunnelPlan): readonly (readonly [name: str
     ['AuthenticationMethods', 'publickey'],
     ['PubkeyAuthentication', 'yes'],
     ['PasswordAuthentication', 'no'],
+    ['DisableForwarding', 'no'],
     ['AllowTcpForwarding', dials === 'home' ? 'remote' : 'local'],
     [dials === 'home' ? 'PermitOpen' : 'PermitListen', 'none'],
     ['GatewayPorts', 'no'],

@@ -131,7 +131,7 @@ describe('what ssh is told', () => {
 describe('what sshd is told', () => {
   it('has one kind of forwarding for the account, and one port for the key', () => {
     expect(dropInText(PLAN)).toMatch(/^#.*\nMatch User latchkey-tunnel\n(\t.*\n)+Match all\n$/);
-    expect(dropInText(PLAN)).toContain('\tAllowTcpForwarding remote\n\tPermitOpen none\n');
+    expect(dropInText(PLAN)).toContain('\tDisableForwarding no\n\tAllowTcpForwarding remote\n\tPermitOpen none\n');
     expect(dropInText(OTHER_WAY)).toContain('\tAllowTcpForwarding local\n\tPermitListen none\n');
     const restricted = 'restrict,port-forwarding,command="/bin/false",';
     expect(authorizedLine(PLAN, KEY)).toBe(`${restricted}permitlisten="127.0.0.1:8443" ${KEY} latchkey-my.cloud-1`);

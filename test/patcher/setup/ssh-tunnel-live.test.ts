@@ -88,8 +88,10 @@ describe.skipIf(wholeMachineObstacle() !== null)('an SSH tunnel that home lays',
     const mainPid = (): Promise<string> => world.home.sh('systemctl show -P MainPID latchkey-tunnel-cloud.service');
 
     beforeAll(async () => {
-      // a list of who may log in does not keep it out
-      await world.server.sh("echo 'AllowUsers root' >/etc/ssh/sshd_config.d/99-few.conf; systemctl reload ssh.service");
+      // neither a list of who may log in keeps it out, nor that nobody else may forward anything
+      await world.server.sh(
+        "printf 'AllowUsers root\\nDisableForwarding yes\\n' >/etc/ssh/sshd_config.d/99-few.conf; systemctl reload ssh.service",
+      );
       await world.lay(world.endsOf());
       own = world.files();
     }, 60_000);
