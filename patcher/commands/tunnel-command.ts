@@ -83,7 +83,8 @@ async function use(transport: TransportChoice, given: SetupOptions, deps: Comman
     let record: SetupRecord = earlier;
     const remember = (agreed: SetupRecord['agreed']): void => {
       const now = transportOf(agreed);
-      record = { ...record, config: { ...config, transport: now }, agreed };
+      const { wireguard: _, 'ssh-tunnel': __, ...others } = record.steps;
+      record = { ...record, config: { ...config, transport: now }, agreed, steps: others };
       for (const { name } of tunnelSteps({ ...after, config: { ...config, transport: now }, agreed })) {
         record = withStep(record, name, 'done', deps.now());
       }
