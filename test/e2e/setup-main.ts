@@ -45,11 +45,11 @@ async function play(story: SetupStory, { transport, hour, down }: Options): Prom
 }
 
 function expectWell(what: string, { exit, stderr }: { readonly exit: number; readonly stderr: string }): void {
-  if (exit !== 0) throw new Error(`${what} ended with ${exit}:\n${stderr}`);
+  if (exit !== 0) throw new LatchkeyError('story_failed', `${what} ended with ${exit}:\n${stderr}`);
 }
 
 function expectNone(what: string, lines: readonly string[]): void {
-  if (lines.length > 0) throw new Error(`${what}: ${lines.join('\n')}`);
+  if (lines.length > 0) throw new LatchkeyError('story_failed', `${what}:\n${lines.join('\n')}`);
 }
 
 async function run(options: Options): Promise<void> {
@@ -64,16 +64,17 @@ async function run(options: Options): Promise<void> {
   try {
     say(`building two machines, with a Nextcloud ${tree.version}`);
     const story = await SetupStory.begin(tree, cleanup);
-    await play(story, options);
-    if (options.json === true) printJson(terminal, { transport: options.transport, returns: story.returns });
-    else {
-      const rows = story.returns.map(({ what, ms }) => [what, `${(ms / 1000).toFixed(1)} s`]);
-      printTable(terminal, ['what happened', 'files opened again after'], rows);
-    }
+    await play(story, options).finally(() => show(story, options));
   } finally {
     for (const left of await cleanup.run()) say(`not cleaned up: ${left}`);
     unguard();
   }
+}
+
+function show({ returns }: SetupStory, { transport, json }: Options): void {
+  const rows = returns.map(({ what, ms }) => [what, `${(ms / 1000).toFixed(1)} s`]);
+  if (json === true) printJson(terminal, { transport, returns });
+  else printTable(terminal, ['what happened', 'files opened again after'], rows);
 }
 
 const code = await runProgram(

@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import {
   chmodSync,
+  chownSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -29,6 +31,7 @@ function groups(): string | null {
   );
 }
 
+const ACCOUNTS = ['passwd', 'group', 'shadow', 'gshadow', 'subuid', 'subgid'].map((name) => `/etc/${name}`);
 const SYSTEMD = ['/usr/lib/systemd/systemd', '/lib/systemd/systemd'];
 
 /** Why no machine with an init of its own can be booted here, or `null`. */
@@ -96,6 +99,12 @@ export class WholeMachine implements Place {
     for (const folder of ['changed/etc', 'work', 'root', 'layers']) mkdirSync(join(disk, folder), { recursive: true });
     chmodSync(join(disk, 'changed'), 0o755);
     const machine = new WholeMachine(name, options.wire, options.layers ?? [], disk);
+    // tests beside this one make accounts on this system
+    for (const file of ACCOUNTS.filter((path) => existsSync(path))) {
+      const own = join(disk, 'changed', file);
+      cpSync(file, own);
+      chownSync(own, 0, statSync(file).gid);
+    }
     const hosts = `127.0.0.1 localhost\n::1 localhost\n127.0.1.1 ${name}\n`;
     const identity = { 'machine-id': `${randomBytes(16).toString('hex')}\n`, hostname: `${name}\n`, hosts };
     for (const [file, text] of Object.entries({ ...identity, fstab: '', 'resolv.conf': '' })) {
