@@ -331,9 +331,15 @@ class Channels implements SshConnection {
   }
 }
 
+const BY_HAND = 'is the machine up, its name right, and its port (user@host:port)? see whether ssh itself gets there';
+const HINTS: Readonly<Record<string, string>> = {
+  connection_lost: 'nothing is lost: run the same command again, or `ncpatch rollback`',
+  connect_timeout: BY_HAND,
+  connect_failed: BY_HAND,
+};
+
 function problem(code: string, message: string): LatchkeyError {
-  const hint =
-    code === 'connection_lost' ? 'nothing is lost: run the same command again, or `ncpatch rollback`' : undefined;
+  const hint = HINTS[code];
   return new LatchkeyError(code, message, hint === undefined ? {} : { hint });
 }
 
@@ -356,5 +362,5 @@ function connectFailure(target: SshTarget, error: Error & { level?: string; code
     });
   }
   const words = NETWORK_WORDS[String(error.code)] ?? 'the key exchange failed';
-  return new LatchkeyError('connect_failed', `no connection to ${place}: ${words}`, { cause: error });
+  return new LatchkeyError('connect_failed', `no connection to ${place}: ${words}`, { hint: BY_HAND, cause: error });
 }
