@@ -3,6 +3,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Files that take longest, in that order: started last, one of them would run alone at the end. */
 const long = [
+  'e2e/setup-story',
   'attacks/attacks',
   'e2e/nextcloud-life',
   'patcher/interrupted',

@@ -26,11 +26,12 @@ describe.skipIf(obstacle !== null || tree === undefined).each(ways)(
       expect(await cleanup.run()).toEqual([]);
     });
 
-    it('refuses a server that it does not know, and does nothing', async () => {
-      story.configure({ transport, server: { ssh: 'root@198.51.100.99' } });
+    it('refuses a server whose host key nobody vouches for, and does nothing', async () => {
+      const { login, cloud } = story.pair;
+      story.configure({ transport, server: { ssh: login, root: cloud.root, knownHosts: '/root/nobody' } });
       const { exit, stderr } = await story.setup();
-      expect(exit).not.toBe(0);
-      expect(stderr).toMatch(/^ncpatch: error: .*\nncpatch: hint: /m);
+      expect(exit, stderr).toBe(3);
+      expect(stderr).toMatch(/^ncpatch: error: the key of .* is not known: .*\nncpatch: hint: /m);
       expect(story.leftovers()).toEqual([]);
     });
 
