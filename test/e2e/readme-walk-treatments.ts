@@ -134,8 +134,7 @@ const TRIES = 3;
 async function typed(world: ReadmeWorld, line: string, answers: readonly Answer[] = []): Promise<Said> {
   for (let tries = 1; ; tries++) {
     const said = await world.type(line, answers);
-    if (said.exit === 0 || tries === TRIES || !/took longer than|answered too slowly/.test(said.text))
-      return said;
+    if (said.exit === 0 || tries === TRIES || !/took longer than|answered too slowly/.test(said.text)) return said;
   }
 }
 
