@@ -12,7 +12,7 @@ export function nextSteps(server: ThrowAwayServer): Scene {
   const own = [
     'npm run package',
     `sudo sh dist/install.sh dist/latchkey-${programVersion()}.tar.gz`,
-    'sudo ncpatch setup --ssh root@cloud.example',
+    'ncpatch setup --ssh root@cloud.example',
   ];
   const show = (label: string, commands: readonly string[]) =>
     commands.map((text, index) => ({ label: index === 0 ? label : '', text }));

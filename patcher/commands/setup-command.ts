@@ -156,7 +156,7 @@ async function finish(
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeFileAtomic(outcome.sheet, recoverySheet(outcome), { mode: 0o600 });
   writeFileAtomic(join(folder, 'summary.txt'), `${lines.join('\n')}\n`, { mode: 0o600 });
-  if (doctor !== null && doctor.bad > 0) deps.endWith(1);
+  if (doctor?.keysFail === true) deps.endWith(1);
   if (options.json === true) printJson(deps.terminal, outcome);
   else deps.terminal.stdout.write(`\n${lines.join('\n')}\n`);
 }

@@ -75,11 +75,12 @@ function doctorWords({ doctor, serverWords }: SetupOutcome): string {
   return `${doctor.bad} bad, ${doctor.warn} to look at: ncpatch doctor ${serverWords}`;
 }
 
-function nextLines({ agreed, copyPath, sheet, serverWords }: SetupOutcome): readonly string[] {
+function nextLines({ agreed, copyPath, sheet, serverWords, doctor }: SetupOutcome): readonly string[] {
   const { data, keyfile, account } = agreed.keyServer;
   const keyserver = `sudo -u ${account} keyserver`;
   return [
     'To do yet:',
+    ...(doctor?.todo ?? []).map((one) => `- ${one}`),
     ...(copyPath === null
       ? []
       : [`- take ${copyPath} to a place that is neither of the two machines; its passphrase to another`]),

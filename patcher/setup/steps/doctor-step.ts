@@ -7,6 +7,10 @@ import type { SetupContext, SetupStep } from '../setup-step.ts';
 export interface DoctorVerdict {
   readonly bad: number;
   readonly warn: number;
+  /** Keys cannot be used as they should be: the setup has not come to what it is for. */
+  readonly keysFail: boolean;
+  /** What is bad besides, such as sessions from before the move, a line each with its mending. */
+  readonly todo: readonly string[];
 }
 
 /** A look at all that the keys depend on; `tell` has its verdict. */
@@ -24,7 +28,13 @@ export function doctorStep(context: SetupContext, tell: (verdict: DoctorVerdict)
       const patient = await admit(nextcloud.instance, context.facts);
       const reports = await examine(patient, { app, now, progress, askKeyServer: true });
       const { bad, warn } = tally(reports);
-      tell({ bad, warn });
+      const findings = reports.flatMap(({ group, findings: all }) => all.map((one) => ({ group, ...one })));
+      const worst = findings.filter(({ level }) => level === 'bad');
+      tell({
+        ...{ bad, warn },
+        keysFail: worst.some(({ group }) => group === 'release'),
+        todo: worst.map(({ what, fix }) => (fix === null ? what : `${what}: ${fix}`)),
+      });
       return pageLines(reports, { colour: false, heading: [] });
     },
     undo: async () => [],

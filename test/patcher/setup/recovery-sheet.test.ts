@@ -28,7 +28,7 @@ const outcome: SetupOutcome = {
       account: 'latchkey',
     },
   },
-  doctor: { bad: 0, warn: 2 },
+  doctor: { bad: 1, warn: 2, keysFail: false, todo: ['2 sessions hold a key: rm /var/lib/php/sessions/sess_*'] },
   server: 'root@cloud.example:22',
   home: 'this machine',
   serverWords: '--ssh root@cloud.example',
@@ -51,7 +51,8 @@ describe('what a setup leaves its owner', () => {
     expect(text).toContain(
       'latchkey: 10.71.3.1 at home, 10.71.3.2 on the server; the home machine dials cloud.example, UDP 51820',
     );
-    expect(text).toContain('0 bad, 2 to look at: ncpatch doctor --ssh root@cloud.example');
+    expect(text).toContain('\n- 2 sessions hold a key: rm /var/lib/php/sessions/sess_*\n');
+    expect(text).toContain('1 bad, 2 to look at: ncpatch doctor --ssh root@cloud.example');
   });
 
   it('speaks of no copy where no key was moved', () => {
