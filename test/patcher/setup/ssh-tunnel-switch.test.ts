@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SetupStory, storyObstacle } from '../../e2e/setup-story.ts';
 import { Cleanup } from '../../harness/cleanup.ts';
@@ -34,6 +35,14 @@ describe.skipIf(process.env.LATCHKEY_THOROUGH !== '1' || storyObstacle(tree) !==
     const change = async (to: string): Promise<void> => {
       const { exit, stderr } = await tunnel('use', to, '--yes');
       expect(exit, stderr).toBe(0);
+    };
+
+    /** A change that loses its power on the way. */
+    const killed = async (seconds: number): Promise<void> => {
+      const changing = tunnel('use', 'ssh', '--yes');
+      await sleep(seconds * 1_000);
+      await story.pair.home.tries('kill -9 $(cat /root/.local/state/latchkey/setup/*/running)');
+      await changing;
     };
 
     beforeAll(async () => {
@@ -86,10 +95,11 @@ describe.skipIf(process.env.LATCHKEY_THOROUGH !== '1' || storyObstacle(tree) !==
     );
 
     it(
-      'becomes one over SSH while UDP is blocked, with the same enrolment',
+      'becomes one over SSH while UDP is blocked, with the same enrolment, though it was cut off twice',
       async () => {
         const own = await enrolment();
         await story.pair.network.setUdp(false);
+        for (const seconds of [4, 9]) await killed(seconds);
         await change('ssh');
         expect(await status()).toMatchObject({
           transport: 'ssh',
