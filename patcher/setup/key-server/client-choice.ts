@@ -95,15 +95,30 @@ function freeName(name: string, clients: readonly KnownClient[]): string {
   return `${name}-${number}`;
 }
 
-/** Pure: the client that a teardown revokes, when Nextcloud has forgotten already which it was; `null` when there is none. */
+/** `master_1` of `master_1.privateKey`, as either side may call it. */
+const keyName = (id: string): string => id.replace(/\.privateKey$/, '');
+
+/** Pure: what a client has at home that is not on this Nextcloud's disk: another Nextcloud's, or all that is left of it. */
+export function keysElsewhere({ keys }: Pick<KnownClient, 'keys'>, onDisk: readonly string[]): readonly string[] {
+  const here = new Set(onDisk.map(keyName));
+  return keys.filter((key) => !here.has(keyName(key)));
+}
+
+/**
+ * Pure: the client that a teardown revokes, `null` when there is none. Where Nextcloud has forgotten already which it was, it goes by
+ * name, and never one with keys that this Nextcloud does not have: what is revoked is not given a key again.
+ */
 export function clientToRevoke(
   name: string,
   enrolment: Enrolment | null,
   clients: readonly KnownClient[],
+  onDisk: readonly string[],
 ): KnownClient | null {
   const live = clients.filter(({ state }) => state !== 'revoked');
   if (enrolment !== null) return live.find(({ id }) => id === enrolment.clientId) ?? null;
   const numbered = (one: string): number => Number(/^-([1-9][0-9]*)$/.exec(one.slice(name.length))?.[1] ?? Number.NaN);
-  const own = live.filter((one) => one.name === name || (one.name.startsWith(name) && numbered(one.name) >= 2));
+  const own = live
+    .filter((one) => one.name === name || (one.name.startsWith(name) && numbered(one.name) >= 2))
+    .filter((one) => keysElsewhere(one, onDisk).length === 0);
   return own.find((one) => one.name === name) ?? own.sort((a, b) => numbered(b.name) - numbered(a.name))[0] ?? null;
 }

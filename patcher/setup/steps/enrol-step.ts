@@ -100,7 +100,7 @@ export function enrolStep(context: SetupContext): SetupStep {
   }
 
   const toRevoke = async (facts: Facts): Promise<KnownClient | null> =>
-    clientToRevoke(config.client, facts.enrolment, await knownClients());
+    clientToRevoke(config.client, facts.enrolment, await knownClients(), facts.encryption.privateKeys);
 
   async function planRemoval(): Promise<readonly string[]> {
     const client = await toRevoke(await context.facts());

@@ -1,7 +1,9 @@
 import { dirname } from 'node:path/posix';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LatchkeyError } from '../../../platform/errors.ts';
+import { clientToRevoke, keysElsewhere } from '../key-server/client-choice.ts';
 import {
+  type HomeLook,
   hasGivenUp,
   lookAtHome,
   type MadePart,
@@ -10,7 +12,7 @@ import {
   serveAtHome,
   unserveAtHome,
 } from '../key-server/home-end.ts';
-import { keyServerCommands } from '../key-server/key-server-commands.ts';
+import { type KnownClient, keyServerCommands } from '../key-server/key-server-commands.ts';
 import { addressOf, lookAtKeyServer, SERVING, serviceName } from '../key-server/key-server-look.ts';
 import { servesData } from '../key-server/served-data.ts';
 import type { SetupContext, SetupStep } from '../setup-step.ts';
@@ -18,6 +20,9 @@ import type { SetupContext, SetupStep } from '../setup-step.ts';
 /** A first start makes a certificate, and waits for its address. */
 const PATIENCE_MS = 90_000;
 const LOOK_AGAIN_MS = 1_000;
+
+const namesOf = (clients: readonly KnownClient[]): string => clients.map(({ name }) => name).join(', ');
+
 /** A key server at home: account, data directory, service. One that is there is used as it is, or refused; never replaced. */
 export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): SetupStep {
   const { home, agreed, progress } = context;
@@ -91,7 +96,7 @@ export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): 
 
   async function planRemoval(): Promise<readonly string[]> {
     const found = await lookAtHome(context);
-    if (!servesData(found.service, data)) return [];
+    if (!servesData(found.service, data) || (await isOfOthersToo(found))) return [];
     return [
       `at home: ${service} is stopped, and not started at boot any more`,
       `at home: ${data} stays, with the keys in it, unless everything is to be purged`,
@@ -100,7 +105,11 @@ export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): 
 
   async function takeAway({ purge }: { readonly purge: boolean }): Promise<readonly string[]> {
     const found = await lookAtHome(context);
-    if (purge && found.data === 'server') await refuseIfOthersUseIt();
+    const others = await othersOf(found);
+    if (purge) await refuseToPurge(others, found);
+    if (servesData(found.service, data) && others.length > 0) {
+      return [`the key server at home goes on, as other clients need it: ${namesOf(others)}`];
+    }
     if (servesData(found.service, data)) await unserveAtHome(context);
     if (!purge) {
       const stays = `${data} and ${keyfile} at home stay: they hold keys; so does the account ${account}, whose they are`;
@@ -128,15 +137,37 @@ export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): 
     return [];
   }
 
-  /** Ours is revoked by now; the keys of others are nobody's here to throw away. */
-  async function refuseIfOthersUseIt(): Promise<void> {
-    const others = (await own.clients()).filter(({ state }) => state === 'enrolled' || state === 'locked');
-    if (others.length === 0) return;
-    const names = others.map(({ name }) => name).join(', ');
-    throw new LatchkeyError('key_server_in_use', `the key server in ${data} at home has other clients: ${names}`, {
-      exit: 3,
-      hint: 'take it away without --purge, or revoke them first: keyserver client revoke NAME',
-    });
+  const clientsOf = async (found: HomeLook): Promise<readonly KnownClient[]> =>
+    found.data === 'server' && found.account ? own.clients() : [];
+
+  /** Who else may ask it. Once ours is revoked, all that may are others. */
+  const othersOf = async (found: HomeLook): Promise<readonly KnownClient[]> =>
+    (await clientsOf(found)).filter(({ state }) => state === 'enrolled' || state === 'locked');
+
+  /** The same before ours is revoked. */
+  async function isOfOthersToo(found: HomeLook): Promise<boolean> {
+    const may = await othersOf(found);
+    if (may.length === 0) return false;
+    const { enrolment, encryption } = await context.facts();
+    const ours = clientToRevoke(context.config.client, enrolment, may, encryption.privateKeys);
+    return may.some(({ id }) => id !== ours?.id);
+  }
+
+  /** The keys of others are nobody's here to throw away, nor are those that are nowhere else. */
+  async function refuseToPurge(others: readonly KnownClient[], found: HomeLook): Promise<void> {
+    if (others.length > 0) {
+      const words = `the key server in ${data} at home has other clients: ${namesOf(others)}`;
+      const hint = 'take it away without --purge, or revoke them first: keyserver client revoke NAME';
+      throw new LatchkeyError('key_server_in_use', words, { exit: 3, hint });
+    }
+    const keeping = (await clientsOf(found)).filter(({ keys }) => keys.length > 0);
+    if (keeping.length === 0) return;
+    const { privateKeys } = (await context.facts()).encryption;
+    const elsewhere = keeping.flatMap((one) => keysElsewhere(one, privateKeys).map((key) => `${key} of ${one.name}`));
+    if (elsewhere.length === 0) return;
+    const words = `the key server in ${data} at home has keys that are not on this server's disk: ${elsewhere.join(', ')}`;
+    const hint = `take it away without --purge; when nobody needs them any more, remove ${data} yourself`;
+    throw new LatchkeyError('keys_on_key_server', words, { exit: 3, hint });
   }
 
   return {

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Enrolment } from '../../../patcher/facts.ts';
+import type { Enrolment, Facts } from '../../../patcher/facts.ts';
 import { chooseClient, clientToRevoke } from '../../../patcher/setup/key-server/client-choice.ts';
 import { misfitOf } from '../../../patcher/setup/key-server/fit.ts';
 import type { KeyServerListening, KnownClient } from '../../../patcher/setup/key-server/key-server-commands.ts';
@@ -10,6 +10,7 @@ import { keyServerStep } from '../../../patcher/setup/steps/key-server-step.ts';
 import type { Transport } from '../../../patcher/transports/transport.ts';
 import { SHELLS } from '../../harness/installer-machine.ts';
 import { hasProgram } from '../../harness/programs.ts';
+import { exampleFacts } from '../example-facts.ts';
 import { agreedOn, contextOf } from './key-server-world.ts';
 
 const wish = { name: 'cloud', urls: ['https://10.71.3.1:8443'], from: ['10.71.3.2/32'] };
@@ -91,14 +92,20 @@ describe('chooseClient() for one that is', () => {
 describe('clientToRevoke()', () => {
   it('is nobody where all are revoked, or of other names', () => {
     expect(
-      clientToRevoke('cloud', null, [revoked, { ...enrolled, name: 'cloud2' }, { ...enrolled, name: 'cloud-x' }]),
+      clientToRevoke('cloud', null, [revoked, { ...enrolled, name: 'cloud2' }, { ...enrolled, name: 'cloud-x' }], []),
     ).toBeNull();
-    expect(clientToRevoke('cloud', enrolment({ clientId: 'lk-9' }), [enrolled])).toBeNull();
+    expect(clientToRevoke('cloud', enrolment({ clientId: 'lk-9' }), [enrolled], [])).toBeNull();
   });
   it('is the one that Nextcloud says it is, or else the last of the name', () => {
     const second = { ...enrolled, name: 'cloud-2', id: 'lk-2' };
-    expect(clientToRevoke('cloud', enrolment(), [second, enrolled])?.id).toBe('lk-1');
-    expect(clientToRevoke('cloud', null, [revoked, second])?.id).toBe('lk-2');
+    expect(clientToRevoke('cloud', enrolment(), [second, enrolled], [])?.id).toBe('lk-1');
+    expect(clientToRevoke('cloud', null, [revoked, second], [])?.id).toBe('lk-2');
+  });
+  it('is, by its name alone, none that has keys which this Nextcloud does not have', () => {
+    const keeping = { ...enrolled, keys: ['master_1'] };
+    expect(clientToRevoke('cloud', null, [keeping], [])).toBeNull();
+    expect(clientToRevoke('cloud', null, [keeping], ['master_2.privateKey'])).toBeNull();
+    expect(clientToRevoke('cloud', null, [keeping], ['master_1.privateKey', 'pubShare_1.privateKey'])?.id).toBe('lk-1');
   });
 });
 
@@ -149,10 +156,13 @@ interface Canned {
   readonly status?: Readonly<Record<string, unknown>>;
   readonly platform?: 'linux' | 'macos';
   readonly keyServer?: Parameters<typeof agreedOn>[0];
+  readonly clients?: readonly KnownClient[];
+  /** Of the Nextcloud that the step is told of. */
+  readonly facts?: Partial<Facts>;
 }
 
 /** The step at a machine that answers as it is told, and must not be changed. */
-function stepAt({ look, service, status, platform = 'linux', keyServer = {} }: Canned) {
+function stepAt({ look, service, status, platform = 'linux', keyServer = {}, clients: known = [], ...more }: Canned) {
   const usual = { account: 'yes', data: 'none', keyfile: 'no', manager: 'systemd', enabled: 'no', active: 'no' };
   const facts = { ...usual, taken: 'no', starts: 'yes', ...look };
   const lines = Object.entries(facts).map(([name, value]) => `${name} ${value}\n`);
@@ -162,7 +172,7 @@ function stepAt({ look, service, status, platform = 'linux', keyServer = {} }: C
     look: `${lines.join('')}service ${service === undefined ? 'no\n' : `yes\n${service}`}`,
     status: JSON.stringify({ health: 'ok', sealedWith: 'keyfile', clients, keys: 0, ...status }),
     listen: JSON.stringify(listening),
-    client: JSON.stringify({ clients: [] }),
+    client: JSON.stringify({ clients: known }),
   };
   const transport = {
     run: async (argv: readonly string[]) => {
@@ -173,7 +183,9 @@ function stepAt({ look, service, status, platform = 'linux', keyServer = {} }: C
     },
   } as unknown as Transport;
   return keyServerStep(
-    contextOf({ transport, platform, keyserver: ['/usr/local/bin/keyserver'] }, agreedOn(keyServer)),
+    contextOf({ transport, platform, keyserver: ['/usr/local/bin/keyserver'] }, agreedOn(keyServer), {
+      facts: async () => exampleFacts({ enrolment: null, ...more.facts }),
+    }),
   );
 }
 const DATA = '/var/lib/latchkey/keys';
@@ -256,6 +268,37 @@ describe('keyServerStep() looks, and', () => {
   it('does not purge a key server that something else keeps running', async () => {
     const step = stepAt({ look: { ...running, enabled: 'no' } });
     await expect(step.takeAway({ purge: true })).rejects.toMatchObject({ code: 'key_server_runs', exit: 3 });
+  });
+});
+
+describe('keyServerStep() takes away', () => {
+  const there = { look: running, service: unit };
+  const ours: KnownClient = { ...enrolled, keys: ['master_1'] };
+  const other: KnownClient = { ...ours, id: 'lk-2', name: 'other', keys: ['master_2'] };
+  it('no service that another Nextcloud needs, whatever ours is called', async () => {
+    for (const clients of [[other], [ours, other], [{ ...other, name: 'cloud' }]]) {
+      expect(await stepAt({ ...there, clients }).planRemoval()).toEqual([]);
+      expect(await stepAt({ ...there, clients }).takeAway({ purge: false })).toEqual([
+        expect.stringContaining('other clients need it'),
+      ]);
+    }
+  });
+  it('the service that ours alone needs', async () => {
+    for (const enrolled of [null, enrolment()]) {
+      const scene = { ...there, clients: [ours, { ...other, state: 'revoked' as const }] };
+      expect(await stepAt({ ...scene, facts: { enrolment: enrolled } }).planRemoval()).toHaveLength(2);
+    }
+  });
+  it('no key that is not on the disk of this Nextcloud, whoever was revoked', async () => {
+    const clients = [
+      { ...ours, state: 'revoked' as const },
+      { ...other, state: 'revoked' as const },
+    ];
+    await expect(stepAt({ ...there, clients }).takeAway({ purge: true })).rejects.toMatchObject({
+      code: 'keys_on_key_server',
+      exit: 3,
+      message: expect.stringContaining('master_2 of other'),
+    });
   });
 });
 
