@@ -66,7 +66,8 @@ describe.skipIf(obstacle !== null)(`what a server may ask at home${obstacle === 
   test.each([
     ['its sshd', HOME, 22],
     ['its sshd, by its address in the network at home', LAN, 22],
-    ['the key server, by that address', '10.206.0.1', 8443],
+    ['what has the port of the key server there', LAN, 8443],
+    ['the port of the key server on another machine there', '10.206.0.1', 8443],
   ])('is not %s', async (_, address, port) => {
     expect(await reached(server, address, port)).toBe(false);
   });

@@ -1,5 +1,6 @@
-# What the other end may ask of this one: the port that it serves, and ping. Not its sshd, not its shares, not the network that it stands in:
-# the other end is a server that others may come to own. By nft, from before the tunnel is up until after it is down.
+# What the other end may ask of this one: the port that it serves, and ping, both at its address in the tunnel. Not its sshd, not its shares,
+# not what has that port at another of its addresses, not the network that it stands in: the other end is a server that others may come to
+# own. By nft, from before the tunnel is up until after it is down.
 GUARD_TABLE=latchkey_pair_$(printf '%s' "$TUNNEL" | tr -c 'A-Za-z0-9' _)
 
 # none: there is nothing to be guarded here; unfit: there is, and no nft.
@@ -28,8 +29,8 @@ table inet $GUARD_TABLE {
 		type filter hook input priority filter - 10; policy accept;
 		iifname != "$TUNNEL" accept
 		ct state established,related accept
-		icmp type echo-request accept
-		tcp dport $SERVES accept
+		ip daddr ${ADDRESS%/*} icmp type echo-request accept
+		ip daddr ${ADDRESS%/*} tcp dport $SERVES accept
 		counter drop
 	}
 	chain forward {
