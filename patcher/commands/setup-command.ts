@@ -10,7 +10,7 @@ import { planFor } from '../plan.ts';
 import { allSteps } from '../setup/all-steps.ts';
 import { serverWords, withPair } from '../setup/pair.ts';
 import { recoverySheet } from '../setup/recovery-sheet.ts';
-import { describeSteps, runSteps, type StepReport } from '../setup/run-steps.ts';
+import { describeSteps, refuseAhead, runSteps, type StepReport } from '../setup/run-steps.ts';
 import type { SetupConfig } from '../setup/setup-config.ts';
 import { type RecordFile, type SetupRecord, withStep } from '../setup/setup-record.ts';
 import type { SetupContext, SetupStep } from '../setup/setup-step.ts';
@@ -90,12 +90,14 @@ async function showSteps(
   options: SetupOptions,
   { terminal }: CommandDeps,
 ): Promise<void> {
-  const plans = await describeSteps(steps.filter(({ name }) => !config.skip.some((one) => one === name)));
-  if (options.json === true) return printJson(terminal, { dryRun: true, config, steps: plans });
-  const marks = { missing: 'to do', done: 'in place', impossible: 'IMPOSSIBLE' };
-  for (const { title, state, lines } of plans) {
-    terminal.stdout.write(`[#] ${title}: ${marks[state]}\n${lines.map((line) => `    ${line}\n`).join('')}`);
+  const wanted = steps.filter(({ name }) => !config.skip.some((one) => one === name));
+  if (options.json === true) {
+    return printJson(terminal, { dryRun: true, config, steps: await describeSteps(wanted) });
   }
+  const marks = { missing: 'to do', done: 'in place', impossible: 'IMPOSSIBLE' };
+  await describeSteps(wanted, ({ name, title, state, lines }) => {
+    terminal.stdout.write(`[#] ${name}: ${title}: ${marks[state]}\n${lines.map((line) => `    ${line}\n`).join('')}`);
+  });
 }
 
 async function carryOut(
@@ -105,6 +107,7 @@ async function carryOut(
   options: SetupOptions,
   { prompter, now }: CommandDeps,
 ): Promise<readonly StepReport[]> {
+  await refuseAhead(steps);
   let record: SetupRecord = {
     version: 1,
     config: context.config,
@@ -121,8 +124,9 @@ async function carryOut(
     },
     allowed: async ({ name }) => {
       if (skipped.some((one) => one === name)) return false;
-      if (options.yes === true || prompter === null) return true;
-      return isYes(await prompter.ask('do this? [yes/no/quit]', { secret: false }));
+      // it changes nothing
+      if (options.yes === true || prompter === null || name === 'doctor') return true;
+      return isYes(prompter, 'do this? [yes/no/quit]');
     },
   });
 }

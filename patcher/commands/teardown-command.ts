@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { printJson } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import type { Facts } from '../facts.ts';
 import { printFields } from '../report.ts';
 import { allSteps } from '../setup/all-steps.ts';
 import { withPair } from '../setup/pair.ts';
@@ -32,8 +33,10 @@ async function teardown(given: TeardownOptions, deps: CommandDeps): Promise<void
   const kept = earlier === null ? config : { ...config, transport: transportOf(earlier.agreed) };
   const pair = await pairDeps(options, deps, config, { copyPath: '', fromCopy: options.fromCopy ?? null });
   const work = async (context: SetupContext): Promise<void> => {
+    // what is at home under the same names is another Nextcloud's then
+    const isStrange = earlier === null && options.purge !== true && isUntouched(await context.facts());
     const steps = allSteps(context, () => undefined);
-    const plans = await describeRemoval(steps);
+    const plans = isStrange ? [] : await describeRemoval(steps);
     const isNothing = plans.length === 0 && options.purge !== true;
     if (isNothing || options.dryRun === true) return show(plans, options, deps);
     if (!(await mayTakeAway(plans, options, deps))) return;
@@ -44,6 +47,11 @@ async function teardown(given: TeardownOptions, deps: CommandDeps): Promise<void
     if (left.length > 0) printFields(deps.terminal, [['told', left]]);
   };
   await file.alone(() => withPair(kept, earlier?.agreed ?? null, pair, work));
+}
+
+/** Nothing on the server says that this Nextcloud was ever set up. */
+function isUntouched({ app, enrolment, stateFolder }: Facts): boolean {
+  return enrolment === null && app.files === null && app.installedVersion === null && !stateFolder.exists;
 }
 
 function show(plans: readonly RemovalPlan[], options: TeardownOptions, { terminal }: CommandDeps): void {
@@ -63,5 +71,5 @@ async function mayTakeAway(
     throw new LatchkeyError('no_terminal', 'there is no terminal to ask at', { exit: 2, hint });
   }
   for (const { lines } of plans) for (const line of lines) terminal.stderr.write(`    ${line}\n`);
-  return isYes(await prompter.ask('take all of this back? [yes/no]', { secret: false }));
+  return isYes(prompter, 'take all of this back? [yes/no]');
 }

@@ -1,7 +1,7 @@
 import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
 import type { Progress } from '../progress.ts';
 import type { StepState } from './setup-record.ts';
-import type { SetupStep, StepName } from './setup-step.ts';
+import type { SetupStep, StepLook, StepName } from './setup-step.ts';
 
 /** What became of a step. */
 export type StepOutcome =
@@ -28,12 +28,27 @@ export async function runSteps(steps: readonly SetupStep[], deps: RunStepsDeps):
   const left = new Set<StepName>();
   for (const [index, step] of steps.entries()) {
     const { name, title } = step;
-    deps.progress.step(`${index + 1}/${steps.length} ${title}`);
+    deps.progress.step(`${index + 1}/${steps.length} ${name}: ${title}`);
     const outcome = await runStep(step, left, deps);
     if (outcome.outcome === 'declined' || outcome.outcome === 'left out') left.add(name);
     reports.push({ name, title, ...outcome });
   }
   return reports;
+}
+
+/** What others may have at home already, under the same names as what the steps before these would make there. */
+const ASKED_FIRST: readonly StepName[] = ['key-server', 'enrol'];
+
+/** Before the first step: what is at home is another Nextcloud's, or cannot be used. Throws as the step itself would; nothing was changed. */
+export async function refuseAhead(steps: readonly SetupStep[]): Promise<void> {
+  for (const step of steps.filter(({ name }) => ASKED_FIRST.includes(name))) {
+    const look = await step.look();
+    if (look.state === 'impossible') throw impossible(look);
+  }
+}
+
+function impossible({ code, words, hint }: Extract<StepLook, { state: 'impossible' }>): LatchkeyError {
+  return new LatchkeyError(code, words, { exit: 3, hint });
 }
 
 async function runStep(step: SetupStep, left: ReadonlySet<StepName>, deps: RunStepsDeps): Promise<StepOutcome> {
@@ -44,7 +59,7 @@ async function runStep(step: SetupStep, left: ReadonlySet<StepName>, deps: RunSt
     return { outcome: 'left out', for: lacking };
   }
   const look = await step.look();
-  if (look.state === 'impossible') throw new LatchkeyError(look.code, look.words, { exit: 3, hint: look.hint });
+  if (look.state === 'impossible') throw impossible(look);
   if (look.state === 'done') {
     progress.note(`in place: ${look.words}`);
     remember(step.name, 'done');
@@ -79,17 +94,26 @@ async function carriedOut(step: SetupStep, { progress, remember }: RunStepsDeps)
   }
 }
 
-/** What a setup would do, without doing any of it. */
-export async function describeSteps(steps: readonly SetupStep[]): Promise<readonly StepPlan[]> {
+/** What a setup would do, without doing any of it; told step by step, as a look takes its time. */
+export async function describeSteps(
+  steps: readonly SetupStep[],
+  tell: (plan: StepPlan) => void = () => undefined,
+): Promise<readonly StepPlan[]> {
   const plans: StepPlan[] = [];
   for (const step of steps) {
-    const look = await step.look();
-    const { name, title } = step;
-    if (look.state === 'missing') plans.push({ name, title, state: 'missing', lines: await step.plan() });
-    else if (look.state === 'done') plans.push({ name, title, state: 'done', lines: [look.words] });
-    else plans.push({ name, title, state: 'impossible', lines: [`${look.words} (${look.code})`, look.hint] });
+    const plan = await planOf(step);
+    tell(plan);
+    plans.push(plan);
   }
   return plans;
+}
+
+async function planOf(step: SetupStep): Promise<StepPlan> {
+  const look = await step.look();
+  const { name, title } = step;
+  if (look.state === 'missing') return { name, title, state: 'missing', lines: await step.plan() };
+  if (look.state === 'done') return { name, title, state: 'done', lines: [look.words] };
+  return { name, title, state: 'impossible', lines: [`${look.words} (${look.code})`, look.hint] };
 }
 
 export interface StepPlan {

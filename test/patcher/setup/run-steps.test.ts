@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { describeSteps, runSteps } from '../../../patcher/setup/run-steps.ts';
+import { describeSteps, refuseAhead, runSteps } from '../../../patcher/setup/run-steps.ts';
 import type { SetupStep, StepLook, StepName } from '../../../patcher/setup/setup-step.ts';
 import { describeRemoval, takeAllAway } from '../../../patcher/setup/teardown.ts';
 import { LatchkeyError } from '../../../platform/errors.ts';
@@ -59,6 +59,21 @@ describe('the steps of a setup', () => {
     await expect(runSteps(steps, deps)).rejects.toBe(broken);
     expect(calls).toEqual(['do wireguard', 'do key-server', 'undo key-server']);
     expect(states).toEqual(['wireguard begun', 'wireguard done', 'key-server begun', 'key-server undone']);
+  });
+
+  it.each<[StepName]>([['key-server'], ['enrol']])(
+    'asks first whether %s can be, as others may have it',
+    async (name) => {
+      const look = { state: 'impossible', code: 'client_taken', words: 'it is another', hint: 'name it' } as const;
+      const { steps, calls } = scene({ wireguard: {}, 'ssh-tunnel': {}, [name]: { look } });
+      await expect(refuseAhead(steps)).rejects.toMatchObject({ code: 'client_taken', exit: 3, hint: 'name it' });
+      expect(calls).toEqual([]);
+    },
+  );
+
+  it('asks nothing first of those that what comes before makes possible', async () => {
+    const look = { state: 'impossible', code: 'no_scheduler', words: 'none', hint: 'install it' } as const;
+    await refuseAhead(scene({ 'key-server': {}, enrol: {}, watch: { look } }).steps);
   });
 
   it('tells why it failed, and not that the undoing failed too', async () => {
