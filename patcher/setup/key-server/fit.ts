@@ -36,7 +36,7 @@ export function misfitOf(
     return {
       field: 'keyServer.data',
       words: `it listens on ${present.listen.host}, not ${listen.host}`,
-      hint: change(authorityOf(listen.host, listen.port)),
+      hint: `to have this setup speak otherwise: ncpatch tunnel use wireguard|ssh|both; ${change(authorityOf(listen.host, listen.port))}`,
     };
   }
   const missing = hosts.filter((host) => !present.hosts.includes(host));
