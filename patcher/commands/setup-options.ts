@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { declinable, parseSetup, type SetupConfig, transports } from '../setup/setup-config.ts';
 import { RecordFile, type SetupRecord } from '../setup/setup-record.ts';
+import type { Prompter } from '../transports/prompter.ts';
 import type { CommandDeps, CommonOptions } from './command.ts';
 
 /** What the command line of `setup` and `teardown` may say; all of it may be in the file instead. */
@@ -126,10 +127,14 @@ export async function withServer<T extends SetupOptions>(options: T, { prompter 
   return { ...options, ssh };
 }
 
-/** True for a yes. Throws `cancelled` for whoever wants to stop. */
-export function isYes(answer: string | null): boolean {
-  if (answer === null || /^q(uit)?$/i.test(answer)) {
-    throw new LatchkeyError('cancelled', 'stopped here, as was wished', { hint: 'the same command goes on with it' });
+/** True for a yes, false for a no; what is neither is asked again. Throws `cancelled` for whoever wants to stop. */
+export async function isYes(prompter: Prompter, question: string): Promise<boolean> {
+  for (;;) {
+    const answer = (await prompter.ask(question, { secret: false }))?.trim();
+    if (answer === undefined || /^q(uit)?$/i.test(answer)) {
+      throw new LatchkeyError('cancelled', 'stopped here, as was wished', { hint: 'the same command goes on with it' });
+    }
+    if (/^y(es)?$/i.test(answer)) return true;
+    if (/^no?$/i.test(answer)) return false;
   }
-  return /^y(es)?$/i.test(answer);
 }

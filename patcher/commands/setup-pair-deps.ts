@@ -1,3 +1,4 @@
+import { isLatchkeyError } from '../../platform/errors.ts';
 import { readLocalApp } from '../app-files.ts';
 import { readNewPassphrase, readSecret } from '../keys/secret-input.ts';
 import type { PairDeps } from '../setup/pair.ts';
@@ -15,15 +16,24 @@ export async function pairDeps(
   paths: { readonly copyPath: string; readonly fromCopy: string | null },
 ): Promise<PairDeps> {
   const { terminal, prompter, random } = deps;
+  const journal = journalDeps(options, deps);
   return {
     around: { prompter, env: terminal.env },
-    journal: journalDeps(options, deps),
+    journal,
     app: await readLocalApp(deps.appFolder),
     random,
     ...paths,
-    copyPassphrase: (kind) => {
-      const read = kind === 'new' ? readNewPassphrase : readSecret;
-      return read(terminal, escrow.passphraseFile, PASSPHRASE);
+    copyPassphrase: async (kind) => {
+      if (kind === 'known') return readSecret(terminal, escrow.passphraseFile, PASSPHRASE);
+      for (;;) {
+        try {
+          return await readNewPassphrase(terminal, escrow.passphraseFile, PASSPHRASE);
+        } catch (error) {
+          // whoever mistypes has come a long way, and is asked again; Ctrl-C ends it
+          if (!isLatchkeyError(error, 'passphrases_differ')) throw error;
+          journal.progress.note(`${error.message}: once more`);
+        }
+      }
     },
   };
 }

@@ -71,5 +71,7 @@ async function mayTakeAway(
     throw new LatchkeyError('no_terminal', 'there is no terminal to ask at', { exit: 2, hint });
   }
   for (const { lines } of plans) for (const line of lines) terminal.stderr.write(`    ${line}\n`);
-  return isYes(prompter, 'take all of this back? [yes/no]');
+  const isWished = await isYes(prompter, 'take all of this back? [yes/no]');
+  if (!isWished) terminal.stderr.write('nothing was changed\n');
+  return isWished;
 }

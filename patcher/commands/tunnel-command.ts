@@ -118,5 +118,5 @@ async function isWished(
   if (prompter === null) {
     throw new LatchkeyError('no_terminal', 'there is no terminal to ask at', { exit: 2, hint: 'give --yes' });
   }
-  return isYes(await prompter.ask(`change from ${from} to ${to}? [yes/no]`, { secret: false }));
+  return isYes(prompter, `change from ${from} to ${to}? [yes/no]`);
 }

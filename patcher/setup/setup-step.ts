@@ -63,7 +63,7 @@ export type StepLook =
  */
 export interface SetupStep {
   readonly name: StepName;
-  /** `Connect the two machines by WireGuard`. */
+  /** `connect the two machines by WireGuard`. */
   readonly title: string;
   /** Steps without which this one makes no sense. */
   readonly needs: readonly StepName[];

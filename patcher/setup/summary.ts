@@ -80,18 +80,21 @@ function nextLines({ agreed, copyPath, sheet, serverWords, doctor }: SetupOutcom
   const keyserver = `sudo -u ${account} keyserver`;
   return [
     'To do yet:',
-    ...(doctor?.todo ?? []).map((one) => `- ${one}`),
+    ...(doctor?.todo ?? []).map((one) => `- on the server: ${one}`),
     ...(copyPath === null
       ? []
       : [`- take ${copyPath} to a place that is neither of the two machines; its passphrase to another`]),
     `- print ${sheet}`,
-    `- have alerts reach you, at home: ${keyserver} alert add --help   (--data ${data} --keyfile ${keyfile})`,
+    '- have alerts reach you, at home (ntfy, Slack, Discord, Matrix, mail: "alert add --help" tells of them):',
+    `  ${keyserver} alert add ntfy phone --data ${data} --keyfile ${keyfile}`,
     `- the key file ${keyfile} opens the vault at boot: whoever takes the whole machine at home has both. A stick,`,
     '  a TPM or a passphrase instead: "Unseal" in the README of the key server',
     '',
     'From now on:',
     `- after an upgrade of Nextcloud   ncpatch apply ${serverWords}   (the watch does it by itself)`,
-    `- how does it stand               ncpatch doctor ${serverWords}`,
+    `- how the server stands           ncpatch doctor ${serverWords}`,
+    `- how the key server stands       ${keyserver} status --data ${data}   (at home)`,
+    `- how the tunnel stands           ncpatch tunnel status ${serverWords}`,
     `- stop all releases at once       ${keyserver} kill --data ${data}   (at home)`,
     `- take all of it back             ncpatch teardown ${serverWords}`,
   ];

@@ -4,11 +4,12 @@ import { type Plan, planFor } from '../../plan.ts';
 import { describePlan } from '../../planned-changes.ts';
 import { remove } from '../../remove.ts';
 import { rollback } from '../../rollback.ts';
+import { serverWords } from '../pair.ts';
 import type { SetupContext, SetupStep } from '../setup-step.ts';
 
 /** Nextcloud asks for its keys elsewhere: the app, its heartbeat, and the hook in Nextcloud's own code where that is wanted. */
 export function hookStep(context: SetupContext): SetupStep {
-  const { nextcloud, app, journal } = context;
+  const { config, nextcloud, app, journal } = context;
   const planNow = async (): Promise<Plan> => planFor(await context.facts(), app, nextcloud.hook ?? null);
   const removal = async () => {
     const { app: there, stateFolder, timerFiles } = await context.facts();
@@ -28,7 +29,10 @@ export function hookStep(context: SetupContext): SetupStep {
     plan: async () => {
       const { steps, afterProof } = await planNow();
       const changes = await describePlan(nextcloud, [...steps, ...afterProof], app);
-      return [...changes.map(({ what }) => `on the server: ${what}`), '"ncpatch plan" shows each line of it'];
+      return [
+        ...changes.map(({ what }) => `on the server: ${what}`),
+        `each line of it: ncpatch plan ${serverWords(config)}`,
+      ];
     },
     carryOut: async () => {
       const { done } = await apply(nextcloud, app, journal);

@@ -172,7 +172,7 @@ export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): 
 
   return {
     name: 'key-server',
-    title: 'a key server at home, started at boot',
+    title: 'run a key server at home, started at boot',
     needs: [],
     look: () => lookAtKeyServer(context),
     plan: async () => {

@@ -28,7 +28,7 @@ export function watchStep({ nextcloud, app, journal, facts }: SetupContext): Set
     ],
     carryOut: async () => {
       const { changes } = await installWatch(nextcloud, app, journal, false);
-      return changes.map(({ what }) => what);
+      return [`${changes.length} changes; from now on the server looks after the app by itself`];
     },
     undo: async () => [],
     planRemoval: async () =>

@@ -24,7 +24,7 @@ export function wireguardStep(context: WireGuardContext, patience = PATIENCE): S
 
   return {
     name: 'wireguard',
-    title: 'Connect the two machines by WireGuard',
+    title: 'connect the two machines by WireGuard',
     needs: [],
 
     look: async () => {
@@ -38,7 +38,10 @@ export function wireguardStep(context: WireGuardContext, patience = PATIENCE): S
 
     plan: async () => {
       const [home, server] = await both((end) => end.look());
-      return [...plannedAt(ends.home, home, ends.values.home), ...plannedAt(ends.server, server, ends.values.server)];
+      return [
+        ...plannedAt('at home', home, ends.values.home),
+        ...plannedAt('on the server', server, ends.values.server),
+      ];
     },
 
     carryOut: async () => {
@@ -58,7 +61,7 @@ export function wireguardStep(context: WireGuardContext, patience = PATIENCE): S
               [ends.server, homeKey],
             ] as const);
       for (const [end, otherKey] of order) {
-        progress.step(`bring up ${ends.agreed.interface} on ${end.label}`);
+        progress.step(`bring up ${ends.agreed.interface} ${end === ends.home ? 'at home' : 'on the server'}`);
         await end.up(otherKey);
       }
       progress.step('wait until they hear each other');
@@ -87,10 +90,11 @@ export function wireguardStep(context: WireGuardContext, patience = PATIENCE): S
     planRemoval: async () => {
       const looks = await both((end) => end.look());
       return looks.flatMap((look, at) => {
-        const { label } = at === 0 ? ends.home : ends.server;
         if (look.conf === 'none' && !look.draft && !look.keeper) return [];
         if (look.conf === 'foreign') return [];
-        return [`${label}: the tunnel ${ends.agreed.interface}, its key, and what starts it and looks after it`];
+        return [
+          `${at === 0 ? 'at home' : 'on the server'}: the tunnel ${ends.agreed.interface}, its key, and what starts it and looks after it`,
+        ];
       });
     },
 
@@ -159,25 +163,24 @@ function isWhole(end: PairLook, other: PairLook): boolean {
   );
 }
 
-function plannedAt(end: PairEnd, look: PairLook, values: PairValues): string[] {
+function plannedAt(where: string, look: PairLook, values: PairValues): string[] {
   const { interface: name, listen, serves, endpoint } = values;
-  const { label } = end;
   const lines: string[] = [];
   if (!look.tools)
-    lines.push(`${label}: install wireguard-tools, by ${look.init === 'launchd' ? 'Homebrew' : 'its package manager'}`);
-  if (look.publicKey === null) lines.push(`${label}: make a key for WireGuard, which stays there`);
+    lines.push(`${where}: install wireguard-tools, by ${look.init === 'launchd' ? 'Homebrew' : 'its package manager'}`);
+  if (look.publicKey === null) lines.push(`${where}: make a key for WireGuard, which stays there`);
   const how = endpoint === null ? `dialled at UDP ${listen}` : `dials ${formatEndpoint(endpoint)}`;
-  if (look.conf !== 'agreed') lines.push(`${label}: write /etc/wireguard/${name}.conf: ${values.ownAddress}, ${how}`);
-  if (look.firewall !== null && listen !== null) lines.push(`${label}: let UDP ${listen} in (${look.firewall})`);
+  if (look.conf !== 'agreed') lines.push(`${where}: write /etc/wireguard/${name}.conf: ${values.ownAddress}, ${how}`);
+  if (look.firewall !== null && listen !== null) lines.push(`${where}: let UDP ${listen} in (${look.firewall})`);
   if (look.firewall !== null && serves !== null) {
-    lines.push(`${label}: let TCP ${serves} in from ${values.otherAddress} (${look.firewall})`);
+    lines.push(`${where}: let TCP ${serves} in from ${values.otherAddress} (${look.firewall})`);
   }
   if (look.guard === 'absent') {
-    lines.push(`${label}: let ${values.otherAddress} reach TCP ${serves} and nothing else through the tunnel (nft)`);
+    lines.push(`${where}: let ${values.otherAddress} reach TCP ${serves} and nothing else through the tunnel (nft)`);
   }
-  if (look.interface === 'none') lines.push(`${label}: start ${name}`);
-  if (!look.boot) lines.push(`${label}: have it started with the machine (${look.init})`);
-  if (!look.keeper) lines.push(`${label}: have it looked after each minute (${look.keeps})`);
+  if (look.interface === 'none') lines.push(`${where}: start ${name}`);
+  if (!look.boot) lines.push(`${where}: have it started with the machine (${look.init})`);
+  if (!look.keeper) lines.push(`${where}: have it looked after each minute (${look.keeps})`);
   return lines;
 }
 

@@ -51,8 +51,13 @@ describe('what a setup leaves its owner', () => {
     expect(text).toContain(
       'latchkey: 10.71.3.1 at home, 10.71.3.2 on the server; the home machine dials cloud.example, UDP 51820',
     );
-    expect(text).toContain('\n- 2 sessions hold a key: rm /var/lib/php/sessions/sess_*\n');
+    expect(text).toContain('\n- on the server: 2 sessions hold a key: rm /var/lib/php/sessions/sess_*\n');
     expect(text).toContain('1 bad, 2 to look at: ncpatch doctor --ssh root@cloud.example');
+    const own = '--data /var/lib/latchkey/keys';
+    expect(text).toContain(
+      `sudo -u latchkey keyserver alert add ntfy phone ${own} --keyfile /var/lib/latchkey/keys.keyfile\n`,
+    );
+    expect(text).toContain(`sudo -u latchkey keyserver status ${own}   (at home)\n`);
   });
 
   it('speaks of no copy where no key was moved', () => {

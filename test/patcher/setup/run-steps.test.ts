@@ -119,6 +119,7 @@ describe('the steps of a setup', () => {
       },
     });
     expect(asked).toEqual(['hook, shown: plan of hook']);
+    expect(notes).toContain('1/2 wireguard: title of wireguard');
     expect(notes).toContain('in place: it is up');
   });
 
@@ -129,7 +130,10 @@ describe('the steps of a setup', () => {
       hook: {},
       watch: { look: impossible },
     });
-    expect((await describeSteps(steps)).map(({ state, lines }) => [state, ...lines])).toEqual([
+    const told: string[] = [];
+    const plans = await describeSteps(steps, ({ name }) => told.push(name));
+    expect(told).toEqual(['wireguard', 'hook', 'watch']);
+    expect(plans.map(({ state, lines }) => [state, ...lines])).toEqual([
       ['done', 'up'],
       ['missing', 'plan of hook'],
       ['impossible', 'cannot be (no)', 'that'],

@@ -59,19 +59,19 @@ describe.skipIf(obstacle !== null)(`wireguardStep()${obstacle === null ? '' : ` 
     const before = await scene.state();
     expect(await step.look()).toEqual({ state: 'missing' });
     expect(await step.plan()).toEqual([
-      'home: install wireguard-tools, by its package manager',
-      'home: make a key for WireGuard, which stays there',
-      `home: write ${CONF}: 10.71.203.1, dials 10.205.0.2:51820`,
-      'home: let 10.71.203.2 reach TCP 8443 and nothing else through the tunnel (nft)',
-      'home: start latchkey',
-      'home: have it started with the machine (systemd)',
-      'home: have it looked after each minute (systemd)',
-      'server: install wireguard-tools, by its package manager',
-      'server: make a key for WireGuard, which stays there',
-      `server: write ${CONF}: 10.71.203.2, dialled at UDP 51820`,
-      'server: start latchkey',
-      'server: have it started with the machine (systemd)',
-      'server: have it looked after each minute (systemd)',
+      'at home: install wireguard-tools, by its package manager',
+      'at home: make a key for WireGuard, which stays there',
+      `at home: write ${CONF}: 10.71.203.1, dials 10.205.0.2:51820`,
+      'at home: let 10.71.203.2 reach TCP 8443 and nothing else through the tunnel (nft)',
+      'at home: start latchkey',
+      'at home: have it started with the machine (systemd)',
+      'at home: have it looked after each minute (systemd)',
+      'on the server: install wireguard-tools, by its package manager',
+      'on the server: make a key for WireGuard, which stays there',
+      `on the server: write ${CONF}: 10.71.203.2, dialled at UDP 51820`,
+      'on the server: start latchkey',
+      'on the server: have it started with the machine (systemd)',
+      'on the server: have it looked after each minute (systemd)',
     ]);
     expect(await step.planRemoval()).toEqual([]);
     expect(await scene.state()).toEqual(before);
@@ -186,7 +186,7 @@ describe.skipIf(obstacle !== null)(`wireguardStep()${obstacle === null ? '' : ` 
     step = stepOf(dialled, home, server);
     const before = await scene.state();
     expect(await step.plan()).toEqual(
-      expect.arrayContaining(['server: let UDP 51820 in (ufw)', 'server: let TCP 8443 in from 10.71.203.2 (ufw)']),
+      expect.arrayContaining(['at home: let UDP 51820 in (ufw)', 'at home: let TCP 8443 in from 10.71.203.2 (ufw)']),
     );
     await step.carryOut();
     const opened = [
