@@ -1,3 +1,5 @@
+import { printable } from '../platform/printable.ts';
+
 /** What a long command tells while it works; goes to stderr, never to stdout. */
 export interface Progress {
   /** Something is about to be done: `[#] deploy the app …`. */
@@ -16,7 +18,7 @@ export function progressOn(stream: { write(text: string): unknown; readonly isTT
   const say = (text: string): void => {
     const erase = shown === '' ? '' : ERASE_LINE;
     shown = '';
-    stream.write(`${erase}${text}\n`);
+    stream.write(`${erase}${printable(text)}\n`);
   };
   return {
     step: (text) => say(`[#] ${text}`),

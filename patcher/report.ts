@@ -1,4 +1,5 @@
 import type { Terminal } from '../platform/command-line.ts';
+import { printable } from '../platform/printable.ts';
 import type { Facts, Obstacle, SnapFacts } from './facts.ts';
 import { platformName } from './targets/platform.ts';
 
@@ -11,7 +12,7 @@ export function printFields(
   for (const [name, value] of fields) {
     const lines = typeof value === 'string' ? [value] : value;
     for (const [i, line] of lines.entries()) {
-      terminal.stdout.write(`${(i === 0 ? name : '').padEnd(width)}  ${line}\n`);
+      terminal.stdout.write(`${(i === 0 ? name : '').padEnd(width)}  ${printable(line)}\n`);
     }
   }
 }

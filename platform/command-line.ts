@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline';
 import { Command, CommanderError } from 'commander';
 import { isLatchkeyError, LatchkeyError } from './errors.ts';
+import { printable } from './printable.ts';
 
 /** Where a command reads and writes; `main.ts` hands in the process's own. */
 export interface Terminal {
@@ -44,8 +45,8 @@ export async function runProgram(
       const { code, message, hint, field } = failure;
       printJson(terminal, { error: { code, message, ...(hint && { hint }), ...(field && { field }) } });
     }
-    terminal.stderr.write(`${name}: error: ${failure.message}\n`);
-    if (failure.hint !== undefined) terminal.stderr.write(`${name}: hint: ${failure.hint}\n`);
+    terminal.stderr.write(`${name}: error: ${printable(failure.message)}\n`);
+    if (failure.hint !== undefined) terminal.stderr.write(`${name}: hint: ${printable(failure.hint)}\n`);
     if (failure.code === 'internal_error' && terminal.env.LATCHKEY_DEBUG !== undefined) {
       terminal.stderr.write(`${(failure.cause as Error | undefined)?.stack ?? ''}\n`);
     }

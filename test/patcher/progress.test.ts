@@ -26,3 +26,9 @@ it('a log is not filled with portions', () => {
   progress.portion?.(1, 2, 'files');
   expect(text()).toBe('[#] hash\n');
 });
+
+it('words of another machine do not steer the terminal', () => {
+  const { text, progress } = told(true);
+  progress.note('Nextcloud\u001b[2J in /srv\u0007\u009b1A\u202e, a\tb');
+  expect(text()).toBe('    Nextcloud?[2J in /srv??1A?, a\tb\n');
+});

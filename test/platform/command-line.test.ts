@@ -81,6 +81,15 @@ describe('a reader that has seen enough', () => {
   });
 });
 
+describe('what went wrong', () => {
+  it('does not steer the terminal, though another machine may have worded it', async () => {
+    const { err } = await outcome(['go'], async () => {
+      throw new LatchkeyError('odd', 'server: \u001b]0;x\u0007no', { hint: '\u001b[8mrun it\r' });
+    });
+    expect(err).toBe('prog: error: server: ?]0;x?no\nprog: hint: ?[8mrun it?\n');
+  });
+});
+
 describe('askSecret()', () => {
   it('refuses where nobody can answer', async () => {
     const io = terminal();

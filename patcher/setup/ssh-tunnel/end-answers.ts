@@ -76,8 +76,9 @@ export async function ask<T>(
 }
 
 function failure(transport: Transport, said: Readonly<Record<string, string>>, result: RunResult): LatchkeyError {
-  const { error = 'tunnel_failed', words = 'a part of the SSH tunnel could not be done', hint } = said;
-  return new LatchkeyError(error, `${transport.label}: ${words}`, {
+  const { error = '', words = 'a part of the SSH tunnel could not be done', hint } = said;
+  const code = /^[a-z][a-z_]{0,40}$/.test(error) ? error : 'tunnel_failed';
+  return new LatchkeyError(code, `${transport.label}: ${words}`, {
     extra: { exit: result.exit, stderr: result.stderr.slice(-4096) },
     ...(hint === undefined ? {} : { hint }),
   });

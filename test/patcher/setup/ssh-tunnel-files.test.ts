@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
+import { ask, keyAnswer, nothing } from '../../../patcher/setup/ssh-tunnel/end-answers.ts';
 import { endScript } from '../../../patcher/setup/ssh-tunnel/end-script.ts';
 import { tunnelObstacle } from '../../../patcher/setup/ssh-tunnel/obstacles.ts';
 import { sshCommand } from '../../../patcher/setup/ssh-tunnel/ssh-command.ts';
@@ -9,6 +10,7 @@ import { type SshTunnelPlan, sshTunnelPlanOf } from '../../../patcher/setup/ssh-
 import { authorizedLine, dropInText } from '../../../patcher/setup/ssh-tunnel/sshd-files.ts';
 import { trialTrouble } from '../../../patcher/setup/ssh-tunnel/trial-trouble.ts';
 import { tunnelInits, tunnelService } from '../../../patcher/setup/ssh-tunnel/tunnel-service.ts';
+import type { Transport } from '../../../patcher/transports/transport.ts';
 import { SHELLS } from '../../harness/installer-machine.ts';
 import { hasProgram } from '../../harness/programs.ts';
 import { verifyUnits } from '../../harness/unit-verification.ts';
@@ -186,6 +188,26 @@ describe('what keeps it up', () => {
     expect(file.path).toBe('/etc/cron.d/latchkey-tunnel-my_cloud-1');
     expect(file.text).toContain(`\n* * * * * latchkey-tunnel ${keeper?.path} >/dev/null 2>&1\n`);
     expect(spawnSync('sh', ['-n'], { input: keeper?.text }).status).toBe(0);
+  });
+});
+
+describe('an end that answers what no script of ours does', () => {
+  const answering = (exit: number, stdout: string): Transport =>
+    ({ label: 'server', run: async () => ({ exit, stdout: Buffer.from(stdout), stderr: '' }) }) as unknown as Transport;
+  it('is not given a code of its own', async () => {
+    const told = ask(answering(1, 'error Host Key\u001b[2J\nwords it failed\n'), '', ['look'], nothing);
+    await expect(told).rejects.toMatchObject({ code: 'tunnel_failed', message: 'server: it failed' });
+  });
+  it('hands over no key that is more than one', async () => {
+    const key = `ssh-ed25519 ${'A'.repeat(68)}`;
+    for (const odd of [`${key} x`, `command="id" ${key}`, `@cert-authority ${key}`, 'none', `${key}\r`]) {
+      await expect(ask(answering(0, `hostkey ${odd}\n`), '', ['look'], nothing)).rejects.toMatchObject({
+        code: 'tunnel_failed',
+      });
+      await expect(ask(answering(0, `key ${odd}\n`), '', ['prepare'], keyAnswer)).rejects.toMatchObject({
+        code: 'tunnel_failed',
+      });
+    }
   });
 });
 
