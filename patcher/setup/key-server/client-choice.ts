@@ -81,7 +81,7 @@ function locked({ name }: KnownClient): ClientChoice {
 }
 
 /** It waits for its code, or was never heard after it had spent it: the answer was lost on the way. */
-function isNobodys({ state, killed, keys, releasedAt, heardAt, presentAt }: KnownClient): boolean {
+export function isNobodys({ state, killed, keys, releasedAt, heardAt, presentAt }: KnownClient): boolean {
   if (killed || keys.length > 0 || [releasedAt, heardAt, presentAt].some((time) => time !== null)) return false;
   return state === 'new' || state === 'enrolled';
 }

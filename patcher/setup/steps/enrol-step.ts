@@ -1,7 +1,7 @@
 import { LatchkeyError } from '../../../platform/errors.ts';
 import type { Facts } from '../../facts.ts';
 import { enroll } from '../../keys/enroll.ts';
-import { type ClientChoice, chooseClient, clientToRevoke } from '../key-server/client-choice.ts';
+import { type ClientChoice, chooseClient, clientToRevoke, isNobodys } from '../key-server/client-choice.ts';
 import { keepGrant } from '../key-server/grant.ts';
 import { lookAtHome } from '../key-server/home-end.ts';
 import { type KnownClient, keyServerCommands } from '../key-server/key-server-commands.ts';
@@ -94,6 +94,10 @@ export function enrolStep(context: SetupContext): SetupStep {
     const id = invited;
     if ((await context.facts()).enrolment?.clientId === id)
       return [`the enrolment as ${id} stays; the next run goes on with it`];
+    const known = (await own.clients()).find((one) => one.id === id);
+    if (known !== undefined && known.state !== 'revoked' && !isNobodys(known)) {
+      return [`${known.name} (${id}) at home stays: another Nextcloud has its credentials by now`];
+    }
     await own.revokeClient(id);
     invited = null;
     return [];

@@ -160,7 +160,7 @@ export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): 
       const hint = 'take it away without --purge, or revoke them first: keyserver client revoke NAME';
       throw new LatchkeyError('key_server_in_use', words, { exit: 3, hint });
     }
-    const keeping = (await clientsOf(found)).filter(({ keys }) => keys.length > 0);
+    const keeping = (found.data === 'server' ? await own.clients() : []).filter(({ keys }) => keys.length > 0);
     if (keeping.length === 0) return;
     const { privateKeys } = (await context.facts()).encryption;
     const elsewhere = keeping.flatMap((one) => keysElsewhere(one, privateKeys).map((key) => `${key} of ${one.name}`));

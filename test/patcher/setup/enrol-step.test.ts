@@ -195,6 +195,19 @@ describe.skipIf(obstacle !== null)('the enrolment of a setup', { timeout: 60_000
     },
   );
 
+  it('does not revoke whom it has invited once another Nextcloud speaks by that name', async () => {
+    fails = 'before';
+    const failing = step();
+    await expect(failing.carryOut()).rejects.toMatchObject({ code: 'key_server_unreachable' });
+    fails = null;
+    const other = step();
+    await other.carryOut();
+    await keyserver('kill', '--client', name); // whatever tells that it is somebody's
+    enrolment = null;
+    expect(await failing.undo()).toEqual([expect.stringContaining('another Nextcloud has its credentials')]);
+    expect(await ownClients()).toMatchObject([{ state: 'enrolled' }]);
+  });
+
   it('enrols by code and authority through memory, and has nothing to do then', async () => {
     expect((await step().plan()).join('\n')).toContain(`client ${name}, which may ask from 127.0.0.1/32`);
     expect(await clients()).not.toContainEqual(expect.objectContaining({ name }));
