@@ -48,7 +48,7 @@ export function disableUnit(unit: string): Action {
   if (!UNIT.test(unit)) throw new TypeError('not the name of a unit');
   return {
     kind: 'enable-unit',
-    describe: () => `stop ${unit}, now and at boot`,
+    describe: () => `stop ${unit}, and start it at boot no more`,
     diff: async ({ transport }) => {
       const state = await unitState(transport, unit);
       return state.wasEnabled || state.wasActive ? `disable and stop ${unit}\n` : '';

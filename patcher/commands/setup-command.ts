@@ -18,6 +18,7 @@ import type { DoctorVerdict } from '../setup/steps/doctor-step.ts';
 import { type SetupOutcome, summaryLines } from '../setup/summary.ts';
 import { hookOption } from './changing.ts';
 import { type CommandDeps, changing } from './command.ts';
+import { toldWhenInterrupted } from './interrupted.ts';
 import {
   isYes,
   type OpenedRecord,
@@ -59,7 +60,10 @@ async function setup(given: SetupOptions, deps: CommandDeps): Promise<void> {
     const reports = await carryOut(steps, context, { file, earlier }, options, deps);
     await finish(context, file, reports, verdict, options, deps);
   };
-  await file.alone(() => withPair(config, earlier?.agreed ?? null, pair, work));
+  const tell = (): void => {
+    deps.terminal.stderr.write('\nstopped in the middle: the same command looks at what is there, and goes on\n');
+  };
+  await file.alone(() => toldWhenInterrupted(tell, () => withPair(config, earlier?.agreed ?? null, pair, work)));
 }
 
 /** What nobody will be there to answer is refused before anything is done. */
@@ -96,7 +100,7 @@ async function showSteps(
   }
   const marks = { missing: 'to do', done: 'in place', impossible: 'IMPOSSIBLE' };
   await describeSteps(wanted, ({ name, title, state, lines }) => {
-    terminal.stdout.write(`[#] ${name}: ${title}: ${marks[state]}\n${lines.map((line) => `    ${line}\n`).join('')}`);
+    terminal.stdout.write(`[#] ${name} (${marks[state]}): ${title}\n${lines.map((line) => `    ${line}\n`).join('')}`);
   });
 }
 

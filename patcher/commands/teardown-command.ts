@@ -9,6 +9,7 @@ import type { SetupContext } from '../setup/setup-step.ts';
 import { describeRemoval, type RemovalPlan, takeAllAway } from '../setup/teardown.ts';
 import { transportOf } from '../setup/transport-of.ts';
 import { type CommandDeps, changing } from './command.ts';
+import { toldWhenInterrupted } from './interrupted.ts';
 import { isYes, openRecord, type SetupOptions, withServer, withSetupOptions } from './setup-options.ts';
 import { pairDeps } from './setup-pair-deps.ts';
 
@@ -46,7 +47,10 @@ async function teardown(given: TeardownOptions, deps: CommandDeps): Promise<void
     deps.terminal.stdout.write('taken back: a stock Nextcloud is left\n');
     if (left.length > 0) printFields(deps.terminal, [['told', left]]);
   };
-  await file.alone(() => withPair(kept, earlier?.agreed ?? null, pair, work));
+  const tell = (): void => {
+    deps.terminal.stderr.write('\nstopped in the middle: the same command looks at what is there, and goes on\n');
+  };
+  await file.alone(() => toldWhenInterrupted(tell, () => withPair(kept, earlier?.agreed ?? null, pair, work)));
 }
 
 /** Nothing on the server says that this Nextcloud was ever set up. */

@@ -30,7 +30,7 @@ export async function takeAllAway(
   const left: string[] = [];
   for (const step of steps.toReversed()) {
     if (!options.purge && (await step.planRemoval()).length === 0) continue;
-    progress.step(`take back: ${step.title}`);
+    progress.step(`take back ${step.name}: ${step.title}`);
     const lines = await step.takeAway(options);
     for (const line of lines) progress.note(line);
     left.push(...lines);

@@ -45,7 +45,7 @@ export async function switchTransport(order: TransportSwitch): Promise<readonly 
   }
   await allow(after, after.agreed.keyServer.from, before.agreed.keyServer.from);
   for (const step of old.filter(({ name }) => !has(wanted, name))) {
-    progress.step(`take back: ${step.title}`);
+    progress.step(`take back ${step.name}: ${step.title}`);
     lines.push(...(await step.takeAway({ purge: false })));
   }
   remember(after.agreed);
