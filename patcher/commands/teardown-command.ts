@@ -5,8 +5,10 @@ import type { Facts } from '../facts.ts';
 import { printFields } from '../report.ts';
 import { allSteps } from '../setup/all-steps.ts';
 import { withPair } from '../setup/pair.ts';
+import { parseSetup, type SetupConfig } from '../setup/setup-config.ts';
+import type { SetupRecord } from '../setup/setup-record.ts';
 import type { SetupContext } from '../setup/setup-step.ts';
-import { describeRemoval, type RemovalPlan, takeAllAway } from '../setup/teardown.ts';
+import { describeRemoval, type RemovalPlan, removeJournal, takeAllAway } from '../setup/teardown.ts';
 import { transportOf } from '../setup/transport-of.ts';
 import { type CommandDeps, changing } from './command.ts';
 import { toldWhenInterrupted } from './interrupted.ts';
@@ -30,8 +32,11 @@ export function declareTeardown(program: Command, deps: CommandDeps): void {
 
 async function teardown(given: TeardownOptions, deps: CommandDeps): Promise<void> {
   const options = await withServer(given, deps);
-  const { file, earlier, config } = openRecord(options, deps);
-  const kept = earlier === null ? config : { ...config, transport: transportOf(earlier.agreed) };
+  const { file, earlier, config: wanted } = openRecord(options, deps);
+  const config = earlier === null ? wanted : asItWas(wanted, earlier);
+  if (earlier === null) {
+    deps.terminal.stderr.write('there is no record of a setup of this server here: what is said now is gone by\n');
+  }
   const pair = await pairDeps(options, deps, config, { copyPath: '', fromCopy: options.fromCopy ?? null });
   const work = async (context: SetupContext): Promise<void> => {
     // what is at home under the same names is another Nextcloud's then
@@ -42,6 +47,9 @@ async function teardown(given: TeardownOptions, deps: CommandDeps): Promise<void
     if (isNothing || options.dryRun === true) return show(plans, options, deps);
     if (!(await mayTakeAway(plans, options, deps))) return;
     const left = await takeAllAway(steps, { purge: options.purge === true }, context.progress);
+    const remaining = (await describeRemoval(steps)).flatMap(({ lines }) => lines);
+    if (remaining.length > 0) throw notAll(remaining);
+    await removeJournal(context.server, (await context.facts()).instanceId);
     file.forget();
     if (options.json === true) return printJson(deps.terminal, { takenAway: plans, left });
     deps.terminal.stdout.write('taken back: a stock Nextcloud is left\n');
@@ -50,7 +58,19 @@ async function teardown(given: TeardownOptions, deps: CommandDeps): Promise<void
   const tell = (): void => {
     deps.terminal.stderr.write('\nstopped in the middle: the same command looks at what is there, and goes on\n');
   };
-  await file.alone(() => toldWhenInterrupted(tell, () => withPair(kept, earlier?.agreed ?? null, pair, work)));
+  await file.alone(() => toldWhenInterrupted(tell, () => withPair(config, earlier?.agreed ?? null, pair, work)));
+}
+
+/** What was set up is what is taken away, whatever a file says by now; how the machines are reached may have changed. */
+function asItWas(wanted: SetupConfig, { config, agreed }: SetupRecord): SetupConfig {
+  const { server, home, escrow } = wanted;
+  return { ...parseSetup(config, '/'), server, home, escrow, transport: transportOf(agreed) };
+}
+
+function notAll(lines: readonly string[]): LatchkeyError {
+  return new LatchkeyError('teardown_incomplete', `not all of it is gone: ${lines.join('; ')}`, {
+    hint: 'the same command again goes on with it',
+  });
 }
 
 /** Nothing on the server says that this Nextcloud was ever set up. */

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { writeFileAtomic } from '../../platform/files.ts';
 import { parseInput } from '../../platform/schema.ts';
+import { parseSshTarget } from '../transports/ssh-target.ts';
 import type { Agreement } from './agreement.ts';
 import type { SetupConfig } from './setup-config.ts';
 import { type StepName, stepNames } from './setup-step.ts';
@@ -59,9 +60,12 @@ export class RecordFile {
 
   /** Named after the server and the Nextcloud on it. */
   constructor({ server }: Pick<SetupConfig, 'server'>, env: Environment) {
-    const { ssh = 'local', root = '', container = '' } = server;
+    const { root = '', container = '' } = server;
+    // without a port it is the same place as with 22
+    const at = server.ssh === undefined ? null : parseSshTarget(server.ssh);
+    const ssh = at === null ? 'local' : `${at.user}@${at.host}:${at.port}`;
     const digest = createHash('sha256').update([ssh, root, container].join('\0')).digest('hex').slice(0, 8);
-    const host = ssh.replace(/^.*@/, '').replace(/[^A-Za-z0-9.-]/g, '-');
+    const host = (at?.host ?? ssh).replace(/[^A-Za-z0-9.-]/g, '-');
     const state = env.XDG_STATE_HOME ?? '';
     const base = state.startsWith('/') ? state : join(env.HOME ?? '/', '.local', 'state');
     this.folder = join(base, 'latchkey', 'setup', `${host.slice(0, 64)}-${digest}`);
@@ -107,9 +111,14 @@ export class RecordFile {
   #take(): void {
     for (let tries = 0; ; tries += 1) {
       try {
-        const file = openSync(this.#lock, 'wx', 0o600);
-        writeSync(file, `${process.pid}\n`);
-        closeSync(file);
+        // whole from the first moment: whoever finds it finds a number in it
+        const own = `${this.#lock}.${process.pid}`;
+        writeFileSync(own, `${process.pid}\n`, { mode: 0o600 });
+        try {
+          linkSync(own, this.#lock);
+        } finally {
+          rmSync(own, { force: true });
+        }
         return;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || tries > 0 || isRunning(this.#lock)) {

@@ -1,4 +1,7 @@
+import { STATE_PARENT } from '../facts.ts';
+import { journalDirectory } from '../journal/transaction.ts';
 import type { Progress } from '../progress.ts';
+import type { Transport } from '../transports/transport.ts';
 import type { SetupStep, StepName } from './setup-step.ts';
 
 export interface RemovalPlan {
@@ -36,4 +39,12 @@ export async function takeAllAway(
     left.push(...lines);
   }
   return left;
+}
+
+/** What ncpatch has written down of its changes goes last: nothing is left that it could put back. Folders that others use stay. */
+export async function removeJournal(server: Transport, instanceId: string): Promise<void> {
+  await server.removeTree(journalDirectory(instanceId), { named: instanceId });
+  for (const folder of [`${STATE_PARENT}/ncpatch`, STATE_PARENT]) {
+    if ((await server.list(folder))?.length === 0) await server.remove(folder);
+  }
 }

@@ -9,7 +9,7 @@ look() {
 	tell unfinished "$(if there "$LOGINS/unfinished-$NAME"; then echo yes; else echo no; fi)"
 	has sshd || return 0
 	tell settled "$(if is_settled; then echo yes; else echo no; fi)"
-	if [ -f "$LOGINS/authorized_keys" ]; then grep " $ALIAS\$" "$LOGINS/authorized_keys" | sed 's/^/login /'; fi
+	if [ -f "$LOGINS/authorized_keys" ]; then own_logins | sed 's/^/login /'; fi
 	host_keys
 }
 
@@ -25,9 +25,12 @@ reads_dropins() {
 }
 
 # Logins of other tunnels.
-others() { if [ -f "$LOGINS/authorized_keys" ]; then grep -v -e '^#' -e " $ALIAS\$" "$LOGINS/authorized_keys"; fi; }
+others() { if [ -f "$LOGINS/authorized_keys" ]; then awk -v alias="$ALIAS" '!/^#/ && $NF != alias' "$LOGINS/authorized_keys"; fi; }
 
-has_login() { grep -q " $ALIAS\$" "$LOGINS/authorized_keys" 2>/dev/null; }
+# A name may hold a dot: it is compared, and not searched for.
+own_logins() { awk -v alias="$ALIAS" '$NF == alias' "$LOGINS/authorized_keys" 2>/dev/null; }
+
+has_login() { [ -n "$(own_logins)" ]; }
 
 # sshd wants a folder that its service makes, even to read its own file.
 sshd_says() {

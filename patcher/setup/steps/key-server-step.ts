@@ -127,8 +127,9 @@ export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): 
         );
       }
       await removeAtHome(context, 'data');
+      // one beside a directory that is no key server's may be another vault's
+      await removeAtHome(context, 'keyfile');
     }
-    await removeAtHome(context, 'keyfile');
     await removeAtHome(context, 'account');
     if ((await lookAtHome(context)).account) {
       return [`the account ${account} at home stays: it was not made here, or another service uses it`];
