@@ -83,7 +83,7 @@ describe.skipIf(wholeMachineObstacle() !== null)('an SSH tunnel', () => {
     }, 60_000);
   });
 
-  describe('that the server lays to a machine at home', () => {
+  describe.runIf(isThorough)('that the server lays to a machine at home', () => {
     const toHome = (name: string, listen: number): TunnelEnds => {
       const endpoint = { host: world.network.homeAddress, port: 2022 };
       return world.endsOf({ name, listen, dials: 'server', endpoint });
