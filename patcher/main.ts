@@ -42,6 +42,7 @@ const code = await runProgram(
       random: randomBytes,
       by: { user: userInfo().username, machine, pid: process.pid },
       self: [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url)],
+      interrupts: process,
       endWith: (exit) => {
         ending = exit;
       },

@@ -6,6 +6,7 @@ import { type JournalDeps, withJournal } from '../journal/transaction.ts';
 import { progressOn } from '../progress.ts';
 import type { Prompter } from '../transports/prompter.ts';
 import { openWorkplace, type WorkOptions, type Workplace } from '../workplace.ts';
+import type { InterruptSource } from './interrupted.ts';
 
 /** All that the commands take from the process. */
 export interface CommandDeps {
@@ -19,6 +20,8 @@ export interface CommandDeps {
   readonly by: JournalWriter;
   /** How this program itself is started, before its arguments. */
   readonly self: readonly [string, ...string[]];
+  /** Where Ctrl-C is heard. */
+  readonly interrupts: InterruptSource;
   /** The exit code of a command that was carried out and still found something wrong. */
   readonly endWith: (exit: 1 | 3) => void;
 }

@@ -63,7 +63,9 @@ async function setup(given: SetupOptions, deps: CommandDeps): Promise<void> {
   const tell = (): void => {
     deps.terminal.stderr.write('\nstopped in the middle: the same command looks at what is there, and goes on\n');
   };
-  await file.alone(() => toldWhenInterrupted(tell, () => withPair(config, earlier?.agreed ?? null, pair, work)));
+  await file.alone(() =>
+    toldWhenInterrupted(deps.interrupts, tell, () => withPair(config, earlier?.agreed ?? null, pair, work)),
+  );
 }
 
 /** What nobody will be there to answer is refused before anything is done. */

@@ -58,7 +58,9 @@ async function teardown(given: TeardownOptions, deps: CommandDeps): Promise<void
   const tell = (): void => {
     deps.terminal.stderr.write('\nstopped in the middle: the same command looks at what is there, and goes on\n');
   };
-  await file.alone(() => toldWhenInterrupted(tell, () => withPair(config, earlier?.agreed ?? null, pair, work)));
+  await file.alone(() =>
+    toldWhenInterrupted(deps.interrupts, tell, () => withPair(config, earlier?.agreed ?? null, pair, work)),
+  );
 }
 
 /** What was set up is what is taken away, whatever a file says by now; how the machines are reached may have changed. */

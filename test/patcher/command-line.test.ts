@@ -40,6 +40,7 @@ async function ncpatch(argv: readonly string[], input = ''): Promise<{ exit: num
         random: (n) => Buffer.alloc(n),
         by: { user: 'u', machine: 'm', pid: 1 },
         self: ['/bin/false'],
+        interrupts: process,
         endWith: () => undefined,
       }),
     argv,

@@ -5,9 +5,9 @@ import { run } from '../../../platform/run.ts';
 const PLACE = fileURLToPath(new URL('../../../patcher/commands/interrupted.ts', import.meta.url));
 const PROGRAM = `
 const { toldWhenInterrupted } = await import(process.argv[1]);
-await toldWhenInterrupted(() => process.stdout.write('told'), async () => process.argv[2] === 'well');
+await toldWhenInterrupted(process, () => process.stdout.write('told'), async () => process.argv[2] === 'well');
 if (process.argv[2] !== 'well') {
-  await toldWhenInterrupted(() => process.stdout.write('told'), () => new Promise((done) => {
+  await toldWhenInterrupted(process, () => process.stdout.write('told'), () => new Promise((done) => {
     setTimeout(done, 60_000);
     process.kill(process.pid, 'SIGINT');
   }));
