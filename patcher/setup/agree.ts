@@ -3,14 +3,8 @@ import { authorityOf } from '../../platform/listening/listen-address.ts';
 import { parseSshTarget } from '../transports/ssh-target.ts';
 import type { Agreement, SshTunnelAgreement, WireGuardAgreement } from './agreement.ts';
 import type { HomePlatform } from './home-machine.ts';
+import type { ChosenNetwork } from './network-choice.ts';
 import type { SetupConfig } from './setup-config.ts';
-
-/** A network for two, and who has which address. */
-export interface PairNetwork {
-  readonly network: string;
-  readonly homeAddress: string;
-  readonly serverAddress: string;
-}
 
 /** The account at the dialled end of an SSH tunnel. */
 const TUNNEL_ACCOUNT = 'latchkey-tunnel';
@@ -23,7 +17,7 @@ export async function agree(
   config: SetupConfig,
   platform: HomePlatform,
   earlier: Agreement | null,
-  choose: () => Promise<PairNetwork>,
+  choose: () => Promise<ChosenNetwork>,
 ): Promise<Agreement> {
   const wireguard = config.transport === 'ssh' ? null : await wireguardFor(config, earlier?.wireguard ?? null, choose);
   const sshTunnel = config.transport === 'wireguard' ? null : sshTunnelFor(config);
@@ -33,7 +27,7 @@ export async function agree(
 async function wireguardFor(
   { wireguard: wish, server }: SetupConfig,
   earlier: WireGuardAgreement | null,
-  choose: () => Promise<PairNetwork>,
+  choose: () => Promise<ChosenNetwork>,
 ): Promise<WireGuardAgreement> {
   const isSame = earlier !== null && (wish.network === undefined || wish.network === earlier.network);
   const { network, homeAddress, serverAddress } = isSame ? earlier : await choose();

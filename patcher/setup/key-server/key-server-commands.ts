@@ -38,10 +38,8 @@ const granted = z.object({ clientId: z.string(), grant: z.string() });
 const service = z.object({ platform: z.string(), text: z.string() });
 const anything = z.looseObject({});
 
-export type KeyServerStatus = z.infer<typeof status>;
 export type KeyServerListening = z.infer<typeof listening>;
 export type KnownClient = z.infer<typeof client>;
-export type ClientInvitation = z.infer<typeof invitation>;
 
 const TIMEOUT_MS = 120_000;
 
