@@ -10,6 +10,7 @@ import { type Layer, WholeMachine, wholeMachineObstacle } from '../harness/whole
 import { REPLACED } from '../harness/whole-machine-boot.ts';
 import { WholeNetwork } from '../harness/whole-network.ts';
 import { WholeNextcloud } from '../harness/whole-nextcloud.ts';
+import { letIn } from '../harness/whole-pair.ts';
 import { pinnedNode, project } from '../packaging/release.ts';
 
 /** What the pages call the server. */
@@ -38,7 +39,10 @@ export class ReadmeWorld {
     const layers = cloneLayers(copyOfSources(cleanup));
     const home = WholeMachine.build('home', { wire: network.home, layers, cleanup });
     const [cloud] = await Promise.all([tree === null ? null : serverWith(tree, network, cleanup), bootHome(home)]);
-    if (cloud !== null) await letIn(home, cloud.machine);
+    if (cloud !== null) {
+      await letIn(home, cloud.machine);
+      await home.sh(`echo ${cloud.machine.address} ${SERVER_NAME} >>/etc/hosts`);
+    }
     return new ReadmeWorld(home, cloud, cleanup);
   }
 
@@ -155,16 +159,4 @@ async function commitAll(home: WholeMachine): Promise<void> {
   const own = 'git config --global user.name walk && git config --global user.email walk@localhost';
   const commit = 'git init -q && git add -A && git commit -q -m walk';
   await home.sh(`cd '${project}' && ${own} && git config --global safe.directory '*' && ${commit}`);
-}
-
-/** SSH from home to the server, by a name that home can look up; whose host key it has never seen. */
-async function letIn(home: WholeMachine, server: WholeMachine): Promise<void> {
-  await home.sh(
-    'mkdir -p /root/.ssh && chmod 700 /root/.ssh && ssh-keygen -q -t ed25519 -N "" -f /root/.ssh/id_ed25519',
-  );
-  const own = await home.sh('cat /root/.ssh/id_ed25519.pub');
-  await server.sh('rm -f /etc/ssh/ssh_host_*; ssh-keygen -q -A; mkdir -p /root/.ssh && chmod 700 /root/.ssh');
-  await server.command(['sh', '-c', 'cat >/root/.ssh/authorized_keys'], { input: own });
-  await server.sh('systemctl enable --now ssh.service');
-  await home.sh(`echo ${server.address} ${SERVER_NAME} >>/etc/hosts`);
 }

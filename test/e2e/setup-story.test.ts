@@ -35,7 +35,7 @@ describe.skipIf(obstacle !== null || tree === undefined).each(ways)(
       expect(story.leftovers()).toEqual([]);
     });
 
-    it(`ends well${thorough ? ' after it was killed in the middle, with every file readable at any time' : ''}`, async () => {
+    it(`sets up both machines${thorough ? ' after it was killed at every step, with every file readable at any time' : ''}`, async () => {
       story.configure({ transport });
       for (const step of thorough ? [1, 2, 3, 4, 5, 6, 7] : []) {
         await story.setupKilledAt(step, step * 150);

@@ -28,6 +28,7 @@ export async function buildPair(tree: NextcloudTree, cleanup: Cleanup): Promise<
   await Promise.all([home.boot(), server.boot()]);
   const [cloud] = await Promise.all([WholeNextcloud.install(server), installRelease(home)]);
   await letIn(home, server);
+  await introduce(home, server);
   return { network, home, server, cloud, login: `root@${server.address}` };
 }
 
@@ -46,8 +47,8 @@ export async function installRelease(machine: WholeMachine): Promise<void> {
   }
 }
 
-/** A server that root comes into with a key, and a home that knows it. */
-async function letIn(home: WholeMachine, server: WholeMachine): Promise<void> {
+/** A server that root of the other machine comes into with a key; its host key is not known there yet. */
+export async function letIn(home: WholeMachine, server: WholeMachine): Promise<void> {
   await home.sh(
     'mkdir -p /root/.ssh && chmod 700 /root/.ssh && ssh-keygen -q -t ed25519 -N "" -f /root/.ssh/id_ed25519',
   );
@@ -55,6 +56,10 @@ async function letIn(home: WholeMachine, server: WholeMachine): Promise<void> {
   await server.sh('rm -f /etc/ssh/ssh_host_*; ssh-keygen -q -A; mkdir -p /root/.ssh && chmod 700 /root/.ssh');
   await server.command(['sh', '-c', 'cat >/root/.ssh/authorized_keys'], { input: own });
   await server.sh('systemctl enable --now ssh.service');
+}
+
+/** A home that knows the server's host key. */
+async function introduce(home: WholeMachine, server: WholeMachine): Promise<void> {
   const host = (await server.sh('cat /etc/ssh/ssh_host_ed25519_key.pub')).split(' ').slice(0, 2).join(' ').trim();
   await home.command(['sh', '-c', 'cat >/root/.ssh/known_hosts'], { input: `${server.address} ${host}\n` });
 }
