@@ -164,6 +164,7 @@ const OTHERS_OPTIONS: Record<string, string> = {
   '--renew': 'php-app/lib/Command/Certificate.php',
   '--set': 'php-app/lib/Command/Servers.php',
   '--download': 'test/e2e/main.ts',
+  '--hour': 'test/e2e/setup-main.ts',
   '--fault': 'test/endurance/main.ts',
   '--quick': 'test/bench/main.ts',
 };
