@@ -85,7 +85,7 @@ export function enrolStep(context: SetupContext): SetupStep {
       );
     }
     keepGrant(context, clientId, grant);
-    return [`enrolled as ${clientId} (${choice.name} at home)`, `certificate authority ${report.caFingerprint}`];
+    return [`enrolled as ${clientId} (${choice.name} at home)`]; // whose authority it is, enroll() has told
   }
 
   /** One that Nextcloud holds credentials of stays: only what came after its enrolment can have failed. */
