@@ -45,7 +45,7 @@ const POPULAR = networks(
 
 /**
  * Pure: a network for two that touches none of `taken` (IPv4 networks, in any width). The one that is wished for, refused with
- * `network_collides` (exit 3) where it touches one; else a random one, and `network_none_free` where all of 10/8 and 172.16/12 is taken.
+ * `network_collides` (exit 3) where it touches one; else whichever `random` hits on first, and `network_none_free` where all of 10/8 and 172.16/12 is taken.
  */
 export function chooseNetwork(wish: string | undefined, taken: readonly string[], random: RandomBytes): ChosenNetwork {
   const others = taken.map((text) => parsePrefix(text, 'taken'));

@@ -6,6 +6,7 @@ import { agree } from './agree.ts';
 import type { Agreement } from './agreement.ts';
 import { openHome } from './home-machine.ts';
 import { chooseNetwork } from './network-choice.ts';
+import { machineIdentity, pairBytes } from './pair-bytes.ts';
 import type { SetupConfig } from './setup-config.ts';
 import type { SetupContext } from './setup-step.ts';
 import { takenNetworks } from './taken-networks.ts';
@@ -35,7 +36,8 @@ export async function withPair<T>(
       const choose = async () => {
         const own = config.wireguard.interface;
         const taken = await Promise.all([takenNetworks(home.transport, own), takenNetworks(server, own)]);
-        return chooseNetwork(config.wireguard.network, taken.flat(), deps.random);
+        const [machine, instance] = await Promise.all([machineIdentity(home.transport), nextcloud.instanceId()]);
+        return chooseNetwork(config.wireguard.network, taken.flat(), pairBytes(machine, instance));
       };
       const { journal, app, random, copyPath, copyPassphrase, fromCopy } = deps;
       const common = { config, home, server, nextcloud, facts: () => nextcloud.facts(), journal };
