@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { serverNodeOptions } from '../keyserver/service.ts';
+import { scriptText } from '../platform/script-text.ts';
 import { hubNodeOptions } from '../wireguard/hub/hub-unit.ts';
 import { builtSource, importsWithin } from './built-source.ts';
 import { packageFiles, productionPackages } from './production-packages.ts';
@@ -118,10 +120,8 @@ function addProgram(files: Map<string, ReleaseFile>, name: string, { folder, opt
 
 /** install.sh with the parts in it that it shares with the installers of spokes. */
 export function installText(root: string): string {
-  const parts = join(root, 'wireguard/installers/templates/parts');
-  return readFileSync(join(import.meta.dirname, 'install.sh'), 'utf8').replace(/^# @@part ([a-z-]+)@@$/gm, (_, name) =>
-    readFileSync(join(parts, `${name}.sh`), 'utf8').trimEnd(),
-  );
+  const part = pathToFileURL(`${join(root, 'wireguard/installers/templates/parts')}/`);
+  return scriptText(new URL('install.sh', import.meta.url), { folders: { part } });
 }
 
 /** No built file imports one that is not there. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { scriptText } from '../../platform/script-text.ts';
 import type { Platform } from '../store/schema.ts';
 import { powershellQuote, shQuote } from './quote.ts';
 
@@ -20,6 +20,8 @@ export interface InstallerValues {
 }
 
 const folder = new URL('templates/', import.meta.url);
+/** What a script for a machine of the network may be put together from, whatever it is for. */
+export const SHARED_PARTS = new URL('parts/', folder);
 const files = {
   linux: 'linux.sh',
   macos: 'macos.sh',
@@ -40,15 +42,9 @@ const VALUES_LINE = /^# @@values@@$/m;
 
 /** The template with its parts in it. Throws TypeError when it has not exactly one place for the values. */
 function wholeTemplate(platform: Platform): string {
-  const text = withParts(readFileSync(new URL(files[platform], folder), 'utf8'));
+  const text = scriptText(new URL(files[platform], folder), { folders: { part: SHARED_PARTS } });
   if (text.split(VALUES_LINE).length !== 2) throw new TypeError(`${files[platform]} needs one line "# @@values@@"`);
   return text;
-}
-
-function withParts(text: string): string {
-  return text.replace(/^# @@part ([a-z-]+)@@$/gm, (_, name: string) =>
-    withParts(readFileSync(new URL(`parts/${name}.sh`, folder), 'utf8').trimEnd()),
-  );
 }
 
 function entries(values: InstallerValues): [string, string][] {

@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { scriptText } from '../../platform/script-text.ts';
 import { shQuote } from '../installers/quote.ts';
+import type { TunnelFile } from './tunnel-file.ts';
+import { SHARED_PARTS } from '../installers/render.ts';
 
 /** What a provisioning script is told of the machine that it is for. */
 export interface ProvisionValues {
@@ -12,6 +14,8 @@ export interface ProvisionValues {
   readonly services: readonly string[];
   /** Seconds that the rules wait for their confirmation. */
   readonly waitSeconds: number;
+  /** The tunnel that the machine is given, as `readTunnelFile` has it: then the script is secret. */
+  readonly tunnel: TunnelFile | null;
 }
 
 /** Where a machine keeps what waits; gone after a restart, as the rules are. */
@@ -24,16 +28,25 @@ export const FORWARDING: ProvisionValues['sysctls'] = [
 ];
 
 const own = new URL('templates/', import.meta.url);
-const shared = new URL('../installers/templates/parts/', import.meta.url);
 
 /** Pure but for its templates: the script for a machine, the same bytes for the same values. */
-export function provisionText({ role, ruleset, sysctls, services, waitSeconds }: ProvisionValues): string {
+export function provisionText({
+  role,
+  ruleset,
+  sysctls,
+  services,
+  waitSeconds,
+  tunnel,
+}: ProvisionValues): string {
   const assignments = [
     ['ROLE', role],
     ['RULESET', ruleset.trimEnd()],
     ['SYSCTLS', sysctls.map((pair) => pair.join(' ')).join('\n')],
     ['SERVICES', services.join(' ')],
     ['WAIT', String(waitSeconds)],
+    ['TUNNEL', tunnel?.name ?? ''],
+    ['TUNNEL_KEY', tunnel?.publicKey ?? ''],
+    ['TUNNEL_TEXT', tunnel?.text.trimEnd() ?? ''],
   ] as const;
   const lines = assignments.map(([name, value]) => `${name}=${shQuote(value)}`);
   return filled('provision').replace(/^# @@values@@$/m, () => lines.join('\n'));
@@ -41,16 +54,8 @@ export function provisionText({ role, ruleset, sysctls, services, waitSeconds }:
 
 /** A template with everything in it that is the same for all machines. */
 function filled(name: string): string {
-  return withParts(readFileSync(new URL(`${name}.sh`, own), 'utf8'));
-}
-
-function withParts(text: string): string {
-  const inserted = (folder: URL) => (_: string, name: string) =>
-    withParts(readFileSync(new URL(`${name}.sh`, folder), 'utf8')).trimEnd();
-  return text
-    .replace(/^# @@state@@$/gm, `STATE=${shQuote(STATE)}`)
-    .replace(/^# @@part ([a-z-]+)@@$/gm, inserted(shared))
-    .replace(/^# @@own ([a-z-]+)@@$/gm, inserted(own));
+  const lines = { state: `STATE=${shQuote(STATE)}` };
+  return scriptText(new URL(`${name}.sh`, own), { folders: { part: SHARED_PARTS, own }, lines });
 }
 
 /** The script that decides over rules that wait, by itself; for tests of its text. */
