@@ -1,3 +1,4 @@
+import { CONFINED_NODE, homeProtection } from '../platform/confinement.ts';
 import { LatchkeyError } from '../platform/errors.ts';
 import { MAIN_FILE } from '../platform/program-place.ts';
 import { propertyList } from '../platform/property-list.ts';
@@ -45,9 +46,6 @@ function argumentsOf({ root, data, unseal }: ServiceFacts): readonly string[] {
 /** systemd.exec(5). Directives that a program with a just-in-time compiler cannot live with are named and left out. */
 function systemdUnit(facts: ServiceFacts): string {
   const command = commandLine(facts.node, argumentsOf(facts));
-  const inHome = [facts.node, facts.root, facts.data, ...facts.unseal].some((path) =>
-    /^\/(home|root|run\/user)\//.test(path),
-  );
   const credential = facts.credential;
   return `[Unit]
 Description=Latchkey key server
@@ -68,43 +66,24 @@ RestartSec=5
 RestartPreventExitStatus=2 3
 TimeoutStopSec=20
 
+${CONFINED_NODE}
 # what it may write
-ProtectSystem=strict
 ReadWritePaths=${quoted(facts.data)}
-ProtectHome=${inHome ? 'read-only' : 'yes'}
-PrivateTmp=yes
-# keys stay in memory: no core dump, no swap
-LimitCORE=0
+ProtectHome=${homeProtection([facts.node, facts.root, facts.data, ...facts.unseal])}
+# keys stay in memory: no swap, as there is no core dump
 MemorySwapMax=0
-
-NoNewPrivileges=yes
 CapabilityBoundingSet=
 AmbientCapabilities=
 PrivateDevices=yes
 PrivateMounts=yes
 DevicePolicy=closed
 PrivateUsers=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
 ProtectProc=invisible
 ProcSubset=pid
-KeyringMode=private
-LockPersonality=yes
 RemoveIPC=yes
 # netlink tells which interface carries the address
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
-SystemCallErrorNumber=EPERM
-# not MemoryDenyWriteExecute: Node writes machine code as it runs
 
 [Install]
 WantedBy=multi-user.target

@@ -1,3 +1,4 @@
+import { CONFINED_NODE, homeProtection } from '../../platform/confinement.ts';
 import { MAIN_FILE } from '../../platform/program-place.ts';
 import { propertyList } from '../../platform/property-list.ts';
 import { assertPlainWords, commandLine, quoted, specifiersEscaped } from '../../platform/service-text.ts';
@@ -47,9 +48,6 @@ function argumentsOf({ root, data, folder, words }: TimerFacts): readonly string
 }
 
 function systemdService(facts: TimerFacts): string {
-  const inHome = [facts.node, facts.root, facts.data, facts.folder, ...facts.words].some((path) =>
-    /^\/(home|root|run\/user)\//.test(path),
-  );
   return `[Unit]
 Description=Backup of the Latchkey hub
 After=network.target
@@ -65,22 +63,13 @@ UMask=0077
 Nice=10
 TimeoutStartSec=30min
 
-ProtectSystem=strict
+${CONFINED_NODE}
 ReadWritePaths=${quoted(facts.data)} ${quoted(facts.folder)}
-ProtectHome=${inHome ? 'read-only' : 'yes'}
-PrivateTmp=yes
-LimitCORE=0
-NoNewPrivileges=yes
+ProtectHome=${homeProtection([facts.node, facts.root, facts.data, facts.folder, ...facts.words])}
 CapabilityBoundingSet=
 PrivateDevices=yes
-ProtectControlGroups=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
 # the network is for PostgreSQL
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
-RestrictNamespaces=yes
-SystemCallArchitectures=native
-# not MemoryDenyWriteExecute: Node writes machine code as it runs
 `;
 }
 

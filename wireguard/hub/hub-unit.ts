@@ -1,3 +1,4 @@
+import { CONFINED_NODE, homeProtection } from '../../platform/confinement.ts';
 import { MAIN_FILE } from '../../platform/program-place.ts';
 import { assertPlainWords, commandLine, quoted, specifiersEscaped } from '../../platform/service-text.ts';
 import type { ServiceCredential } from '../../platform/vault/unseal-words.ts';
@@ -31,7 +32,6 @@ export function hubUnit(facts: HubUnitFacts): string {
   const { node, root, data, exportFolder, port, reads, unseal, credential } = facts;
   assertPlainWords([node, root, data, exportFolder ?? '', ...unseal, credential?.file ?? '']);
   const words = [...hubNodeOptions, `${root}/wireguard/${MAIN_FILE}`, 'start', '--data', data, ...unseal];
-  const inHome = [node, root, data, ...reads, ...unseal].some((path) => /^\/(home|root|run\/user)\//.test(path));
   const written = [data, ...(exportFolder === null ? [] : [exportFolder])].map(quoted).join(' ');
   const rights = ['CAP_NET_ADMIN', ...(port < 1024 ? ['CAP_NET_BIND_SERVICE'] : [])].join(' ');
   return `[Unit]
@@ -53,38 +53,20 @@ RestartPreventExitStatus=2 3
 KillMode=process
 TimeoutStopSec=20
 
+${CONFINED_NODE}
 # what it may do
 CapabilityBoundingSet=${rights}
-NoNewPrivileges=yes
 DevicePolicy=closed
 DeviceAllow=/dev/net/tun rw
 # what it may write; the runtime directories hold the control sockets of wireguard-go and amneziawg-go
-ProtectSystem=strict
 ReadWritePaths=${written}
 RuntimeDirectory=wireguard amneziawg
 RuntimeDirectoryMode=0700
 RuntimeDirectoryPreserve=yes
-ProtectHome=${inHome ? 'read-only' : 'yes'}
-PrivateTmp=yes
-LimitCORE=0
+ProtectHome=${homeProtection([node, root, data, ...reads, ...unseal])}
 MemorySwapMax=0
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-KeyringMode=private
-LockPersonality=yes
 # netlink makes addresses and routes
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallErrorNumber=EPERM
-# not MemoryDenyWriteExecute: Node writes machine code as it runs
 
 [Install]
 WantedBy=multi-user.target

@@ -1,8 +1,8 @@
+import { CONFINED_NODE } from '../../platform/confinement.ts';
 import { cronTime, quoteForCron } from '../../platform/crontab.ts';
 import { MAIN_FILE } from '../../platform/program-place.ts';
 import { propertyList } from '../../platform/property-list.ts';
 import { assertPlainWords, commandLine, quoted, specifiersEscaped } from '../../platform/service-text.ts';
-import { CONFINED } from './node-units.ts';
 
 export const checkForms = ['systemd', 'cron', 'launchd'] as const;
 export type CheckForm = (typeof checkForms)[number];
@@ -65,7 +65,8 @@ ${facts.stateFolder === null ? 'StateDirectory=latchkey-node\nStateDirectoryMode
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_DAC_OVERRIDE
 PrivateDevices=yes
 RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6
-${CONFINED}
+${CONFINED_NODE}
+ProtectHome=read-only
 `;
 }
 

@@ -1,3 +1,4 @@
+import { CONFINED_NODE } from '../../platform/confinement.ts';
 import { MAIN_FILE } from '../../platform/program-place.ts';
 import { assertPlainWords, commandLine, specifiersEscaped } from '../../platform/service-text.ts';
 
@@ -17,28 +18,6 @@ export interface NodeUnitFacts {
 export const NODE_USER = 'latchkey-node';
 const FOLDER = 'latchkey-node';
 export const LOOK_FILE = `/run/${FOLDER}/look.json`;
-
-/** What any unit of a node is kept from. */
-export const CONFINED = `NoNewPrivileges=yes
-PrivateTmp=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHome=read-only
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectSystem=strict
-KeyringMode=private
-LimitCORE=0
-LockPersonality=yes
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallErrorNumber=EPERM
-# not MemoryDenyWriteExecute: Node writes machine code as it runs`;
 
 /**
  * Two systemd units (systemd.exec(5)): one looks, with the one right that takes, and speaks to nobody; the other answers, as a user without any.
@@ -86,7 +65,8 @@ RuntimeDirectory=${FOLDER}
 RuntimeDirectoryMode=0750
 RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6
 IPAddressDeny=any
-${CONFINED}
+${CONFINED_NODE}
+ProtectHome=read-only
 
 [Install]
 WantedBy=multi-user.target
@@ -110,7 +90,8 @@ CapabilityBoundingSet=
 PrivateDevices=yes
 ProtectProc=invisible
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
-${CONFINED}
+${CONFINED_NODE}
+ProtectHome=read-only
 
 [Install]
 WantedBy=multi-user.target

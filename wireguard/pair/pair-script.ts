@@ -1,6 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { CONFINED } from '../../platform/confinement.ts';
+import { scriptText } from '../../platform/script-text.ts';
 import { formatEndpoint } from '../config/endpoint.ts';
 import { shQuote } from '../installers/quote.ts';
+import { SHARED_PARTS } from '../installers/render.ts';
 
 export type PairPlatform = 'linux' | 'macos';
 
@@ -23,7 +25,6 @@ export interface PairValues {
 }
 
 const own = new URL('templates/', import.meta.url);
-const shared = new URL('../installers/templates/parts/', import.meta.url);
 const templates = new Map<PairPlatform, string>();
 
 /**
@@ -51,11 +52,8 @@ export function pairScript(platform: PairPlatform, values: PairValues): string {
 
 /** A template with all its parts, those of the spokes' installers among them. */
 function filled(name: string): string {
-  return withParts(readFileSync(new URL(`${name}.sh`, own), 'utf8'));
-}
-
-function withParts(text: string): string {
-  const inserted = (folder: URL) => (_: string, name: string) =>
-    withParts(readFileSync(new URL(`${name}.sh`, folder), 'utf8')).trimEnd();
-  return text.replace(/^# @@part ([a-z-]+)@@$/gm, inserted(shared)).replace(/^# @@own ([a-z-]+)@@$/gm, inserted(own));
+  return scriptText(new URL(`${name}.sh`, own), {
+    folders: { part: SHARED_PARTS, own },
+    lines: { confined: CONFINED },
+  });
 }

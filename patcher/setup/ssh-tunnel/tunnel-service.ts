@@ -1,3 +1,4 @@
+import { CONFINED } from '../../../platform/confinement.ts';
 import { quoteForCron } from '../../../platform/crontab.ts';
 import { LatchkeyError } from '../../../platform/errors.ts';
 import { propertyList } from '../../../platform/property-list.ts';
@@ -82,35 +83,17 @@ ExecStart=${sshCommand(plan, ssh).map(quoteForSystemd).join(' ')}
 Restart=always
 RestartSec=${plan.retrySeconds}
 UMask=0077
-LimitCORE=0
 
-NoNewPrivileges=yes
+${CONFINED}
 CapabilityBoundingSet=
 AmbientCapabilities=
-ProtectSystem=strict
 ProtectHome=yes
-PrivateTmp=yes
 PrivateDevices=yes
 PrivateMounts=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
 ProtectProc=invisible
-KeyringMode=private
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
 RemoveIPC=yes
 # names are looked up over the first and the last
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=multi-user.target
