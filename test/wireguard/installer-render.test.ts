@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { extname } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type InstallerValues, installerText } from '../../wireguard/installers/render.ts';
+import { type InstallerValues, installerText, SHARED_PARTS } from '../../wireguard/installers/render.ts';
 import { PLATFORMS } from '../../wireguard/store/schema.ts';
 import { SHELLS } from '../harness/installer-machine.ts';
 import { hasProgram } from '../harness/programs.ts';
@@ -90,8 +91,16 @@ describe('the templates', () => {
   });
 
   test('each part is in some template', () => {
-    const parts = readdirSync(new URL('parts/', folder)).map((name) => name.replace('.sh', ''));
-    const sources = forSh.map((platform) => readFileSync(new URL(`${platform}.sh`, folder), 'utf8')).join('');
-    expect(parts.filter((part) => !sources.includes(`# @@part ${part}@@`))).toEqual([]);
+    const files = readdirSync(SHARED_PARTS);
+    const sources = [
+      ...readdirSync(folder).filter((name) => name !== 'parts'),
+      ...files.map((file) => `parts/${file}`),
+    ];
+    const named = sources.flatMap((source) =>
+      [...readFileSync(new URL(source, folder), 'utf8').matchAll(/^# @@part (.+)@@$/gm)].map(
+        ([, part]) => `${part}${extname(source)}`,
+      ),
+    );
+    expect(files.filter((file) => !named.includes(file))).toEqual([]);
   });
 });

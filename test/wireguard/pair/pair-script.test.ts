@@ -124,7 +124,7 @@ describe('pairScript()', () => {
       StartInterval: 30,
       StandardErrorPath: '/dev/null',
     });
-    expect(parsed('property_list')).toMatchObject({
+    expect(parsed('tunnel_list')).toMatchObject({
       Label: 'com.latchkey.pair.latchkey',
       ProgramArguments: ['/opt/homebrew/bin/wg-quick', 'up', '/etc/wireguard/latchkey.conf'],
     });

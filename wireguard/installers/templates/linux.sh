@@ -4,39 +4,14 @@
 
 # @@values@@
 
-# @@part say@@
-
-# @@part undo@@
-
-# @@part options@@
-
-# @@part hub@@
-
-# @@part tunnel@@
-
-# @@part packages@@
-
-# @@part kernel@@
-
-# @@part boot@@
-
-# @@part flow@@
+# @@part any-linux@@
 
 own_usage() { :; }
 own_option() { return 1; }
 
 main() {
   read_options "$@"
-  if [ "$(uname -s)" != Linux ]; then die "this script is for Linux, and this is $(uname -s)"; fi
-  if [ "$(id -u)" != 0 ]; then die "only root can make interfaces" "run it by sudo sh"; fi
-  begin
-  CONF=/etc/wireguard/$TUNNEL.conf
-  LIVE=$TUNNEL
-  find_init
-  if [ "$MODE" = uninstall ]; then
-    leave_hub
-    exit 0
-  fi
+  start_on_linux Linux "run it by sudo sh"
   check_place
   system=$(os_release PRETTY_NAME)
   join_hub "${system:-Linux} ($(uname -sr))"

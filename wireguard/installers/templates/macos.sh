@@ -14,6 +14,8 @@
 
 # @@part tunnel@@
 
+# @@part launchd-jobs@@
+
 # @@part launchd@@
 
 # @@part homebrew@@
@@ -38,18 +40,11 @@ ping() {
 
 main() {
   read_options "$@"
-  if [ "$(uname -s)" != Darwin ]; then die "this script is for macOS, and this is $(uname -s)"; fi
-  if [ "$(id -u)" != 0 ]; then die "only root can make interfaces" "run it by sudo sh, as the user whom Homebrew belongs to"; fi
-  begin
-  # wg-quick looks here whatever Homebrew's prefix is; the folders of Homebrew belong to a user, who could put another file there
-  CONF=/etc/wireguard/$TUNNEL.conf
+  start_on Darwin macOS "run it by sudo sh, as the user whom Homebrew belongs to"
   find_prefix
   find_job
   live_name || :
-  if [ "$MODE" = uninstall ]; then
-    leave_hub
-    exit 0
-  fi
+  leave_if_asked
   if ! conf_is_ours; then
     check_job
   elif [ -z "$PREFIX" ] || ! tools_there; then

@@ -4,23 +4,7 @@
 
 # @@values@@
 
-# @@part say@@
-
-# @@part undo@@
-
-# @@part options@@
-
-# @@part hub@@
-
-# @@part tunnel@@
-
-# @@part packages@@
-
-# @@part kernel@@
-
-# @@part boot@@
-
-# @@part flow@@
+# @@part any-linux@@
 
 # @@part proxmox-facts@@
 
@@ -30,16 +14,7 @@
 
 main() {
   read_options "$@"
-  if [ "$(uname -s)" != Linux ]; then die "this script is for Proxmox VE, and this is $(uname -s)"; fi
-  if [ "$(id -u)" != 0 ]; then die "only root can make interfaces" "run it as root"; fi
-  begin
-  CONF=/etc/wireguard/$TUNNEL.conf
-  LIVE=$TUNNEL
-  find_init
-  if [ "$MODE" = uninstall ]; then
-    leave_hub
-    exit 0
-  fi
+  start_on_linux "Proxmox VE" "run it as root"
   read_node
   describe_node
   check_cluster

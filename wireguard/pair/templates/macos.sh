@@ -9,6 +9,8 @@ TRY_AGAIN='and try again'
 
 # @@part undo@@
 
+# @@part launchd-jobs@@
+
 # @@part launchd@@
 
 # @@part homebrew@@
@@ -39,7 +41,7 @@ check_platform() {
   for path in "/usr/local/etc/wireguard/$TUNNEL.conf" "/opt/homebrew/etc/wireguard/$TUNNEL.conf"; do
     if [ -e "$path" ] || [ -L "$path" ]; then refuse conf_foreign "$path is there already" "$OTHER_NAME"; fi
   done
-  if { [ -e "$PLIST" ] || [ -L "$PLIST" ] || job_loaded; } && ! of_pair "$CONF"; then
+  if { [ -e "$PLIST" ] || [ -L "$PLIST" ] || job_loaded "$LABEL"; } && ! of_pair "$CONF"; then
     refuse conf_foreign "launchd has $LABEL already, but $CONF is not of this pair" "$OTHER_NAME"
   fi
 }

@@ -2,6 +2,22 @@
 # is_up, which answer; interface_there; stop_tunnel and not_at_boot; and CONF, LIVE, BY_HAND (how its owner looks at the tunnel) and
 # TAKE_AWAY (how it is taken away without this script).
 
+# start_on SYSTEM NAME ADVICE: nothing is looked at before this is a machine that the script is for, and whoever runs it is root.
+start_on() {
+  if [ "$(uname -s)" != "$1" ]; then die "this script is for $2, and this is $(uname -s)"; fi
+  if [ "$(id -u)" != 0 ]; then die "only root can make interfaces" "$3"; fi
+  begin
+  # of a Mac, too: its wg-quick looks here whatever Homebrew's prefix is, whose folders belong to a user, who could put another file there
+  CONF=/etc/wireguard/$TUNNEL.conf
+}
+
+# leave_if_asked: ends the run where the tunnel is to be taken away.
+leave_if_asked() {
+  if [ "$MODE" = install ]; then return 0; fi
+  leave_hub
+  exit 0
+}
+
 # check_place: refuses before anything is done. Ends the run when everything is in place.
 check_place() {
   if conf_is_ours; then

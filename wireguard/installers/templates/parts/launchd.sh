@@ -16,13 +16,11 @@ check_job() {
   for path in "/usr/local/etc/wireguard/$TUNNEL.conf" "/opt/homebrew/etc/wireguard/$TUNNEL.conf"; do
     if [ -e "$path" ] || [ -L "$path" ]; then die "$path is there already" "--tunnel NAME takes another name"; fi
   done
-  if [ -e "$PLIST" ] || [ -L "$PLIST" ] || job_loaded; then
+  if [ -e "$PLIST" ] || [ -L "$PLIST" ] || job_loaded "$LABEL"; then
     die "launchd has $LABEL already, but $CONF is not of this spoke" \
       "--tunnel NAME takes another name; or: sudo launchctl bootout system/$LABEL; sudo rm -f $PLIST"
   fi
 }
-
-job_loaded() { launchctl print "system/$LABEL" >/dev/null 2>&1; }
 
 # live_name: LIVE is what the interface is called, when there is one.
 live_name() {
@@ -39,25 +37,10 @@ interface_there() { live_name; }
 
 is_up() { live_name && [ -n "$(wg show "$LIVE" peers 2>/dev/null)" ]; }
 
-xml_text() { printf '%s' "$1" | sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g'; }
-
 # A tunnel whose hub cannot be looked up yet, as at boot, is tried again; one that was taken down by hand stays down. Since macOS 12 many a
 # wg-quick does not see that it was started by launchd and ends; what carries the tunnel would be ended with it, but for AbandonProcessGroup.
-property_list() {
-  cat <<PLIST
-<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
-<!-- by Latchkey -->
-<plist version="1.0">
-<dict>
-  <key>Label</key>
-  <string>$(xml_text "$LABEL")</string>
-  <key>ProgramArguments</key>
-  <array>
-    <string>$(xml_text "$PREFIX/bin/wg-quick")</string>
-    <string>up</string>
-    <string>$(xml_text "$CONF")</string>
-  </array>
+tunnel_list() {
+  job_list "$LABEL" "$PREFIX/bin/wg-quick" up "$CONF" <<PLIST
   <key>EnvironmentVariables</key>
   <dict>
     <key>PATH</key>
@@ -74,29 +57,27 @@ property_list() {
   </dict>
   <key>StandardErrorPath</key>
   <string>$(xml_text "$LOG")</string>
-</dict>
-</plist>
 PLIST
 }
 
-starts_at_boot() { [ -f "$PLIST" ] && [ "$(cat "$PLIST")" = "$(property_list)" ]; }
+starts_at_boot() { [ -f "$PLIST" ] && [ "$(cat "$PLIST")" = "$(tunnel_list)" ]; }
 
 # launchd takes no file that anybody but root may write.
 start_at_boot() {
   arm not_at_boot
   say "writing $PLIST"
-  write_property_list || die "cannot write $PLIST"
+  write_tunnel_list || die "cannot write $PLIST"
 }
 
-write_property_list() {
-  property_list >"$PLIST.new" && chmod 644 "$PLIST.new" && chown 0:0 "$PLIST.new" && mv -f "$PLIST.new" "$PLIST"
+write_tunnel_list() {
+  tunnel_list >"$PLIST.new" && chmod 644 "$PLIST.new" && chown 0:0 "$PLIST.new" && mv -f "$PLIST.new" "$PLIST"
 }
 
 not_at_boot() { cmd rm -f "$PLIST.new" "$PLIST" "$LOG"; }
 
 start_tunnel() {
   arm undo_start
-  if job_loaded; then unload_job; fi
+  if job_loaded "$LABEL"; then unload_job "$LABEL"; fi
   rm -f "$LOG"
   cmd launchctl bootstrap system "$PLIST" ||
     die "launchd does not take $PLIST" "when it was disabled: sudo launchctl enable system/$LABEL"
@@ -116,16 +97,6 @@ start_tunnel() {
   done
 }
 
-# launchd says that it is about to, and is done a moment later.
-unload_job() {
-  cmd launchctl bootout "system/$LABEL" || :
-  last=$(($(date +%s) + 15))
-  while job_loaded; do
-    if [ "$(date +%s)" -ge "$last" ]; then return 1; fi
-    sleep 0.2
-  done
-}
-
 stop_tunnel() {
   if live_name; then
     if has wg-quick; then
@@ -135,11 +106,11 @@ stop_tunnel() {
       cmd rm -f "$RUN/$LIVE.sock" "$RUN/$TUNNEL.name"
     fi
   fi
-  if job_loaded; then unload_job; fi
+  if job_loaded "$LABEL"; then unload_job "$LABEL"; fi
 }
 
 undo_start() {
   if live_name && interface_is_ours; then cmd wg-quick down "$CONF"; fi
-  if job_loaded; then unload_job || return 1; fi
+  if job_loaded "$LABEL"; then unload_job "$LABEL" || return 1; fi
   if live_name; then ! interface_is_ours; else rm -f "$RUN/$TUNNEL.name"; fi
 }
