@@ -1,4 +1,5 @@
 import { printable } from '../platform/printable.ts';
+import { columnsOf, type Paper, wrapped } from './wrapped.ts';
 
 /** What a long command tells while it works; goes to stderr, never to stdout. */
 export interface Progress {
@@ -12,17 +13,24 @@ export interface Progress {
 
 const ERASE_LINE = '\r\u001b[K';
 
-/** A portion is one line that is written anew, on a terminal only: a log would fill with it. */
-export function progressOn(stream: { write(text: string): unknown; readonly isTTY?: boolean }): Progress {
+/** Below what a step is called, and what is noted of it. */
+const STEP_INDENT = 4;
+const NOTE_INDENT = 6;
+
+/**
+ * A portion is one line that is written anew, on a terminal only: a log would fill with it. Lines are broken between words there, as
+ * wide as it is now.
+ */
+export function progressOn(stream: Paper & { write(text: string): unknown }): Progress {
   let shown = '';
-  const say = (text: string): void => {
+  const say = (text: string, indent: number): void => {
     const erase = shown === '' ? '' : ERASE_LINE;
     shown = '';
-    stream.write(`${erase}${printable(text)}\n`);
+    stream.write(`${erase}${wrapped(printable(text), columnsOf(stream), indent)}\n`);
   };
   return {
-    step: (text) => say(`[#] ${text}`),
-    note: (text) => say(`    ${text}`),
+    step: (text) => say(`[#] ${text}`, STEP_INDENT),
+    note: (text) => say(`    ${text}`, NOTE_INDENT),
     portion: (done, total, unit) => {
       if (stream.isTTY !== true || total < 1) return;
       const percent = `${Math.floor((done / total) * 100)} %`;

@@ -11,6 +11,7 @@ import { describeActions } from '../planned-changes.ts';
 import { progressOn } from '../progress.ts';
 import { chooseInstance, findInstances } from '../targets/instance-choice.ts';
 import { connect, openWorkplace, type Workplace } from '../workplace.ts';
+import { columnsOf } from '../wrapped.ts';
 import { type CommandDeps, type CommonOptions, changing, journalDeps } from './command.ts';
 
 interface DoctorOptions extends CommonOptions {
@@ -138,7 +139,8 @@ function print(
   const time = new Date(deps.now()).toISOString().slice(0, 16).replace('T', ' ');
   const heading = [`${version} (${target}), ${patient.machine.label}, ${time} UTC`, root];
   const colour = terminal.stdout.isTTY === true && terminal.env.NO_COLOR === undefined;
-  terminal.stdout.write(`${pageLines(reports, { colour, heading }).join('\n')}\n`);
+  const page = pageLines(reports, { colour, heading, width: columnsOf(terminal.stdout) });
+  terminal.stdout.write(`${page.join('\n')}\n`);
   if (done?.length === 0) terminal.stdout.write('there was nothing to mend by itself\n');
   else if (done !== null) terminal.stdout.write(`mended: ${done.length}\n`);
 }

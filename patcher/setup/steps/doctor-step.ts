@@ -13,6 +13,9 @@ export interface DoctorVerdict {
   readonly todo: readonly string[];
 }
 
+/** Of its page, which is shown below the step. */
+const WIDTH = 76;
+
 /** A look at all that the keys depend on; `tell` has its verdict. */
 export function doctorStep(context: SetupContext, tell: (verdict: DoctorVerdict) => void): SetupStep {
   const { nextcloud, app, now, progress } = context;
@@ -35,7 +38,7 @@ export function doctorStep(context: SetupContext, tell: (verdict: DoctorVerdict)
         keysFail: worst.some(({ group }) => group === 'release'),
         todo: worst.map(({ what, fix }) => (fix === null ? what : `${what}: ${fix}`)),
       });
-      return pageLines(reports, { colour: false, heading: [] });
+      return pageLines(reports, { colour: false, heading: [], width: WIDTH });
     },
     undo: async () => [],
     planRemoval: async () => [],
