@@ -4,13 +4,16 @@ import type { Command } from 'commander';
 import { printJson } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { writeFileAtomic } from '../../platform/files.ts';
+import type { Facts } from '../facts.ts';
 import { caFingerprint } from '../keys/enroll.ts';
 import { refuseObstacles } from '../obstacles.ts';
 import { planFor } from '../plan.ts';
+import { progressOn } from '../progress.ts';
 import { allSteps } from '../setup/all-steps.ts';
 import { serverWords, withPair } from '../setup/pair.ts';
 import { recoverySheet } from '../setup/recovery-sheet.ts';
 import { describeSteps, refuseAhead, runSteps, type StepReport } from '../setup/run-steps.ts';
+import { settledTransport } from '../setup/settled-transport.ts';
 import type { SetupConfig } from '../setup/setup-config.ts';
 import { type RecordFile, type SetupRecord, withStep } from '../setup/setup-record.ts';
 import type { SetupContext, SetupStep } from '../setup/setup-step.ts';
@@ -24,6 +27,7 @@ import {
   type OpenedRecord,
   openRecord,
   type SetupOptions,
+  saysTransport,
   withServer,
   withSetupOptions,
 } from './setup-options.ts';
@@ -46,12 +50,13 @@ export function declareSetup(program: Command, deps: CommandDeps): void {
 
 async function setup(given: SetupOptions, deps: CommandDeps): Promise<void> {
   const options = await withServer(given, deps);
-  const { file, earlier, config } = openRecord(options, deps);
+  const { file, earlier, config: wanted } = openRecord(options, deps);
+  const config = settledTransport(wanted, saysTransport(options), earlier);
   refuseUnanswerable(config, options, deps);
   const copyPath = config.escrow.copy ?? join(config.folder ?? file.folder, 'owner-copy.json');
   const pair = await pairDeps(options, deps, config, { copyPath, fromCopy: null });
   const work = async (context: SetupContext): Promise<void> => {
-    refuseObstacles(planFor(await context.facts(), context.app, config.hook).obstacles);
+    refuseObstacles(planFor(await introduced(context), context.app, config.hook).obstacles);
     let verdict: DoctorVerdict | null = null;
     const steps = allSteps(context, (told) => {
       verdict = told;
@@ -66,6 +71,14 @@ async function setup(given: SetupOptions, deps: CommandDeps): Promise<void> {
   await file.alone(() =>
     toldWhenInterrupted(deps.interrupts, tell, () => withPair(config, earlier?.agreed ?? null, pair, work)),
   );
+}
+
+/** Which Nextcloud it is that all of this is about. */
+async function introduced({ facts, progress, nextcloud }: SetupContext): Promise<Facts> {
+  progress.step(`look at the Nextcloud in ${nextcloud.instance.root}`);
+  const found = await facts();
+  progress.note(`Nextcloud ${found.version.versionString}, instance ${found.instanceId}`);
+  return found;
 }
 
 /** What nobody will be there to answer is refused before anything is done. */
@@ -101,8 +114,10 @@ async function showSteps(
     return printJson(terminal, { dryRun: true, config, steps: await describeSteps(wanted) });
   }
   const marks = { missing: 'to do', done: 'in place', impossible: 'IMPOSSIBLE' };
+  const shown = progressOn(terminal.stdout);
   await describeSteps(wanted, ({ name, title, state, lines }) => {
-    terminal.stdout.write(`[#] ${name} (${marks[state]}): ${title}\n${lines.map((line) => `    ${line}\n`).join('')}`);
+    shown.step(`${name} (${marks[state]}): ${title}`);
+    for (const line of lines) shown.note(line);
   });
 }
 
@@ -113,6 +128,7 @@ async function carryOut(
   options: SetupOptions,
   { prompter, now }: CommandDeps,
 ): Promise<readonly StepReport[]> {
+  context.progress.step('look what is at home already');
   await refuseAhead(steps);
   let record: SetupRecord = {
     version: 1,
@@ -147,6 +163,7 @@ async function finish(
 ): Promise<void> {
   const { config, agreed, copyPath } = context;
   const folder = config.folder ?? record.folder;
+  context.progress.step('write the summary and the recovery sheet');
   const facts = await context.facts();
   const outcome: SetupOutcome = {
     ...{ steps, agreed, doctor },

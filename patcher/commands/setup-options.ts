@@ -69,15 +69,25 @@ export function setupFrom(options: SetupOptions, earlier: unknown = {}): SetupCo
   return parseSetup(merged(options.config === undefined ? before : fileWish(options.config), options), process.cwd());
 }
 
-/** Paths in the file are relative to it; the server may be left to the command line. */
-function fileWish(path: string): Partial<SetupConfig> {
-  let wish: unknown;
+/** Whether somebody has said what the two machines are to speak over. */
+export function saysTransport({ transport, config }: SetupOptions): boolean {
+  if (transport !== undefined) return true;
+  const wish = config === undefined ? null : readWish(config);
+  return typeof wish === 'object' && wish !== null && 'transport' in wish;
+}
+
+function readWish(path: string): unknown {
   try {
-    wish = JSON.parse(readFileSync(path, 'utf8'));
+    return JSON.parse(readFileSync(path, 'utf8'));
   } catch (cause) {
     const field = '--config';
     throw new LatchkeyError('setup_invalid', `${path} could not be read as JSON`, { exit: 2, field, cause });
   }
+}
+
+/** Paths in the file are relative to it; the server may be left to the command line. */
+function fileWish(path: string): Partial<SetupConfig> {
+  const wish = readWish(path);
   if (typeof wish !== 'object' || wish === null || 'server' in wish) return parseSetup(wish, dirname(resolve(path)));
   const { server: _, ...rest } = parseSetup({ server: { local: true }, ...wish }, dirname(resolve(path)));
   return rest;

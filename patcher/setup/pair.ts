@@ -21,19 +21,23 @@ export interface PairDeps {
   readonly fromCopy: string | null;
 }
 
-/** Connects to both machines, settles what is not settled yet, and closes both connections whatever happens. */
+/** Connects to both machines and settles what is not settled yet, which it tells, as it takes its time; closes both connections whatever happens. */
 export async function withPair<T>(
   config: SetupConfig,
   earlier: Agreement | null,
   deps: PairDeps,
   work: (context: SetupContext) => Promise<T>,
 ): Promise<T> {
+  const { progress } = deps.journal;
+  progress.step(`look for a Nextcloud on ${config.server.ssh ?? 'this machine'}`);
   const nextcloud = await openWorkplace(serverOptions(config), deps.around);
   try {
+    progress.step(`look at the machine that keeps the key: ${config.home.ssh ?? 'this one'}`);
     const home = await openHome(config.home, deps.around);
     try {
       const server = nextcloud.instance.machine;
       const choose = async () => {
+        progress.step('look which networks the two machines are in');
         const own = config.wireguard.interface;
         const taken = await Promise.all([takenNetworks(home.transport, own), takenNetworks(server, own)]);
         const [machine, instance] = await Promise.all([machineIdentity(home.transport), nextcloud.instanceId()]);
@@ -43,7 +47,7 @@ export async function withPair<T>(
       const common = { config, home, server, nextcloud, facts: () => nextcloud.facts(), journal };
       const agreed = await agree(config, home.platform, earlier, choose);
       const own = { app, now: journal.now, random, copyPath, copyPassphrase, fromCopy };
-      return await work({ ...common, ...own, agreed, progress: journal.progress });
+      return await work({ ...common, ...own, agreed, progress });
     } finally {
       await home.transport.close();
     }
