@@ -150,6 +150,42 @@ export function testInstallTokens(makePlace: () => HubStorePlace | Promise<HubSt
     }
   });
 
+  test('revoking a token whose script is out has to be meant, frees the address, and nobody registers with it', async () => {
+    const before = await free();
+    const { token } = await make();
+    await fetchIt(token.id);
+    const revoke = (id: string) => store.transaction((tx) => revokeToken(tx, id, NOW + 2, { fetched: true }));
+    expect(await revoke(token.id)).toMatchObject({ end: 'revoked', fetchedFrom: '192.0.2.7' });
+    expect(await free()).toBe(before);
+    expect(await register(token.id, NOW + 3)).toBeNull();
+    await expect(revoke(token.id)).rejects.toMatchObject({ code: 'token_not_found' });
+    const joined = await make();
+    await fetchIt(joined.token.id);
+    await register(joined.token.id, NOW + 2);
+    await expect(revoke(joined.token.id)).rejects.toMatchObject({ code: 'token_already_used', status: 400 });
+    expect(await found(joined.hash)).toMatchObject({ end: 'registered' });
+    expect(await free()).toBe((before ?? 0) - 1);
+  });
+
+  test('of a token that is revoked and registered with at once, one of both comes true', async () => {
+    const before = (await free()) ?? 0;
+    const tokens = await Promise.all(Array.from({ length: 20 }, () => make()));
+    for (const { token } of tokens) await fetchIt(token.id);
+    const both = tokens.map(async ({ token }) => {
+      const revoked = store
+        .transaction((tx) => revokeToken(tx, token.id, NOW + 2, { fetched: true }))
+        .then(
+          () => true,
+          () => false,
+        );
+      const joined = register(token.id, NOW + 2).then((one) => one !== null);
+      return Promise.all([revoked, joined]);
+    });
+    const outcomes = await Promise.all(both);
+    expect(outcomes.every(([revoked, joined]) => revoked !== joined)).toBe(true);
+    expect(await free()).toBe(before - outcomes.filter(([, joined]) => joined).length);
+  });
+
   test('what is over is ended once, its address free: unfetched at its end, fetched after half an hour, registered never', async () => {
     const before = (await free()) ?? 0;
     const unfetched = await make();

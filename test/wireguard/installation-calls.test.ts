@@ -608,4 +608,32 @@ describe('tokens that are over', () => {
     expect((await hub.request('DELETE', '/api/installation/token/nobody', { token: 'ops' })).status).toBe(404);
     expect((await hub.request('DELETE', `/api/installation/token/${token.id}`, { token: 'reader' })).status).toBe(403);
   });
+
+  test('one whose script is in wrong hands is revoked when that is said, and who has the script does not join', async () => {
+    const { token } = await invite({ customIP: '10.0.1.99' });
+    await fetchScript(token.token);
+    const before = await everything();
+    const revoke = (query: string) =>
+      hub.request('DELETE', `/api/installation/token/${token.id}${query}`, { token: 'ops' });
+    for (const query of ['', '?fetched=false', '?fetched=yes', '?fetched', '?force=true']) {
+      expect((await revoke(query)).status, query).toBe(400);
+    }
+    expect(await everything()).toBe(before);
+    expect((await revoke('?fetched=true')).status).toBe(200);
+    const late = await register(token.token, {}, { from: '127.0.0.51' });
+    expect([late.status, late.body.code]).toEqual([404, 'TOKEN_NOT_FOUND']);
+    expect((await fetchScript(token.token, undefined, { from: '127.0.0.51' })).status).toBe(404);
+    expect((await hub.audit()).findLast(({ event }) => event === 'install_token_revoked')?.detail).toMatchObject({
+      by: 'token:ops',
+      token: token.id,
+      fetched: true,
+    });
+    expect((await invite({ customIP: '10.0.1.99' })).token.allowedIPs[0]).toBe('10.0.1.99/32');
+    // a spoke that joined is removed, not its token
+    const joined = await invite();
+    await fetchScript(joined.token.token);
+    expect((await register(joined.token.token)).status).toBe(201);
+    const used = `/api/installation/token/${joined.token.id}?fetched=true`;
+    expect((await hub.request('DELETE', used, { token: 'ops' })).body.code).toBe('TOKEN_ALREADY_USED');
+  });
 });

@@ -178,6 +178,25 @@ describe('wghub spoke invites and revoke', () => {
     expect((await spoke('invites', '--status', 'revoked')).stdout).toMatch(/^open +any +10\.0\.1\.150 +revoked +20/m);
   });
 
+  test('end one whose script is out when that is meant, and never one that a spoke came of', async () => {
+    const { token } = json(await invite('lost', '--json'));
+    await hub.request('GET', `/api/installation/script/${token.token}?platform=linux`);
+    const before = await everything();
+    const refused = await spoke('revoke', 'lost');
+    expect(refused).toMatchObject({ exit: 1, stderr: expect.stringMatching(/used already.*\n.*--fetched/) });
+    expect(await everything()).toBe(before);
+    expect(await spoke('revoke', 'lost', '--fetched')).toMatchObject({
+      exit: 0,
+      stdout: expect.stringMatching(/^revoked the invitation of lost; 10\.0\.1\.\d+ is free\n$/),
+    });
+    expect((await hub.audit()).at(-1)).toMatchObject({ event: 'install_token_revoked', detail: { fetched: true } });
+    await hub.join('joined');
+    expect(await spoke('revoke', 'joined', '--fetched')).toMatchObject({
+      exit: 1,
+      stderr: expect.stringContaining('a spoke came of it'),
+    });
+  });
+
   test('refuse what is nobody’s, what is used and what is two, and change nothing', async () => {
     await hub.join('done');
     await invite('twin');

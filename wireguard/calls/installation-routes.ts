@@ -41,6 +41,7 @@ export function installationRoutes(desk: Desk): readonly Route[] {
       method: 'DELETE',
       path: '/api/installation/token/:id',
       bodyLimit: 0,
+      query: ['fetched'],
       handler: allowed(access, 'peers:write', (request, caller) => revoke(desk, request, caller)),
     },
     {
@@ -107,11 +108,15 @@ async function list(desk: Desk, { query }: AppRequest): Promise<AppResponse> {
   };
 }
 
-async function revoke(desk: Desk, { params }: AppRequest, { actor }: Caller): Promise<AppResponse> {
+async function revoke(desk: Desk, { params, query }: AppRequest, { actor }: Caller): Promise<AppResponse> {
+  const { fetched = 'false' } = query;
+  if (fetched !== 'true' && fetched !== 'false') {
+    throw new LatchkeyError('invalid_request', '"fetched" must be true or false', { status: 400, field: 'fetched' });
+  }
   const now = desk.clock.now();
   await desk.store.transaction(async (tx) => {
-    const token = await revokeToken(tx, params.id ?? '', now);
-    await recordToken(tx, 'install_token_revoked', token, actor, now, {});
+    const token = await revokeToken(tx, params.id ?? '', now, { fetched: fetched === 'true' });
+    await recordToken(tx, 'install_token_revoked', token, actor, now, { fetched: token.fetchedAt !== null });
   });
   return { status: 200, body: { success: true } };
 }

@@ -46,6 +46,10 @@ interface InvitesOptions extends DataOptions {
   readonly status?: TokenState;
 }
 
+interface RevokeOptions extends DataOptions {
+  readonly fetched?: boolean;
+}
+
 /** `spoke invite|invites|revoke`: tokens, each good for one machine to join with. */
 export function addSpokeInviteCommands(group: Command, io: CommandIo): void {
   const inData = (options: DataOptions, work: (data: HubData) => Promise<void>): Promise<void> =>
@@ -62,11 +66,9 @@ export function addSpokeInviteCommands(group: Command, io: CommandIo): void {
   dataCommand(group, 'invites', 'list the commands that were made, the newest first')
     .addOption(new Option('--status <status>', 'those of one status only').choices(TOKEN_STATES))
     .action((options: InvitesOptions) => inData(options, (data) => list(data, options, io)));
-  dataCommand(
-    group,
-    'revoke <invite>',
-    'end a command that nobody has used yet; INVITE is its id or the spoke’s name',
-  ).action((text: string, options: DataOptions) => inData(options, (data) => revoke(data, text, options, io)));
+  dataCommand(group, 'revoke <invite>', 'end a command that nobody has used yet; INVITE is its id or the spoke’s name')
+    .option('--fetched', 'also one whose script is out: who has it is refused when it registers')
+    .action((text: string, options: RevokeOptions) => inData(options, (data) => revoke(data, text, options, io)));
 }
 
 async function inviteOne(data: HubData, spokeName: string, options: InviteOptions, io: CommandIo): Promise<void> {
@@ -144,22 +146,25 @@ async function list({ store }: HubData, options: InvitesOptions, { clock, termin
   if (tokens.length === MOST_LISTED) terminal.stderr.write(`wghub: hint: these are the newest ${MOST_LISTED}\n`);
 }
 
-async function revoke({ store }: HubData, text: string, options: DataOptions, io: CommandIo): Promise<void> {
+async function revoke({ store }: HubData, text: string, options: RevokeOptions, io: CommandIo): Promise<void> {
   const now = io.clock.now();
+  const { fetched = false } = options;
   const token = await store.transaction(async (tx) => {
     const { tokens } = await listTokens(tx, null, MOST_LISTED, now);
-    const revoked = await revokeToken(tx, idOf(tokens, text, now), now);
-    await recordToken(tx, 'install_token_revoked', revoked, COMMAND, now, {});
+    const revoked = await revokeToken(tx, idOf(tokens, text, now, fetched), now, { fetched });
+    await recordToken(tx, 'install_token_revoked', revoked, COMMAND, now, { fetched: revoked.fetchedAt !== null });
     return revoked;
   });
   if (options.json === true) printJson(io.terminal, { token: tokenJson(token, now) });
   else io.terminal.stdout.write(`revoked the invitation of ${token.spokeName}; ${addressWords(token)} is free\n`);
 }
 
-/** The id of the token that somebody means by its id or its spoke's name, an unused one if any; what is neither is taken for an id. */
-function idOf(tokens: readonly InstallToken[], text: string, now: number): string {
+/** The id of the token that somebody means by its id or its spoke's name, one that can be ended if any; what is neither is taken for an id. */
+function idOf(tokens: readonly InstallToken[], text: string, now: number, fetched: boolean): string {
   const meant = tokens.filter(({ id, spokeName }) => id === text || spokeName === text);
-  const found = meant.filter((token) => tokenState(token, now) === 'unused');
+  const found = meant.filter((token) => {
+    return tokenState(token, now) === 'unused' || (fetched && token.fetchedAt !== null && token.endedAt === null);
+  });
   if (found.length <= 1) return found[0]?.id ?? meant[0]?.id ?? text;
   throw new LatchkeyError('invite_ambiguous', 'more than one invitation is meant by that', {
     exit: 2,

@@ -128,9 +128,9 @@ export async function takeInvitation(tx: Tx, id: string, now: number): Promise<I
 
 /**
  * Ends a token that no spoke came of, and frees its address. Throws `token_not_found` (404), and `token_already_used` (400) for one
- * whose script is out: somebody may be registering with it.
+ * that a spoke registered with, or whose script is out, unless `fetched`: then whoever has the script is refused at registration.
  */
-export async function revokeToken(tx: Tx, id: string, now: number): Promise<InstallToken> {
+export async function revokeToken(tx: Tx, id: string, now: number, { fetched = false } = {}): Promise<InstallToken> {
   const row = /^[\w-]{1,64}$/.test(id)
     ? await tx.selectFrom('install_token').selectAll().where('id', '=', id).executeTakeFirst()
     : undefined;
@@ -140,10 +140,16 @@ export async function revokeToken(tx: Tx, id: string, now: number): Promise<Inst
       hint: 'wghub spoke invites shows those that there are',
     });
   }
-  if (row.fetched_at !== null) {
-    throw new LatchkeyError('token_already_used', 'the install token is used already', {
+  if (row.end === 'registered') {
+    throw new LatchkeyError('token_already_used', 'the install token is used already: a spoke came of it', {
       status: 400,
-      hint: 'remove the spoke that came of it; without one its address is free half an hour after the download',
+      hint: 'remove that spoke; on the hub: wghub spoke remove',
+    });
+  }
+  if (row.fetched_at !== null && !fetched) {
+    throw new LatchkeyError('token_already_used', 'the install token is used already: its script was fetched', {
+      status: 400,
+      hint: 'without a spoke it ends half an hour after the download; at once with ?fetched=true, on the hub: wghub spoke revoke --fetched',
     });
   }
   if (row.ended_at === null) await freeOffset(tx, row.interface, Number(row.place));
