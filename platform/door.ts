@@ -42,6 +42,8 @@ export interface DoorParts<A extends DoorAccount> {
   /** Marks the code of `step` as used; `false` when it, or a later one, was used before. */
   readonly useStep: (account: A, step: number, now: number) => Promise<boolean>;
   readonly record: (entry: AuditEntry) => Promise<void>;
+  /** What of a source is told to wait together, its address alone unless told. */
+  readonly limited?: (source: string) => string;
   /** Told when somebody failed so often that waiting begins. */
   readonly onLockout?: (source: string, now: number) => Promise<void>;
 }
@@ -73,12 +75,13 @@ export class Door<A extends DoorAccount> {
   /** `purpose` stands in the audit log: `log in`, `approve`, … */
   async check(given: Credentials, source: string, purpose: string): Promise<DoorAnswer<A>> {
     const { clock, isSealed, onLockout } = this.#parts;
+    const limited = this.#limited(source);
     if (isSealed()) return { verdict: 'sealed' };
     const { name } = given;
     let outcome: 'served' | 'refused' | 'dropped' = 'dropped';
-    this.#limiter.enter(name, source);
+    this.#limiter.enter(name, limited);
     try {
-      const view = this.#limiter.look(name, source, policy, 'exchange', clock.now());
+      const view = this.#limiter.look(name, limited, policy, 'exchange', clock.now());
       if (!view.allowed) return { verdict: 'wait', seconds: view.retryAfter };
       if (this.#underWay >= queueLimit) return { verdict: 'wait', seconds: 1 };
       const { account, wrong } = await this.#judge(given);
@@ -87,7 +90,7 @@ export class Door<A extends DoorAccount> {
       await this.#recordRefusal(source, purpose, wrong);
       return { verdict: 'refused' };
     } finally {
-      const isFirstWait = this.#limiter.settle(name, source, policy, 'exchange', outcome, clock.now());
+      const isFirstWait = this.#limiter.settle(name, limited, policy, 'exchange', outcome, clock.now());
       if (isFirstWait) await onLockout?.(source, clock.now());
     }
   }
@@ -116,6 +119,10 @@ export class Door<A extends DoorAccount> {
     return (await useStep(account, step, now)) ? { account, wrong: '' } : { account: null, wrong: 'code' };
   }
 
+  #limited(source: string): string {
+    return this.#parts.limited?.(source) ?? source;
+  }
+
   #codesOf(account: A | null, now: number): readonly TotpCode[] {
     const secret = account === null ? null : this.#parts.secretOf(account);
     return totpCodes(secret ?? this.#strangerSecret, now);
@@ -131,7 +138,7 @@ export class Door<A extends DoorAccount> {
   async #recordRefusal(source: string, purpose: string, wrong: string): Promise<void> {
     const { clock, denials, record, refusal: event } = this.#parts;
     const now = clock.now();
-    if (!denials.note({ event, source, code: 'unauthorized', reason: wrong }, now)) return;
+    if (!denials.note({ event, source: this.#limited(source), code: 'unauthorized', reason: wrong }, now)) return;
     await record({ time: now, event, source, reason: wrong, detail: { purpose } });
   }
 }

@@ -1,8 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemRandom } from '../../platform/clock.ts';
+import { DenialLog } from '../../platform/denials.ts';
+import type { AppRequest } from '../../platform/http-app.ts';
+import { createLog } from '../../platform/log.ts';
 import { hashPassword } from '../../platform/password.ts';
 import { removeAccount, renewTotp, setPassword, setRole } from '../../wireguard/access/accounts.ts';
 import { ROLE_SCOPES } from '../../wireguard/access/caller.ts';
+import { openAccess } from '../../wireguard/access/open-access.ts';
+import { openHubData } from '../../wireguard/data/hub-data.ts';
 import { COMMAND } from '../../wireguard/hub/actor.ts';
 import { type RunningHub, startRunningHub } from './running-hub.ts';
 
@@ -162,6 +167,54 @@ describe('a session', () => {
     expect((await tryLogin(hub.credentials('gone'))).status).toBe(401);
   });
 
+  test('outlives a hub that is started anew on its store', async () => {
+    const token = await hub.login('ann');
+    expect(JSON.stringify(await sessionRows())).not.toContain(token.slice(4));
+    const data = await openHubData(hub.data.directory, {});
+    const { config, store } = data;
+    const parts = { config, store, vault: hub.vault, clock: hub.clock, random: systemRandom };
+    const log = createLog({ level: 'silent' });
+    const again = openAccess({ ...parts, log, denials: new DenialLog(), limited: (source) => source });
+    const request = { headers: { authorization: `Bearer ${token}` }, source: '127.0.0.1' } as unknown as AppRequest;
+    expect((await again.callerOf(request)).actor.name).toBe('account:ann');
+    await again.logOut(request);
+    expect((await session(token)).status).toBe(401);
+    await again.stop();
+    await data.store.close();
+  });
+
+  test('leaves its row when it is over, and the one that was idle longest makes room for the hundred and first', async () => {
+    const first = await hub.login('ann');
+    await write((tx, now) =>
+      tx
+        .updateTable('session')
+        .set({ seen_at: now - 14 * minute })
+        .execute(),
+    );
+    await write((tx, now) => {
+      const rows = Array.from({ length: 99 }, (_, index) => {
+        return { id: `made-${index}`, account: 'ann', source: '::1', changed_at: 1, began_at: now, seen_at: now };
+      });
+      return tx.insertInto('session').values(rows).execute();
+    });
+    expect((await session(first)).status).toBe(200);
+    await write((tx, now) =>
+      tx
+        .updateTable('session')
+        .set({ seen_at: now - 14 * minute })
+        .where('id', 'not like', 'made-%')
+        .execute(),
+    );
+    const second = await hub.login('ann');
+    expect((await session(first)).status).toBe(401);
+    expect((await session(second)).status).toBe(200);
+    expect(await sessionRows()).toHaveLength(100);
+    hub.clock.skew += 15 * minute;
+    const third = await hub.login('ann');
+    expect(await sessionRows()).toHaveLength(1);
+    expect((await session(third)).status).toBe(200);
+  });
+
   test('is nothing that a token can log out of', async () => {
     expect((await hub.request('POST', '/api/logout', { token: 'metrics' })).status).toBe(401);
     expect((await session('metrics')).body).toEqual({
@@ -172,6 +225,8 @@ describe('a session', () => {
     });
   });
 });
+
+const sessionRows = () => hub.data.store.read((db) => db.selectFrom('session').selectAll().execute());
 
 type Work<T> = (
   tx: Parameters<Parameters<RunningHub['data']['store']['transaction']>[0]>[0],

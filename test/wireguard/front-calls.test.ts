@@ -72,6 +72,39 @@ describe('a hub behind a web server', () => {
     expect(JSON.stringify(records)).not.toContain('203.0.113.3');
   });
 
+  it('takes a network of IPv6 for one client, whichever of its addresses it asks from', async () => {
+    const guess = (source: string) => {
+      const path = `/api/installation/script/${systemRandom(32).toString('base64url')}?platform=linux`;
+      return hub.request('GET', path, said(source));
+    };
+    const tries = [];
+    for (let count = 1; count <= 40; count += 1) tries.push((await guess(`2001:db8:5:6:${count}::${count}`)).status);
+    expect([tries[0], tries.at(-1)]).toEqual([404, 429]);
+    expect((await guess('2001:db8:5:7::1')).status).toBe(404);
+    const wrong = (source: string) => {
+      const body = { name: 'ann', password: 'wrong', code: '000000' };
+      return hub.request('POST', '/api/login', { body, ...said(source) });
+    };
+    for (let count = 1; count <= 5; count += 1) expect((await wrong(`2001:db8:8:9::${count}`)).status).toBe(401);
+    expect((await wrong('2001:db8:8:9::6')).status).toBe(429);
+    expect((await wrong('2001:db8:8:a::6')).status).toBe(401);
+    // it is the address itself that is written down, once for all of them
+    const refused = (await hub.audit()).filter(({ source }) => source?.startsWith('2001:db8:5:6:'));
+    expect(refused).toMatchObject([{ event: 'install_token_refused', source: '2001:db8:5:6:1::1' }]);
+  });
+
+  it('counts the tokens that such a network makes, and those of each peer in the hub’s own by itself', async () => {
+    const make = (source: string) =>
+      hub.request('POST', '/api/installation/token', { token: 'reader', body: { spokeName: 'a' }, ...said(source) });
+    const statuses = [];
+    for (let count = 1; count <= 11; count += 1) statuses.push((await make(`2001:db8:1:2::${count}`)).status);
+    expect(statuses).toEqual([...Array.from({ length: 10 }, () => 201), 429]);
+    expect((await make('2001:db8:1:3::1')).status).toBe(201);
+    for (let count = 2; count <= 12; count += 1) {
+      expect((await make(`fd42:4242:1::${count.toString(16)}`)).status).toBe(201);
+    }
+  });
+
   it('knows by that address who logged in', async () => {
     const { status } = await hub.request('POST', '/api/login', {
       body: hub.credentials('ann'),

@@ -58,6 +58,7 @@ export function testGateways(makePlace: () => HubStorePlace | Promise<HubStorePl
       clock: { now: () => now },
       random: randomBytes,
       denials,
+      limited: (source) => source,
       hubs: new Map(),
     });
   };
@@ -211,7 +212,9 @@ export function testGateways(makePlace: () => HubStorePlace | Promise<HubStorePl
       denials: new DenialLog(),
       hubs: new Map(),
     };
-    await expect(new GatewayDoor({ ...parts, store: racing }).verify(signed(OLD))).rejects.toMatchObject(refused);
+    await expect(
+      new GatewayDoor({ ...parts, store: racing, limited: (source) => source }).verify(signed(OLD)),
+    ).rejects.toMatchObject(refused);
     expect((await gateways())[0]).toMatchObject({ usedAt: null });
   });
 

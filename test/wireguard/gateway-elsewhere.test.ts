@@ -32,7 +32,8 @@ afterEach(() => close());
 /** The door of one hub, and which interfaces that keeps. */
 function doorOf(hubs: Map<string, ServedInterface>): GatewayDoor {
   const clock = { now: () => NOW };
-  return new GatewayDoor({ store, vault: seal, clock, random: randomBytes, denials: new DenialLog(), hubs });
+  const limited = (source: string) => source;
+  return new GatewayDoor({ store, vault: seal, clock, random: randomBytes, denials: new DenialLog(), limited, hubs });
 }
 
 const kept = (): ServedInterface => ({ isElsewhere: false }) as ServedInterface;

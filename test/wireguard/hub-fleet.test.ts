@@ -1,6 +1,9 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemRandom } from '../../platform/clock.ts';
+import { hashPassword } from '../../platform/password.ts';
+import { totpCode, totpSecretBytes, totpStep } from '../../platform/totp.ts';
+import { addAccount } from '../../wireguard/access/accounts.ts';
 import { addBackupCommand } from '../../wireguard/commands/backup.ts';
 import { addDoctorCommand } from '../../wireguard/commands/doctor.ts';
 import { addInitCommand } from '../../wireguard/commands/init.ts';
@@ -305,6 +308,29 @@ describe.skipIf(postgresMissing() !== null)('hubs of one database', () => {
         }, PATIENCE);
       }
     });
+  });
+
+  test('who logs in at one hub is known to the others, until logging out at any of them', async () => {
+    const other = await second();
+    const passwordHash = await hashPassword('CANARY a long password', systemRandom);
+    const secret = await first.data.store.transaction((tx) =>
+      addAccount(tx, first.vault, { name: 'ann', role: 'viewer', passwordHash }, COMMAND, Date.now(), systemRandom),
+    );
+    const ask = (hub: FleetMember, method: string, path: string, more: { token?: string; body?: object } = {}) => {
+      const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${more.token ?? ''}` };
+      return fetch(`${hub.url}${path}`, { method, headers, ...(more.body && { body: JSON.stringify(more.body) }) });
+    };
+    const code = totpCode(totpSecretBytes(secret), totpStep(Date.now()));
+    const body = { name: 'ann', password: 'CANARY a long password', code };
+    const { token } = (await (await ask(first, 'POST', '/api/login', { body })).json()) as { token: string };
+    expect((await ask(other, 'POST', '/api/login', { body })).status).toBe(401); // a code is good once, wherever
+    for (const hub of [other, first]) {
+      const who = await ask(hub, 'GET', '/api/session', { token });
+      expect(await who.json()).toMatchObject({ actor: 'account:ann', role: 'viewer' });
+      expect((await ask(hub, 'GET', '/api/session', { token: `${token.slice(0, -1)}A` })).status).toBe(401);
+    }
+    expect((await ask(other, 'POST', '/api/logout', { token })).status).toBe(204);
+    expect((await ask(first, 'GET', '/api/session', { token })).status).toBe(401);
   });
 
   test('what only the keeper of an interface knows is refused by the others', async () => {

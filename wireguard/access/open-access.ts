@@ -18,6 +18,7 @@ import { type Access, type Caller, ROLE_SCOPES, unauthorized } from './caller.ts
 import { readJwt } from './jwt.ts';
 import { JwtKeys } from './jwt-keys.ts';
 import { LastUse } from './last-use.ts';
+import type { LimitedSource } from './limited-source.ts';
 import { Refusals, tooMany } from './refusals.ts';
 import { type Session, Sessions } from './sessions.ts';
 
@@ -29,6 +30,7 @@ export interface AccessParts {
   readonly random: RandomBytes;
   readonly log: Log;
   readonly denials: DenialLog;
+  readonly limited: LimitedSource;
 }
 
 export interface HubAccess extends Access {
@@ -42,10 +44,10 @@ export interface HubAccess extends Access {
 
 /** Who may ask this hub for something. Each request costs one look into the store. */
 export function openAccess(parts: AccessParts): HubAccess {
-  const { config, store, vault, clock, log, random } = parts;
+  const { config, store, vault, clock, log } = parts;
   const refusals = new Refusals(parts);
   const lastUse = new LastUse(store, log);
-  const sessions = new Sessions(store, random);
+  const sessions = new Sessions(parts);
   const jwtKeys = new JwtKeys(store, vault);
   const door = doorOf(parts);
 
@@ -96,26 +98,35 @@ export function openAccess(parts: AccessParts): HubAccess {
       const { account } = answer;
       const now = clock.now();
       const detail = { by: `account:${account.name}`, role: account.role };
-      await store.transaction((tx) => appendAudit(tx, { time: now, event: 'login', source, detail }));
-      const begun = sessions.begin(account, source, now);
+      const begun = await store.transaction(async (tx) => {
+        await appendAudit(tx, { time: now, event: 'login', source, detail });
+        return sessions.begin(tx, account, source, now);
+      });
       return { ...begun, name: account.name, role: account.role };
     },
     logOut: async (request) => {
       const { actor, session } = await callerOf(request);
       if (session === undefined) throw unauthorized();
-      sessions.end(bearerOf(request.headers.authorization ?? '').text);
+      const { text } = bearerOf(request.headers.authorization ?? '');
       const entry = { time: clock.now(), event: 'logout', source: request.source, detail: { by: actor.name } };
-      await store.transaction((tx) => appendAudit(tx, entry));
+      await store.transaction(async (tx) => {
+        await sessions.end(tx, text);
+        await appendAudit(tx, entry);
+      });
     },
-    stop: () => lastUse.settled(),
+    stop: async () => {
+      await lastUse.settled();
+      await sessions.settled();
+    },
   };
 }
 
-function doorOf({ clock, random, denials, store, vault }: AccessParts): Door<Selectable<AccountTable>> {
+function doorOf({ clock, random, denials, store, vault, limited }: AccessParts): Door<Selectable<AccountTable>> {
   return new Door({
     clock,
     random,
     denials,
+    limited,
     refusal: 'login_refused',
     isSealed: () => false,
     // not every text can be asked for: PostgreSQL knows no NUL

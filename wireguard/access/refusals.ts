@@ -7,6 +7,7 @@ import { RateLimiter } from '../../platform/rate.ts';
 import type { Store } from '../../platform/store.ts';
 import type { HubDatabase } from '../store/schema.ts';
 import { unauthorized } from './caller.ts';
+import type { LimitedSource } from './limited-source.ts';
 
 const policy = { perHour: 3_600, burst: 600, lockout: true };
 
@@ -21,16 +22,23 @@ export class Refusals {
   readonly #clock: Clock;
   readonly #denials: DenialLog;
   readonly #limiter: RateLimiter = new RateLimiter();
+  readonly #limited: LimitedSource;
   readonly #event: string;
 
   /** `event` is what the audit log calls a refusal. */
   constructor(
-    parts: { readonly store: Store<HubDatabase>; readonly clock: Clock; readonly denials: DenialLog },
+    parts: {
+      readonly store: Store<HubDatabase>;
+      readonly clock: Clock;
+      readonly denials: DenialLog;
+      readonly limited: LimitedSource;
+    },
     event = 'credentials_refused',
   ) {
     this.#store = parts.store;
     this.#clock = parts.clock;
     this.#denials = parts.denials;
+    this.#limited = parts.limited;
     this.#event = event;
   }
 
@@ -38,12 +46,13 @@ export class Refusals {
   async refuse(source: string, shown: string, reason: string, answer = unauthorized()): Promise<LatchkeyError> {
     const now = this.#clock.now();
     const what = sha256Hex(shown);
-    this.#limiter.enter(what, source);
-    const { allowed, retryAfter } = this.#limiter.look(what, source, policy, 'free', now);
-    this.#limiter.settle(what, source, policy, 'free', allowed ? 'refused' : 'dropped', now);
+    const limited = this.#limited(source);
+    this.#limiter.enter(what, limited);
+    const { allowed, retryAfter } = this.#limiter.look(what, limited, policy, 'free', now);
+    this.#limiter.settle(what, limited, policy, 'free', allowed ? 'refused' : 'dropped', now);
     if (!allowed) return tooMany(retryAfter);
     const event = this.#event;
-    if (this.#denials.note({ event, source, code: answer.code, reason }, now)) {
+    if (this.#denials.note({ event, source: limited, code: answer.code, reason }, now)) {
       await this.#store.transaction((tx) => appendAudit(tx, { time: now, event, source, reason }));
     }
     return answer;

@@ -71,6 +71,7 @@ function recordRestore(
       const file = basename(from);
       await recordBackup(tx, { sha256, made_at: madeAt, size: bytes, file, sealed_with: sealedWith });
       await refuseOlder(tx, now);
+      await tx.deleteFrom('session').execute(); // whoever was logged in then may have logged out since
       await appendAudit(tx, { time: now, event: 'hub_restored', detail: { backup_made_at: madeAt, sha256 } });
       return tx.selectFrom('interface').select(['name', 'endpoint']).orderBy('name').execute();
     }),

@@ -4,6 +4,7 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Store } from '../../platform/store.ts';
 import type { Vault } from '../../platform/vault/vault.ts';
+import type { LimitedSource } from '../access/limited-source.ts';
 import type { HubAccess } from '../access/open-access.ts';
 import type { HubConfig } from '../data/hub-config.ts';
 import type { HubWatch } from '../hub/hub-watch.ts';
@@ -24,6 +25,7 @@ export interface Desk {
   readonly log: Log;
   readonly access: HubAccess;
   readonly denials: DenialLog;
+  readonly limited: LimitedSource;
   readonly metrics: HubMetrics;
   /** Every interface of the store by name, also those that other hubs keep; first the hub's own. */
   readonly hubs: ReadonlyMap<string, ServedInterface>;

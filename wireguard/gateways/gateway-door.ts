@@ -4,6 +4,7 @@ import type { DenialLog } from '../../platform/denials.ts';
 import type { AppRequest } from '../../platform/http-app.ts';
 import type { Store } from '../../platform/store.ts';
 import { unauthorized } from '../access/caller.ts';
+import type { LimitedSource } from '../access/limited-source.ts';
 import type { Actor } from '../hub/actor.ts';
 import { interfaceElsewhere, type ServedInterface } from '../hub/served-interfaces.ts';
 import type { HubDatabase } from '../store/schema.ts';
@@ -26,6 +27,7 @@ export interface DoorParts {
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly denials: DenialLog;
+  readonly limited: LimitedSource;
   /** Interfaces by name. A gateway is heard where its interface is kept: nonces are known to one hub. */
   readonly hubs: ReadonlyMap<string, ServedInterface>;
 }
@@ -125,12 +127,12 @@ export class GatewayDoor {
    * an answer which gateways there are: all that is told apart without one is the source.
    */
   async #refuse(request: SignedRequest, wrong: Wrong, found: GatewayRow | null, now: number): Promise<never> {
-    const { denials, store } = this.#parts;
+    const { denials, limited, store } = this.#parts;
     const { source } = request;
     const isSigned = wrong === 'time' || wrong === 'nonce' || wrong === 'secret';
     const sort = isSigned && found !== null ? { client: found.name, reason: wrong } : { reason: 'credentials' };
     const event = 'gateway_refused';
-    if (denials.note({ event, source, code: 'unauthorized', ...sort }, now)) {
+    if (denials.note({ event, source: limited(source), code: 'unauthorized', ...sort }, now)) {
       const detail = {
         wrong,
         ...(found === null ? {} : { gateway: found.name }),

@@ -9,6 +9,7 @@ import { isWithin } from '../../platform/listening/network.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Store } from '../../platform/store.ts';
 import type { Vault } from '../../platform/vault/vault.ts';
+import { limitedSource } from '../access/limited-source.ts';
 import { openAccess } from '../access/open-access.ts';
 import type { Desk } from '../calls/desk.ts';
 import { HubMetrics } from '../calls/metrics.ts';
@@ -91,6 +92,7 @@ async function serve(
   const source = sourceFor({ config, directory: data.directory, store, vault, clock, random });
   const tls = source === null ? null : await TlsKeeper.open({ source, log, clock });
   const denials = new DenialLog();
+  const limited = limitedSource(() => fleet.ownAddresses);
   let port = config.listen.port; // until the listener says which one it got
   const installers = {
     ...{ store, random, now: () => clock.now() },
@@ -111,13 +113,14 @@ async function serve(
     random,
     log,
     denials,
+    limited,
     metrics,
     hubs: fleet.served,
-    access: openAccess({ config, store, vault, clock, random, log, denials }),
+    access: openAccess({ config, store, vault, clock, random, log, denials, limited }),
     takeUp: (name) => fleet.refresh(name),
     installers,
-    invitationLimit: new InvitationLimit(config.spokes.tokensPerHour),
-    tokenRefusals: new TokenRefusals({ store, clock, denials }),
+    invitationLimit: new InvitationLimit(config.spokes.tokensPerHour, limited),
+    tokenRefusals: new TokenRefusals({ store, clock, denials, limited }),
   };
   const app = createHttpApp({
     routes: hubRoutes(desk),

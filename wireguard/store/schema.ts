@@ -4,6 +4,7 @@ import type { PeerStatus } from '../peers/peer-status.ts';
 import { peerTables } from './migrations/001-peers.ts';
 import { hubTables } from './migrations/002-hub.ts';
 import { spokeTables } from './migrations/003-spokes.ts';
+import { sessionTables } from './migrations/004-sessions.ts';
 
 /**
  * The hub's tables. Times are milliseconds since 1970, lists and objects are JSON, a column named `…_sealed` holds what the
@@ -14,6 +15,7 @@ export interface HubDatabase extends AuditTables {
   peer: PeerTable;
   free_range: FreeRangeTable;
   account: AccountTable;
+  session: SessionTable;
   api_token: ApiTokenTable;
   jwt_key: JwtKeyTable;
   gateway: GatewayTable;
@@ -99,6 +101,20 @@ export interface AccountTable {
 }
 
 export type Role = 'admin' | 'operator' | 'viewer';
+
+/** Somebody who is logged in, at whichever hub on the database. */
+export interface SessionTable {
+  /** SHA-256 of the token's 32 bytes, hex. */
+  id: string;
+  account: string;
+  /** A session is good from the address it began at; in a tunnel an address is a machine. */
+  source: string;
+  /** `changed_at` of the account when it began. */
+  changed_at: number;
+  began_at: number;
+  /** When it was last used, to the minute. */
+  seen_at: number;
+}
 
 /** A program that asks with a token of its own. */
 export interface ApiTokenTable {
@@ -222,4 +238,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '001-peers': peerTables,
   '002-hub': hubTables,
   '003-spokes': spokeTables,
+  '004-sessions': sessionTables,
 };

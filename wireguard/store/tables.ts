@@ -13,6 +13,7 @@ export const storedTables: readonly StoredTable[] = [
   { name: 'peer', key: ['id'], sealed: ['preshared_key_sealed'] },
   { name: 'free_range', key: ['interface', 'first'], sealed: [] },
   { name: 'account', key: ['name'], sealed: ['totp_sealed'] },
+  { name: 'session', key: ['id'], sealed: [] },
   { name: 'api_token', key: ['id'], sealed: [] },
   { name: 'jwt_key', key: ['name'], sealed: ['key_sealed'] },
   { name: 'gateway', key: ['name'], sealed: ['secret_sealed', 'next_sealed'] },
