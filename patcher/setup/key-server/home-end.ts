@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { LatchkeyError } from '../../../platform/errors.ts';
 import { authorityOf } from '../../../platform/listening/listen-address.ts';
 import type { RunResult } from '../../transports/transport.ts';
 import type { SetupContext } from '../setup-step.ts';
+import { homeScript } from './home-script.ts';
 
 /** What has to be known of the machine at home and of what was agreed on. */
 export type HomeScene = Pick<SetupContext, 'home' | 'agreed'>;
@@ -93,10 +92,9 @@ async function order(scene: HomeScene, words: readonly string[], timeoutMs?: num
 }
 
 async function script({ home, agreed }: HomeScene, words: readonly string[], timeoutMs?: number): Promise<RunResult> {
-  const text = await readFile(join(import.meta.dirname, 'at-home.sh'), 'utf8');
   const { account, data, keyfile } = agreed.keyServer;
   return home.transport.run(['sh', '-s', '--', home.platform, account, data, keyfile, ...words], {
-    input: text,
+    input: homeScript(),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
 }

@@ -1,11 +1,12 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { homeScript } from '../../../patcher/setup/key-server/home-script.ts';
 import type { RunResult } from '../../../platform/run.ts';
 import { addPrograms, busyboxRoot, cleanRootObstacle, inRoot, pathsIn } from '../../harness/clean-root.ts';
 
-const script = readFileSync(resolve(import.meta.dirname, '../../../patcher/setup/key-server/at-home.sh'), 'utf8');
+const script = homeScript();
 const DATA = '/var/lib/latchkey/keys';
 const KEYFILE = '/var/lib/latchkey/keys.keyfile';
 

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Enrolment, Facts } from '../../../patcher/facts.ts';
 import { chooseClient, clientToRevoke } from '../../../patcher/setup/key-server/client-choice.ts';
 import { misfitOf } from '../../../patcher/setup/key-server/fit.ts';
+import { homeScript } from '../../../patcher/setup/key-server/home-script.ts';
 import type { KeyServerListening, KnownClient } from '../../../patcher/setup/key-server/key-server-commands.ts';
 import { servesData } from '../../../patcher/setup/key-server/served-data.ts';
 import { keyServerStep } from '../../../patcher/setup/steps/key-server-step.ts';
@@ -303,12 +303,11 @@ describe('keyServerStep() takes away', () => {
 });
 
 describe('at-home.sh', () => {
-  const script = resolve(import.meta.dirname, '../../../patcher/setup/key-server/at-home.sh');
   it.each(Object.entries(SHELLS))('is understood by %s', (_, shell) => {
     if (!hasProgram(shell[0])) return;
-    expect(spawnSync(shell[0], [...shell.slice(1), '-n', script], { encoding: 'utf8' }).stderr).toBe('');
+    expect(spawnSync(shell[0], [...shell.slice(1), '-n'], { input: homeScript(), encoding: 'utf8' }).stderr).toBe('');
   });
   it.runIf(hasProgram('shellcheck'))('has nothing that shellcheck would say', () => {
-    expect(spawnSync('shellcheck', ['-s', 'sh', join(script)], { encoding: 'utf8' }).stdout).toBe('');
+    expect(spawnSync('shellcheck', ['-s', 'sh', '-'], { input: homeScript(), encoding: 'utf8' }).stdout).toBe('');
   });
 });
