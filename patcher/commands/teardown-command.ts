@@ -2,8 +2,10 @@ import type { Command } from 'commander';
 import { printJson } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import type { Facts } from '../facts.ts';
+import { progressOn } from '../progress.ts';
 import { printFields } from '../report.ts';
 import { allSteps } from '../setup/all-steps.ts';
+import { refuseUnreturned } from '../setup/keys-come-back.ts';
 import { withPair } from '../setup/pair.ts';
 import { parseSetup, type SetupConfig } from '../setup/setup-config.ts';
 import type { SetupRecord } from '../setup/setup-record.ts';
@@ -39,14 +41,18 @@ async function teardown(given: TeardownOptions, deps: CommandDeps): Promise<void
   }
   const pair = await pairDeps(options, deps, config, { copyPath: '', fromCopy: options.fromCopy ?? null });
   const work = async (context: SetupContext): Promise<void> => {
+    const { progress } = context;
+    progress.step('look what of a setup is there');
     // what is at home under the same names is another Nextcloud's then
     const isStrange = earlier === null && options.purge !== true && isUntouched(await context.facts());
     const steps = allSteps(context, () => undefined);
     const plans = isStrange ? [] : await describeRemoval(steps);
     const isNothing = plans.length === 0 && options.purge !== true;
+    if (!isNothing) await refuseUnreturned(context);
     if (isNothing || options.dryRun === true) return show(plans, options, deps);
     if (!(await mayTakeAway(plans, options, deps))) return;
-    const left = await takeAllAway(steps, { purge: options.purge === true }, context.progress);
+    const left = await takeAllAway(steps, { purge: options.purge === true }, progress);
+    progress.step('look whether all of it is gone');
     const remaining = (await describeRemoval(steps)).flatMap(({ lines }) => lines);
     if (remaining.length > 0) throw notAll(remaining);
     await removeJournal(context.server, (await context.facts()).instanceId);
@@ -83,7 +89,10 @@ function isUntouched({ app, enrolment, stateFolder }: Facts): boolean {
 function show(plans: readonly RemovalPlan[], options: TeardownOptions, { terminal }: CommandDeps): void {
   if (options.json === true) printJson(terminal, { dryRun: options.dryRun === true, steps: plans });
   else if (plans.length === 0) terminal.stdout.write('nothing to do: nothing of a setup is there\n');
-  else for (const { lines } of plans) for (const line of lines) terminal.stdout.write(`[#] ${line}\n`);
+  else {
+    const { step } = progressOn(terminal.stdout);
+    for (const { lines } of plans) for (const line of lines) step(line);
+  }
 }
 
 async function mayTakeAway(
@@ -96,7 +105,8 @@ async function mayTakeAway(
     const hint = 'give --yes, or --dry-run';
     throw new LatchkeyError('no_terminal', 'there is no terminal to ask at', { exit: 2, hint });
   }
-  for (const { lines } of plans) for (const line of lines) terminal.stderr.write(`    ${line}\n`);
+  const { note } = progressOn(terminal.stderr);
+  for (const { lines } of plans) for (const line of lines) note(line);
   const isWished = await isYes(prompter, 'take all of this back? [yes/no]');
   if (!isWished) terminal.stderr.write('nothing was changed\n');
   return isWished;

@@ -10,10 +10,16 @@ export interface RemovalPlan {
   readonly lines: readonly string[];
 }
 
-/** What a teardown would take away, the last step of a setup first. */
+/** Keys first, while all that they could be asked through is there and looked after; then from the last step of a setup to its first. */
+function removalOrder(steps: readonly SetupStep[]): readonly SetupStep[] {
+  const isOfKeys = ({ name }: SetupStep): boolean => name === 'escrow';
+  return [...steps.filter(isOfKeys), ...steps.filter((step) => !isOfKeys(step)).toReversed()];
+}
+
+/** What a teardown would take away, in its order. */
 export async function describeRemoval(steps: readonly SetupStep[]): Promise<readonly RemovalPlan[]> {
   const plans: RemovalPlan[] = [];
-  for (const step of steps.toReversed()) {
+  for (const step of removalOrder(steps)) {
     const { name, title } = step;
     const lines = await step.planRemoval();
     if (lines.length > 0) plans.push({ name, title, lines });
@@ -22,8 +28,7 @@ export async function describeRemoval(steps: readonly SetupStep[]): Promise<read
 }
 
 /**
- * Takes away what a setup makes, in the reverse order, so that keys are back on the server's disk before anything goes that they
- * could be asked through. The first that fails ends it; what was taken away stays away, and the next run goes on there.
+ * Takes away what a setup makes. Keys are back on the server's disk before anything goes. The first that fails ends it; what was taken away stays away, and the next run goes on there.
  */
 export async function takeAllAway(
   steps: readonly SetupStep[],
@@ -31,7 +36,7 @@ export async function takeAllAway(
   progress: Progress,
 ): Promise<readonly string[]> {
   const left: string[] = [];
-  for (const step of steps.toReversed()) {
+  for (const step of removalOrder(steps)) {
     if (!options.purge && (await step.planRemoval()).length === 0) continue;
     progress.step(`take back ${step.name}: ${step.title}`);
     const lines = await step.takeAway(options);

@@ -21,7 +21,7 @@ import { KeyServer } from '../../harness/keyserver-process.ts';
 import { runCommand } from '../../keyserver/command-runner.ts';
 import { call } from '../../keyserver/honest-client.ts';
 import { exampleFacts } from '../example-facts.ts';
-import { agreedOn, contextOf } from './key-server-world.ts';
+import { agreedOn, commandsWithin, contextOf } from './key-server-world.ts';
 
 interface Listed {
   readonly id: string;
@@ -34,17 +34,6 @@ function addCommands(program: Command, io: CommandIo): void {
   addClientCommands(program, io);
   addKillCommands(program, io);
   addAuditCommands(program, io);
-}
-
-/** The key server's commands run in this process, many times quicker; a setup with processes of their own is in other tests. */
-function commandsWithin(transport: Transport): Transport {
-  const run: Transport['run'] = async (argv, options) => {
-    const [shell, , , , , , , order, program, ...words] = argv;
-    if (shell !== 'sh' || order !== 'do' || program !== 'keyserver') return transport.run(argv, options);
-    const { exit, stdout, stderr } = await runCommand(addCommands, words);
-    return { exit, stdout: Buffer.from(stdout), stderr };
-  };
-  return new Proxy(transport, { get: (target, name) => (name === 'run' ? run : Reflect.get(target, name, target)) });
 }
 
 /** Why the account that this runs as cannot be the key server's, or `null`. */
@@ -70,7 +59,7 @@ describe.skipIf(obstacle !== null)('the enrolment of a setup', { timeout: 60_000
     port = await freePort();
     server = await KeyServer.init({ data: join(folder, 'data'), port, cleanup });
     await server.start();
-    transport = commandsWithin(await openLocalTransport({ prompter: null }));
+    transport = commandsWithin(await openLocalTransport({ prompter: null }), addCommands);
   });
   afterAll(async () => expect(await cleanup.run()).toEqual([]));
   beforeEach(() => {

@@ -143,6 +143,18 @@ describe('the steps of a setup', () => {
 });
 
 describe('a teardown', () => {
+  it('has the keys back before anything else goes, however it ends', async () => {
+    const removal = ['something'];
+    const { steps, calls, progress } = scene({
+      wireguard: { removal },
+      escrow: { removal, fails: broken },
+      watch: { removal },
+    });
+    expect((await describeRemoval(steps)).map(({ name }) => name)).toEqual(['escrow', 'watch', 'wireguard']);
+    await expect(takeAllAway(steps, { purge: false }, progress)).rejects.toBe(broken);
+    expect(calls).toEqual(['away escrow']);
+  });
+
   it('goes backwards over what is there, and ends where something fails', async () => {
     const removal = ['something'];
     const { steps, calls, progress } = scene({
