@@ -19,8 +19,8 @@ const mayImport: Record<Room, readonly (Room | `${Room}/${string}`)[]> = {
 const wrappers: Record<string, readonly string[]> = {
   ssh2: [
     'patcher/transports/ssh-connection.ts',
-    'patcher/transports/ssh-transport.ts',
-    'patcher/transports/known-hosts.ts',
+    'patcher/transports/ssh-programs.ts',
+    'patcher/transports/login-answers.ts',
   ],
   '@peculiar/x509': [
     'platform/certificates/certificate-parts.ts',
@@ -39,7 +39,7 @@ const wrappers: Record<string, readonly string[]> = {
   'age-encryption': ['platform/backup/age.ts'],
   'node:child_process': ['platform/run.ts', 'platform/launch.mjs'],
   express: ['platform/http-app.ts'],
-  nodemailer: ['keyserver/alerts/email.ts'],
+  nodemailer: ['platform/alerts/email.ts'],
   pino: ['platform/log.ts'],
   qrcode: ['platform/qr-code.ts'],
   jose: ['wireguard/access/jwt.ts'],
@@ -109,6 +109,13 @@ describe('the rooms', () => {
     );
     expect(users.filter((file) => !allowed.includes(file))).toEqual([]);
     expect(users.length).toBeGreaterThan(0);
+  });
+
+  it('connect by ssh2 in the one file that checks host keys', () => {
+    const connecting = sources.filter((file) => /\bnew (ssh2\.)?Client\(/.test(readFileSync(join(root, file), 'utf8')));
+    expect(connecting.filter((file) => imports.get(file)?.includes('ssh2'))).toEqual([
+      'patcher/transports/ssh-connection.ts',
+    ]);
   });
 
   it('touch the process only in main files', () => {
