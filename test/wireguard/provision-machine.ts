@@ -37,6 +37,7 @@ const VALUES: ProvisionValues = {
   sysctls: FORWARDING,
   services: ['latchkey-hub.service'],
   waitSeconds: 30,
+  tunnel: null,
 };
 /** Another one, as after a change. */
 export const SECOND = hubRuleset({ ...WISH, publicPorts: [443, 8443] }, 'second');

@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { addProvisionCommands } from '../../wireguard/commands/provision.ts';
+import { generateKeyPair } from '../../wireguard/keys.ts';
 import { overSsh } from '../../wireguard/provision/place.ts';
 import { guardText, provisionText } from '../../wireguard/provision/script.ts';
 import { SHELLS } from '../harness/installer-machine.ts';
@@ -26,13 +28,20 @@ describe('provisionText()', () => {
     expect(provisionScript()).toContain(guardText().trimEnd());
   });
   test.each(shells)('hands %s each value as it is, and nothing in it is run', (_, argv) => {
-    const text = provisionText({ role: 'hub', ruleset: NASTY, sysctls: [], services: [NASTY], waitSeconds: 7 });
-    const show = 'printf "%s|%s|%s" "$RULESET" "$SERVICES" "$WAIT"';
+    const text = provisionText({
+      role: 'hub',
+      ruleset: NASTY,
+      sysctls: [],
+      services: [NASTY],
+      waitSeconds: 7,
+      tunnel: { name: 'wg0', text: NASTY, publicKey: 'key', addresses: [], listenPort: null },
+    });
+    const show = 'printf "%s|%s|%s|%s" "$RULESET" "$SERVICES" "$WAIT" "$TUNNEL_TEXT"';
     const [command, ...first] = argv;
     const input = text.replace(/^main "\$@".*$/m, show);
     const cwd = mkdtempSync(join(tmpdir(), 'lk-provision-'));
     const { stdout, stderr } = spawnSync(command, [...first, '-s'], { input, encoding: 'utf8', cwd });
-    expect([stdout, stderr]).toEqual([`${NASTY}|${NASTY}|7`, '']);
+    expect([stdout, stderr]).toEqual([`${NASTY}|${NASTY}|7|${NASTY}`, '']);
     expect(readdirSync(cwd)).toEqual([]);
     rmSync(cwd, { recursive: true });
   });
@@ -78,10 +87,14 @@ describe('overSsh()', () => {
 
 describe('wghub provision', () => {
   let running: RunningHub;
+  const folder = mkdtempSync(join(tmpdir(), 'lk-provision-'));
   beforeAll(async () => {
     running = await startRunningHub({ config: { listen: { host: '127.0.0.1', port: 0 } } });
   });
-  afterAll(() => running.stop());
+  afterAll(async () => {
+    rmSync(folder, { recursive: true });
+    await running.stop();
+  });
   const provision = (...words: string[]) => runHubCommand(addProvisionCommands, ['provision', ...words]);
   const spoke = (...words: string[]) =>
     provision('spoke', '--network', '10.0.1.0/24', '--hub-address', '10.0.1.1', ...words);
@@ -104,6 +117,74 @@ describe('wghub provision', () => {
     );
     expect(script).toContain("\nWAIT='90'\n");
     expect(script).toContain('iifname "wg7" ip saddr 10.0.1.1 counter drop');
+  });
+
+  /** A file as somebody has it, and its path. */
+  const fileOf = (text: string, mode = 0o600): string => {
+    const file = join(folder, `${randomUUID()}.conf`);
+    writeFileSync(file, text, { mode });
+    return file;
+  };
+  const { privateKey, publicKey } = generateKeyPair();
+  const peer = `[Peer]\nPublicKey = ${publicKey}\nAllowedIPs = 10.0.1.0/24\n`;
+  const tunnelText = (more = '', address = '10.0.1.11/24'): string =>
+    `# mine\n[Interface]\nPrivateKey = ${privateKey}\nAddress = ${address}\n${more}\n${peer}`;
+
+  test('gives a spoke the file as it is, and says that the script is a secret', async () => {
+    const { exit, stdout, stderr } = await spoke('--interface', 'wg7', '--interface-file', fileOf(tunnelText()));
+    expect(exit).toBe(0);
+    expect(stdout).toContain(`\nTUNNEL='wg7'\nTUNNEL_KEY='${publicKey}'\nTUNNEL_TEXT='${tunnelText().trimEnd()}'\n`);
+    expect(stderr).toContain('the script has the private key');
+    expect(stderr).not.toContain(privateKey);
+  });
+  test('has rules for a hub that is but a file', async () => {
+    const file = fileOf(tunnelText('ListenPort = 51999', '10.0.1.1/24, fd01::1/64'));
+    const { exit, stdout } = await provision('hub', '--interface-file', file, '--talking', '10.0.1.11', 'fd01::/96');
+    expect(exit).toBe(0);
+    expect(stdout).toContain("\nSERVICES='wg-quick@wg0.service'\n");
+    expect(stdout).toContain("\nSYSCTLS='net/ipv4/ip_forward 1\n");
+    for (const rule of ['udp dport { 51999 } accept', 'ip saddr 10.0.1.0/24 drop', 'ip6 saddr fd01::/64 drop']) {
+      expect(stdout).toContain(rule);
+    }
+    expect(stdout).toMatch(/set talking4 \{[^}]*10\.0\.1\.11/s);
+    expect(stdout).toMatch(/set talking6 \{[^}]*fd01::\/96/s);
+  });
+  test.each<[words: string, text: string, says: string]>([
+    ['without a key', tunnelText().replace(/^PrivateKey.*\n/m, ''), 'has no PrivateKey'],
+    ['without an address', tunnelText().replace(/^Address.*\n/m, ''), 'has no Address'],
+    ['with commands', tunnelText('PostUp = touch /tmp/x'), 'has commands'],
+    ['that wg-quick writes over', tunnelText('SaveConfig = true'), 'has SaveConfig'],
+    ['for AmneziaWG', tunnelText('Jc = 4\nJmin = 40\nJmax = 70'), 'is for AmneziaWG'],
+    ['of another network', tunnelText('', '10.0.2.11/24'), 'has the address 10.0.2.11/24, which is in no "--network"'],
+    ['of a larger one', tunnelText('', '10.0.3.11/16'), 'has the address 10.0.3.11/16'],
+    ['that is none', 'nothing', '"--interface-file": line 1'],
+  ])('refuses a file %s', async (_, text, says) => {
+    const refused = await spoke('--interface-file', fileOf(text));
+    expect([refused.exit, refused.stdout]).toEqual([2, '']);
+    expect(refused.stderr).toContain(says);
+    expect(refused.stderr).not.toContain(privateKey);
+  });
+  test('refuses a file that others may read, and for a hub one that nobody could reach', async () => {
+    const open = await spoke('--interface-file', fileOf(tunnelText(), 0o644));
+    expect(open).toMatchObject({ exit: 3, stdout: '', stderr: expect.stringContaining('can be read by others') });
+    const unheard = await provision('hub', '--interface-file', fileOf(tunnelText()));
+    expect(unheard).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('has no ListenPort') });
+  });
+  test.each([
+    [[], 'either "--data" or "--interface-file"'],
+    [['--data', '/nowhere', '--interface-file', '/nowhere'], 'either "--data" or "--interface-file"'],
+  ])('refuses a hub of %j', async (words, says) => {
+    const refused = await provision('hub', ...words);
+    expect(refused).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining(says) });
+  });
+  test('knows no names where there is no store', async () => {
+    const file = fileOf(tunnelText('ListenPort = 51999'));
+    for (const name of ['attic', '10.0.2.1']) {
+      expect(await provision('hub', '--interface-file', file, '--talking', name)).toMatchObject({
+        exit: 2,
+        stdout: '',
+      });
+    }
   });
   test.each([
     [['--run', '--ssh', 'ann@hub'], '"--run" is here'],

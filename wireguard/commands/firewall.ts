@@ -19,7 +19,8 @@ import { findPeer } from '../hub/find-peer.ts';
 import { listInterfaceFacts } from '../store/interface-facts.ts';
 import { INTERFACE_NAME } from '../store/new-interface.ts';
 
-interface Ports {
+/** What `withPorts` has. */
+export interface Ports {
   readonly sshPort: readonly string[];
   readonly open?: readonly string[];
   readonly json?: boolean;
@@ -90,10 +91,7 @@ export async function hubRules(options: HubRuleOptions, io: CommandIo): Promise<
 /** The rules of a spoke, for `nft -f`. */
 export function spokeRules(options: SpokeRuleOptions): string {
   const { sshPorts, publicPorts } = portsOf(options);
-  if (!INTERFACE_NAME.test(options.interface)) {
-    const words = '"--interface" must be 1 to 15 letters, digits or any of "_=+.-"';
-    throw new LatchkeyError('invalid_request', words, { exit: 2, field: '--interface' });
-  }
+  assertInterfaceName(options.interface);
   const networks = options.network.map((text) => parseNetwork(text, '--network'));
   return spokeRuleset(
     {
@@ -105,6 +103,13 @@ export function spokeRules(options: SpokeRuleOptions): string {
     },
     'firewall of a spoke, by Latchkey',
   );
+}
+
+/** Throws `invalid_request`. */
+export function assertInterfaceName(name: string): void {
+  if (INTERFACE_NAME.test(name)) return;
+  const words = '"--interface" must be 1 to 15 letters, digits or any of "_=+.-"';
+  throw new LatchkeyError('invalid_request', words, { exit: 2, field: '--interface' });
 }
 
 /** One outside of its networks is a slip of the pen, and rules with it would take the hub for a peer. */
@@ -120,7 +125,11 @@ function hubAddress(text: string, networks: readonly Prefix[]): string {
   return formatAddress(family, value);
 }
 
-function portsOf({ sshPort, open = [] }: Ports): { readonly sshPorts: number[]; readonly publicPorts: number[] } {
+/** Ports as they were typed. */
+export function portsOf({ sshPort, open = [] }: Ports): {
+  readonly sshPorts: number[];
+  readonly publicPorts: number[];
+} {
   const port = (field: string) => (text: string) => parseInteger(text, field, { min: 1, max: 65_535 });
   return { sshPorts: sshPort.map(port('--ssh-port')), publicPorts: open.map(port('--open')) };
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
+import type { CommandIo } from '../../platform/command-io.ts';
 import { askLine, printJson } from '../../platform/command-line.ts';
 import { parseInteger } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
@@ -14,6 +14,7 @@ import {
   withHubRules,
   withSpokeRules,
 } from './firewall.ts';
+import { hubOfFile, spokeTunnel, type TunnelFileOptions, withTunnelFile } from './provision-tunnel.ts';
 
 interface PlaceOptions {
   readonly run?: boolean;
@@ -22,7 +23,7 @@ interface PlaceOptions {
   readonly json?: boolean;
 }
 
-interface ReadyOptions extends PlaceOptions {
+interface ReadyOptions extends PlaceOptions, TunnelFileOptions {
   readonly confirmWithin: string;
 }
 
@@ -30,18 +31,20 @@ interface ReadyOptions extends PlaceOptions {
 export function addProvisionCommands(program: Command, io: CommandIo): void {
   const provision = program
     .command('provision')
-    .description('ready a machine: packages, forwarding, services, firewall');
-  const hub = dataCommand(provision, 'hub', 'print the script that readies the machine of this hub, or run it');
-  withReady(withHubRules(hub)).action(async (options: ReadyOptions & HubRuleOptions) => {
-    const services = ['latchkey-hub.service'];
-    await carryOut({ role: 'hub', ruleset: await hubRules(options, io), sysctls: FORWARDING, services }, options, io);
-  });
+    .description('ready a machine: packages, forwarding, tunnel, services, firewall');
+  const hub = provision.command('hub').description('print the script that readies the machine of a hub, or run it');
+  withReady(withHubRules(hub))
+    .option('--data <dir>', 'data directory of the hub, which has its interfaces')
+    .option('--interface <name>', 'name of the interface there, with --interface-file', 'wg0')
+    .option('--json', 'print JSON for programs')
+    .action(async (options: HubOptions) => carryOut(await hubValues(options, io), options, io));
   const spoke = provision.command('spoke').description('print the script that readies a spoke, or run it');
   withReady(withSpokeRules(spoke))
     .option('--json', 'print JSON for programs')
     .action((options: ReadyOptions & SpokeRuleOptions) => {
-      const services = [`wg-quick@${options.interface}.service`, 'latchkey-node-look.service', 'latchkey-node.service'];
-      return carryOut({ role: 'spoke', ruleset: spokeRules(options), sysctls: [], services }, options, io);
+      const services = [unitOf(options), 'latchkey-node-look.service', 'latchkey-node.service'];
+      const tunnel = spokeTunnel(options);
+      return carryOut({ role: 'spoke', ruleset: spokeRules(options), sysctls: [], services, tunnel }, options, io);
     });
   withPlace(provision.command('confirm').description('keep the rules that wait here, or there, also after a restart'))
     .option('--json', 'print JSON for programs')
@@ -51,6 +54,28 @@ export function addProvisionCommands(program: Command, io: CommandIo): void {
     .action((options: PlaceOptions) => settle('abandon', options, io));
 }
 
+type HubOptions = ReadyOptions & Omit<HubRuleOptions, 'data'> & { readonly data?: string };
+
+/** A hub with a server keeps its interfaces itself; one without has a file for wg-quick. */
+async function hubValues(options: HubOptions, io: CommandIo): Promise<Values> {
+  const { data, interfaceFile } = options;
+  if (data !== undefined && interfaceFile === undefined) {
+    const ruleset = await hubRules({ ...options, data }, io);
+    return { role: 'hub', ruleset, sysctls: FORWARDING, services: ['latchkey-hub.service'], tunnel: null };
+  }
+  if (data === undefined && interfaceFile !== undefined) {
+    return { role: 'hub', ...hubOfFile(options, interfaceFile), sysctls: FORWARDING, services: [unitOf(options)] };
+  }
+  throw new LatchkeyError('usage', 'either "--data" or "--interface-file" must say what the interfaces are', {
+    exit: 2,
+    hint: 'wghub keeps the interfaces of its data directory itself; a file is for a hub without it',
+  });
+}
+
+function unitOf(options: TunnelFileOptions): string {
+  return `wg-quick@${options.interface}.service`;
+}
+
 function withPlace(command: Command): Command {
   return command
     .option('--ssh <user@host>', 'on that machine, by the ssh of this one')
@@ -58,22 +83,25 @@ function withPlace(command: Command): Command {
 }
 
 function withReady(command: Command): Command {
-  return withPlace(command)
+  return withPlace(withTunnelFile(command))
     .option('--run', 'run it on this machine, as root')
     .option('--confirm-within <seconds>', 'how long rules wait before what was before comes back', '60');
 }
 
-async function carryOut(
-  values: Omit<ProvisionValues, 'waitSeconds'>,
-  options: ReadyOptions,
-  io: CommandIo,
-): Promise<void> {
+type Values = Omit<ProvisionValues, 'waitSeconds'>;
+
+async function carryOut(values: Values, options: ReadyOptions, io: CommandIo): Promise<void> {
   const waitSeconds = parseInteger(options.confirmWithin, '--confirm-within', { min: 5, max: 600 });
   const script = provisionText({ ...values, waitSeconds });
   const place = placeOf(options);
   if (place === null) {
     if (options.json === true) printJson(io.terminal, { script });
     else io.terminal.stdout.write(script);
+    if (values.tunnel !== null) {
+      io.terminal.stderr.write(
+        'wghub: hint: the script has the private key of that file in it: keep it as you keep that\n',
+      );
+    }
     return;
   }
   const listener = listenerOf(options, io);

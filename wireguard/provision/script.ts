@@ -1,7 +1,7 @@
 import { scriptText } from '../../platform/script-text.ts';
 import { shQuote } from '../installers/quote.ts';
-import type { TunnelFile } from './tunnel-file.ts';
 import { SHARED_PARTS } from '../installers/render.ts';
+import type { TunnelFile } from './tunnel-file.ts';
 
 /** What a provisioning script is told of the machine that it is for. */
 export interface ProvisionValues {
@@ -30,14 +30,7 @@ export const FORWARDING: ProvisionValues['sysctls'] = [
 const own = new URL('templates/', import.meta.url);
 
 /** Pure but for its templates: the script for a machine, the same bytes for the same values. */
-export function provisionText({
-  role,
-  ruleset,
-  sysctls,
-  services,
-  waitSeconds,
-  tunnel,
-}: ProvisionValues): string {
+export function provisionText({ role, ruleset, sysctls, services, waitSeconds, tunnel }: ProvisionValues): string {
   const assignments = [
     ['ROLE', role],
     ['RULESET', ruleset.trimEnd()],

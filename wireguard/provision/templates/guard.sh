@@ -2,6 +2,7 @@
 # is no child of the session that loaded them, and does not end with it.
 #
 # usage: sh guard.sh watch|confirm|abandon|restore
+# shellcheck disable=SC2034,SC2153 # not all of a part is of use here, and UNITS is no UNIT
 
 # @@state@@
 
@@ -9,19 +10,30 @@
 
 # @@part undo@@
 
+# @@part boot@@
+
 # @@own machine@@
+
+# @@own tunnel@@
 
 # su gives root the programs of others
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 LC_ALL=C
 export PATH LC_ALL
 
-# Written before this is started: INIT, MAIN, UNITS, WAIT.
+# Written before this is started: INIT, MAIN, UNITS, WAIT, TUNNEL, TUNNEL_KEY, TRY.
 # shellcheck source=/dev/null
 . "$STATE/facts"
 BEFORE=$(cat "$STATE/before.nft") || exit 1
 SYSCTLS_BEFORE=$(cat "$STATE/sysctls-before") || exit 1
 OUTCOME='rolled back'
+USUAL_UMASK=022
+
+arm_what_was() {
+  arm restore_rules
+  arm restore_sysctls
+  if [ "$TRY" = yes ]; then arm drop_tunnel; fi
+}
 
 restore_rules() {
   printf '%s\n' "$BEFORE" | nft -f - && return 0
@@ -77,14 +89,14 @@ add_include() {
 
 at_boot() {
   if is_enabled "$1"; then return 0; fi
-  arm not_at_boot "$1"
+  arm undo_at_boot "$1"
   case $INIT in
     systemd) cmd systemctl enable "$1" ;;
     openrc) cmd rc-update add "$1" default ;;
   esac
 }
 
-not_at_boot() {
+undo_at_boot() {
   if ! is_enabled "$1"; then return 0; fi
   case $INIT in
     systemd) cmd systemctl disable "$1" ;;
@@ -92,7 +104,21 @@ not_at_boot() {
   esac
 }
 
-# From here on the rules are there after a restart too.
+# What was up on trial goes on as whatever starts it at boot has it: one that was started otherwise would not be stopped by that.
+keep_tunnel() {
+  if [ -z "$TUNNEL" ]; then return 0; fi
+  CONF=/etc/wireguard/$TUNNEL.conf
+  find_init
+  save "$CONF"
+  if [ ! -d /etc/wireguard ]; then mkdir -m 700 /etc/wireguard || die "cannot make /etc/wireguard"; fi
+  if ! put "$STATE/tunnel/$TUNNEL.conf" "$CONF" 600 || ! chmod 600 "$CONF"; then die "cannot write $CONF"; fi
+  if [ -z "$UNIT" ] || ! is_enabled "$UNIT"; then start_at_boot; fi
+  if [ "$TRY" = no ]; then return 0; fi
+  drop_tunnel || die "cannot stop $TUNNEL, which was up on trial"
+  start_tunnel
+}
+
+# From here on all of it is there after a restart too.
 make_permanent() {
   save "$RULES"
   put "$STATE/wanted.nft" "$RULES" 644 || die "cannot write $RULES"
@@ -101,6 +127,7 @@ make_permanent() {
     add_include || die "cannot write $MAIN"
   fi
   nft -c -f "$MAIN" || die "$MAIN cannot be loaded with these rules in it"
+  keep_tunnel
   for unit in $UNITS; do
     at_boot "$unit" || die "cannot have $unit started at boot"
   done
@@ -136,8 +163,7 @@ watch() {
   end=$(($(now) + WAIT))
   # whoever started this may have given up
   echo $$ >"$STATE/pid" || exit 1
-  arm restore_rules
-  arm restore_sysctls
+  arm_what_was
   trap decided EXIT
   trap 'exit 1' INT TERM
   if ! true >"$STATE/ready"; then
@@ -158,8 +184,7 @@ watch() {
 }
 
 restore() {
-  arm restore_rules
-  arm restore_sysctls
+  arm_what_was
   roll_back
 }
 

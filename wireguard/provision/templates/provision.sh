@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2034,SC2153 # not all of a part is of use here, and UNITS is no UNIT
 # Readies a Linux machine: packages, forwarding, services and the firewall, by Latchkey. The rules are loaded at once and made permanent
 # only when somebody has confirmed them; unconfirmed, what was before comes back by itself.
 
@@ -12,12 +13,18 @@
 
 # @@part packages@@
 
+# @@part kernel@@
+
+# @@part boot@@
+
 PACKAGES=''
-INIT=none
+TRY=no
 MAIN=''
 UNITS=''
 
 # @@own machine@@
+
+# @@own tunnel@@
 
 guard_text() {
   cat <<'GUARD'
@@ -46,16 +53,13 @@ refuse() {
   exit 3
 }
 
-find_init() {
-  if [ -d /run/systemd/system ] && has systemctl; then
-    INIT=systemd
-    NFT_UNIT=nftables.service
-  elif [ -d /run/openrc ] && has rc-update; then
-    INIT=openrc
-    NFT_UNIT=nftables
-  else
-    NFT_UNIT=''
-  fi
+find_boot() {
+  find_init
+  case $INIT in
+    systemd) NFT_UNIT=nftables.service ;;
+    openrc) NFT_UNIT=nftables ;;
+    none) NFT_UNIT='' ;;
+  esac
 }
 
 # Of the services that such a machine has, those that are here are started at boot.
@@ -63,7 +67,7 @@ find_units() {
   UNITS=$NFT_UNIT
   for unit in $SERVICES; do
     if [ "$INIT" = openrc ]; then unit=$(printf '%s' "$unit" | sed -e 's/\.service$//' -e 's/^wg-quick@/wg-quick./'); fi
-    if is_here "$unit"; then UNITS="$UNITS $unit"; fi
+    if is_here "$unit" || is_coming "$unit"; then UNITS="$UNITS $unit"; fi
   done
 }
 
@@ -78,6 +82,9 @@ is_here() {
     *) return 1 ;;
   esac
 }
+
+# Of the tunnel that is put in place only later.
+is_coming() { [ -n "$TUNNEL" ] && [ "$1" = "$UNIT" ]; }
 
 # What nftables.service loads, which differs among distributions.
 find_main() {
@@ -104,6 +111,10 @@ install_missing() {
   needed=''
   has nft || needed="$needed nftables"
   has wg || needed="$needed wireguard-tools"
+  if [ -n "$TUNNEL" ] && ! kernel_has_wireguard; then
+    if [ ! -c /dev/net/tun ]; then die "the kernel has no WireGuard, and there is no /dev/net/tun for wireguard-go"; fi
+    has wireguard-go || needed="$needed wireguard-go"
+  fi
   if [ -z "$needed" ]; then return 0; fi
   find_manager || die "no package manager that is known here" "install by hand:$needed"
   list_packages "$WORK/packages" || die "$MANAGER does not say what is installed" "install by hand:$needed"
@@ -136,6 +147,38 @@ check_main() {
   fi
 }
 
+# Whatever is there under that name, and is not what the file has, is somebody's.
+check_tunnel() {
+  if [ -z "$TUNNEL" ]; then return 0; fi
+  GIVEN=$WORK/tunnel/$TUNNEL.conf
+  mkdir "$WORK/tunnel"
+  printf '%s\n' "$TUNNEL_TEXT" >"$GIVEN" || die "cannot write $GIVEN"
+  CONF=/etc/wireguard/$TUNNEL.conf
+  other="take that tunnel away first, or have this one called otherwise by --interface NAME"
+  if [ -e "$CONF" ] || [ -L "$CONF" ]; then
+    same "$CONF" "$GIVEN" || refuse "$CONF is there already, and another one" "$other"
+  elif interface_there; then
+    refuse "there is an interface $TUNNEL already, and it has no $CONF" "$other"
+  fi
+  if ! interface_there; then TRY=yes; fi
+  if grep -qi '^[[:space:]]*DNS[[:space:]]*=' "$GIVEN" && ! dns_works; then
+    refuse "the tunnel's file has name servers, and this machine has no resolvconf that works" "install resolvconf or openresolv, or leave the line DNS out"
+  fi
+}
+
+tunnel_in_place() {
+  [ -n "$TUNNEL" ] || return 0
+  [ "$TRY" = no ] && same "$CONF" "$GIVEN" && [ -n "$(find "$CONF" -prune -perm 600)" ]
+}
+
+# It is up before anybody has confirmed it, since it may be what shuts out; from a file that is gone after a restart.
+try_tunnel() {
+  if [ "$TRY" = no ]; then return 0; fi
+  # who is waited for longer than the guard does is not found
+  with_usual_umask env WG_ENDPOINT_RESOLUTION_RETRIES=1 wg-quick up "$STATE/tunnel/$TUNNEL.conf" ||
+    die "wg-quick could not bring up $TUNNEL" "its own words are above"
+}
+
 same() { [ -e "$1" ] && [ -e "$2" ] && [ "$(cat "$1")" = "$(cat "$2")" ]; }
 
 # Loaded in a network of its own and listed, rules look as those that are there when they are the same.
@@ -157,6 +200,7 @@ sysctls_in_place() {
 in_place() {
   rules_in_place || return 1
   if [ -s "$WORK/sysctls" ]; then sysctls_in_place || return 1; fi
+  tunnel_in_place || return 1
   for unit in $UNITS; do
     is_enabled "$unit" || return 1
   done
@@ -240,7 +284,10 @@ check_waiting() {
 make_state() {
   printf '%s\n' "$RULESET" >"$WORK/wanted.nft"
   guard_text >"$WORK/guard.sh"
-  printf "INIT='%s'\nMAIN='%s'\nUNITS='%s'\nWAIT='%s'\n" "$INIT" "$MAIN" "$UNITS" "$WAIT" >"$WORK/facts"
+  {
+    printf "INIT='%s'\nMAIN='%s'\nUNITS='%s'\nWAIT='%s'\n" "$INIT" "$MAIN" "$UNITS" "$WAIT"
+    printf "TUNNEL='%s'\nTUNNEL_KEY='%s'\nTRY='%s'\n" "$TUNNEL" "$TUNNEL_KEY" "$TRY"
+  } >"$WORK/facts"
   arm undo_guarded
   cp -R "$WORK" "$STATE.new" || die "cannot make $STATE.new"
   mv "$STATE.new" "$STATE" || die "cannot make $STATE"
@@ -283,7 +330,8 @@ guard_ready() {
 apply() {
   begin
   check_waiting
-  find_init
+  find_boot
+  check_tunnel
   install_missing
   find_main
   find_units
@@ -302,8 +350,9 @@ apply() {
   start_guard
   cmd nft -f "$STATE/wanted.nft" || die "nft could not load the rules"
   set_sysctls <"$STATE/sysctls" || die "forwarding could not be switched on"
+  try_tunnel
   if [ "$INIT" = none ]; then
-    warn "neither systemd nor OpenRC runs here: have this run as root when the machine starts: nft -f $RULES"
+    warn "neither systemd nor OpenRC runs here: have this run as root when the machine starts: nft -f $RULES${TUNNEL:+; wg-quick up $TUNNEL}"
   fi
   if [ -n "$PACKAGES" ]; then say "installed, and stays: $PACKAGES"; fi
   keep
