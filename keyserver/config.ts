@@ -2,21 +2,11 @@ import { isIP } from 'node:net';
 import * as z from 'zod';
 import { readConfigFile, writeConfigFile } from '../platform/config-file.ts';
 import { databaseSchema } from '../platform/database-choice.ts';
+import { hostSchema } from '../platform/listening/host-name.ts';
 import { authorityOf, type ListenAddress } from '../platform/listening/listen-address.ts';
 import { isNetwork } from '../platform/listening/networks.ts';
 import { parseInput } from '../platform/schema.ts';
 import { probeTarget } from './presence/probe.ts';
-
-const hostName =
-  /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;
-
-/** A DNS name or an IP address a client may know the server by. */
-export const hostSchema = z
-  .string()
-  .refine(
-    (text) => isIP(text) !== 0 || (hostName.test(text) && !/^[0-9.]+$/.test(text)),
-    'must be a host name or an IP address',
-  );
 
 /** Who may read `/metrics`: these sources, and whoever has the token (kept as SHA-256, hex). */
 const metricsSchema = z.strictObject({

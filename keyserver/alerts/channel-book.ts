@@ -1,13 +1,19 @@
 import type { Kysely, Selectable } from 'kysely';
 import type { OutboxChannel } from '../../platform/alert-delivery.ts';
 import { giveUpChannel } from '../../platform/alert-outbox.ts';
+import {
+  type ChannelConfig,
+  type ChannelSecret,
+  channelConfig,
+  channelTarget,
+} from '../../platform/alerts/channel-config.ts';
+import { secretFromFile } from '../../platform/alerts/send-notice.ts';
 import { appendAudit } from '../../platform/audit-chain.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import type { ItemName, Vault } from '../../platform/vault/vault.ts';
 import type { AlertChannelTable, Database } from '../schema.ts';
 import type { Severity } from './alert-schema.ts';
-import { channelOf, secretFromFile } from './channel.ts';
-import { type ChannelConfig, type ChannelSecret, channelConfig, channelTarget } from './channel-config.ts';
+import { channelOf } from './channel.ts';
 
 /** So many channels at the most: each one is read, and may be sent to, for every alert. */
 const channelLimit = 20;

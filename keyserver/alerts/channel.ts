@@ -1,56 +1,9 @@
-import { isUtf8 } from 'node:buffer';
 import type { OutboxChannel } from '../../platform/alert-delivery.ts';
-import { LatchkeyError } from '../../platform/errors.ts';
-import { readSecretFile } from '../../platform/files.ts';
-import { run } from '../../platform/run.ts';
-import { type ChannelConfig, type ChannelSecret, parseSecret, secretKind } from './channel-config.ts';
-import { sendRequest } from './http-post.ts';
-import { type Notice, noticeOf } from './notice.ts';
-import { discordRequest, matrixRequest, ntfyRequest, slackRequest, webhookRequest } from './shapes.ts';
-
-/** How long a command may take, ms; under the limit of the delivery loop. */
-const commandLimit = 15_000;
-const commandBytes = 1_048_576;
-const secretBytes = 4_096;
+import type { ChannelConfig, ChannelSecret } from '../../platform/alerts/channel-config.ts';
+import { sendNotice } from '../../platform/alerts/send-notice.ts';
+import { noticeOf } from './notice.ts';
 
 /** A channel that sends. `secret` is asked anew for each message: it may live in a file that changes. */
 export function channelOf(config: ChannelConfig, secret: () => ChannelSecret, server: string): OutboxChannel {
-  return {
-    send: async (messages, signal) => {
-      const notice = noticeOf(messages, server);
-      if (config.kind === 'command') return sendCommand(notice, config.argv);
-      const known = secretKind(config) === 'none' ? { url: null, token: null } : secret();
-      if (config.kind === 'email') {
-        const { sendMail } = await import('./email.ts'); // the package behind it is loaded only where mail is sent
-        return sendMail(notice, config, known.token, signal);
-      }
-      return sendRequest(requestOf(notice, config, known), config.ca, signal);
-    },
-  };
-}
-
-function requestOf(
-  notice: Notice,
-  config: Exclude<ChannelConfig, { kind: 'email' | 'command' }>,
-  secret: ChannelSecret,
-) {
-  const { url, token } = secret;
-  if (config.kind === 'matrix') return matrixRequest(notice, config.homeserver, config.room, token ?? '');
-  if (url === null) throw new LatchkeyError('alert_not_sent', 'the channel has no URL');
-  if (config.kind === 'ntfy') return ntfyRequest(notice, url, token);
-  if (config.kind === 'slack') return slackRequest(notice, url);
-  return config.kind === 'discord' ? discordRequest(notice, url) : webhookRequest(notice, url, token);
-}
-
-/** The program gets the same JSON as a webhook on its standard input. Exit code 0: it was delivered. */
-async function sendCommand(notice: Notice, argv: readonly string[]): Promise<void> {
-  const input = `${JSON.stringify({ version: 1, ...notice })}\n`;
-  await run(argv as [string, ...string[]], { input, timeoutMs: commandLimit, maxBytes: commandBytes });
-}
-
-/** The secret of a channel that keeps it in a file, 0600. Throws like `readSecretFile`, and `invalid_request`. */
-export function secretFromFile(path: string, config: ChannelConfig): ChannelSecret {
-  const bytes = readSecretFile(path, { max: secretBytes });
-  if (!isUtf8(bytes)) throw new LatchkeyError('file_not_read', `${path} is not text`);
-  return parseSecret(bytes.toString('utf8'), config);
+  return { send: async (messages, signal) => sendNotice(noticeOf(messages, server), config, secret, signal) };
 }

@@ -1,4 +1,5 @@
 import type { QueuedMessage } from '../../platform/alert-outbox.ts';
+import type { Notice } from '../../platform/alerts/notice.ts';
 import { type AlertTexts, alertTexts } from './alert.ts';
 import { type Alert, alertSchema } from './alert-schema.ts';
 
@@ -12,17 +13,8 @@ export interface NoticeItem extends AlertTexts {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
-/** What goes out by a channel at once: one alert, or several in a digest. */
-export interface Notice {
-  /** The same when the same has to be sent again, so that a receiver may drop what it has. */
-  readonly id: string;
-  /** The key server's URL, for owners of several. */
-  readonly server: string;
-  readonly severity: AlertTexts['severity'];
-  /** One line. */
-  readonly title: string;
-  /** Several lines of plain text. */
-  readonly text: string;
+/** One alert, or several in a digest; `server` is the key server's URL. */
+export interface AlertNotice extends Notice {
   readonly alerts: readonly NoticeItem[];
 }
 
@@ -30,7 +22,7 @@ export interface Notice {
 const listed = 40;
 
 /** Messages of one severity as one notice. */
-export function noticeOf(messages: readonly QueuedMessage[], server: string): Notice {
+export function noticeOf(messages: readonly QueuedMessage[], server: string): AlertNotice {
   const alerts = messages.map(itemOf);
   const [first] = alerts;
   if (first === undefined) throw new TypeError('a notice needs a message');

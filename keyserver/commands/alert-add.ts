@@ -1,6 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Argument, type Command, Option } from 'commander';
+import {
+  type ChannelConfig,
+  type ChannelSecret,
+  channelKinds,
+  parseConfig,
+  parseSecret,
+  secretKind,
+} from '../../platform/alerts/channel-config.ts';
+import { secretFromFile } from '../../platform/alerts/send-notice.ts';
 import { type CommandIo, dataCommand } from '../../platform/command-io.ts';
 import { askSecret, printJson } from '../../platform/command-line.ts';
 import { parseInteger } from '../../platform/encoding.ts';
@@ -10,16 +19,7 @@ import { type UnsealOptions, unsealMethodFor, withUnsealOptions } from '../../pl
 import type { Vault } from '../../platform/vault/vault.ts';
 import { sealMethodOf, unsealVault } from '../../platform/vault/vault-file.ts';
 import { type Severity, severities } from '../alerts/alert-schema.ts';
-import { secretFromFile } from '../alerts/channel.ts';
 import { addChannel, newChannel } from '../alerts/channel-book.ts';
-import {
-  type ChannelConfig,
-  type ChannelSecret,
-  channelKinds,
-  parseConfig,
-  parseSecret,
-  secretKind,
-} from '../alerts/channel-config.ts';
 import { clientName } from '../clients/client.ts';
 import { type ServerData, withServerData } from '../server-data.ts';
 

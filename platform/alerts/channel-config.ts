@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as z from 'zod';
-import { LatchkeyError } from '../../platform/errors.ts';
-import { parseInput } from '../../platform/schema.ts';
-import { hostSchema } from '../config.ts';
+import { LatchkeyError } from '../errors.ts';
+import { hostSchema } from '../listening/host-name.ts';
+import { parseInput } from '../schema.ts';
 
 const line = /^[\x21-\x7e]{1,512}$/;
 const mailbox = z

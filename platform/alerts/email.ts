@@ -1,6 +1,6 @@
 import { createTransport } from 'nodemailer';
-import { isCertificateFault } from '../../platform/certificates/certificate-fault.ts';
-import { LatchkeyError } from '../../platform/errors.ts';
+import { isCertificateFault } from '../certificates/certificate-fault.ts';
+import { LatchkeyError } from '../errors.ts';
 import type { Notice } from './notice.ts';
 import { headline } from './shapes.ts';
 
@@ -55,7 +55,7 @@ export async function sendMail(
       to: [...route.to],
       subject: headline(notice),
       text: `${notice.text}\n`,
-      messageId: `<latchkey-${notice.id}@${domain}>`,
+      messageId: `<latchkey-${notice.id.replace(/[^A-Za-z0-9.-]/g, '-')}@${domain}>`,
       headers: { 'Auto-Submitted': 'auto-generated' }, // RFC 3834, section 5: no out-of-office replies
       priority: notice.severity === 'critical' ? 'high' : 'normal',
     });

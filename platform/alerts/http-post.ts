@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { isCertificateFault } from '../../platform/certificates/certificate-fault.ts';
-import { LatchkeyError } from '../../platform/errors.ts';
+import { isCertificateFault } from '../certificates/certificate-fault.ts';
+import { LatchkeyError } from '../errors.ts';
 
 /** A request that carries a notice. The URL may be a secret: it is in no error. */
 export interface NoticeRequest {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { hostSchema } from '../../keyserver/config.ts';
+import { hostSchema } from '../../platform/listening/host-name.ts';
 import { parseJournal } from '../../patcher/journal/journal-format.ts';
 import { readCopyHeader } from '../../patcher/keys/owner-copy.ts';
 import { lastJson } from '../../patcher/occ.ts';

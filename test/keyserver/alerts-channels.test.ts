@@ -6,15 +6,15 @@ import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { factsOf } from '../../keyserver/alerts/alert.ts';
 import { channelOf } from '../../keyserver/alerts/channel.ts';
+import { tryChannels } from '../../keyserver/alerts/try-channels.ts';
+import { createAuthority, issueServerIdentity } from '../../keyserver/certificates/issuing.ts';
 import {
   type ChannelConfig,
   type ChannelSecret,
   channelTarget,
   parseConfig,
   parseSecret,
-} from '../../keyserver/alerts/channel-config.ts';
-import { tryChannels } from '../../keyserver/alerts/try-channels.ts';
-import { createAuthority, issueServerIdentity } from '../../keyserver/certificates/issuing.ts';
+} from '../../platform/alerts/channel-config.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { privateKeyPem } from '../../platform/listening/identity.ts';
 import { freePort } from '../harness/free-port.ts';

@@ -4,15 +4,15 @@ import { type Alert, alertTexts, factsOf, sameAs } from '../../keyserver/alerts/
 import { alertSchema } from '../../keyserver/alerts/alert-schema.ts';
 import { noticeOf, showAlert } from '../../keyserver/alerts/notice.ts';
 import { raiseAlert } from '../../keyserver/alerts/raise.ts';
+import type { QueuedMessage } from '../../platform/alert-outbox.ts';
+import { readOutbox } from '../../platform/alert-report.ts';
 import {
   discordRequest,
   matrixRequest,
   ntfyRequest,
   slackRequest,
   webhookRequest,
-} from '../../keyserver/alerts/shapes.ts';
-import type { QueuedMessage } from '../../platform/alert-outbox.ts';
-import { readOutbox } from '../../platform/alert-report.ts';
+} from '../../platform/alerts/shapes.ts';
 import { makeTestData, someMoment, type TestData } from './test-data.ts';
 
 const client = { id: 'lk-0123456789abcdef01234567', name: 'cloud' };
