@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import { auditHead } from '../../platform/audit-chain.ts';
-import type { AlertTexts } from '../alerts/alert-texts.ts';
+import type { AlertTexts } from '../alerts/alert-kind.ts';
 import { showAlert } from '../alerts/notice.ts';
 import { gatePolicyOf } from '../policy/policy.ts';
 import { type Absence, absenceFrom, type Gap } from '../presence/absence.ts';

@@ -1,8 +1,9 @@
+import type { AlertTexts, Kind } from './alert-kind.ts';
+import { kinds } from './alert-kinds.ts';
 import { type Alert, type AlertEvent, type AlertFacts, alertSchema } from './alert-schema.ts';
-import { type AlertTexts, type Kind, kinds } from './alert-texts.ts';
 
+export type { AlertTexts } from './alert-kind.ts';
 export type { Alert, AlertEvent } from './alert-schema.ts';
-export type { AlertTexts } from './alert-texts.ts';
 
 /** Facts as they are kept, nothing but what the schema names; throws a `ZodError` for a value that is no alert. */
 export function factsOf(alert: Alert): AlertFacts {
