@@ -1,4 +1,5 @@
 import { LatchkeyError } from '../../platform/errors.ts';
+import { processLives } from '../../platform/process-lives.ts';
 import type { Action, ActionContext, Undoer, UndoRecord } from '../actions/action.ts';
 import { undoers as allUndoers } from '../actions/undoers.ts';
 import { type AppendGuard, splitPath, type Transport } from '../transports/transport.ts';
@@ -310,13 +311,4 @@ async function makeWithParents(transport: Transport, path: string): Promise<void
   const { folder } = splitPath(path);
   if (folder !== '/') await makeWithParents(transport, folder);
   await transport.makeDirectory(path, { mode: 0o700, uid: transport.user.uid, gid: transport.user.gid });
-}
-
-function processLives(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

@@ -4,10 +4,13 @@ import type { JournalDeps } from '../journal/transaction.ts';
 import { openWorkplace, type Surroundings, type WorkOptions } from '../workplace.ts';
 import { agree } from './agree.ts';
 import type { Agreement } from './agreement.ts';
-import { openHome } from './home-machine.ts';
+import { KnownFile, memoryOf } from './client-memory.ts';
+import { aloneAtHome } from './home-lock.ts';
+import { type HomeMachine, openHome } from './home-machine.ts';
 import { chooseNetwork } from './network-choice.ts';
 import { machineIdentity, pairBytes } from './pair-bytes.ts';
 import type { SetupConfig } from './setup-config.ts';
+import { RecordFile } from './setup-record.ts';
 import type { SetupContext } from './setup-step.ts';
 import { takenNetworks } from './taken-networks.ts';
 
@@ -19,9 +22,14 @@ export interface PairDeps {
   readonly copyPath: string;
   readonly copyPassphrase: SetupContext['copyPassphrase'];
   readonly fromCopy: string | null;
+  /** Nothing is to be changed: others may be at work meanwhile. */
+  readonly isLook: boolean;
 }
 
-/** Connects to both machines and settles what is not settled yet, which it tells, as it takes its time; closes both connections whatever happens. */
+/**
+ * Connects to both machines and settles what is not settled yet, which it tells, as it takes its time; closes both connections whatever
+ * happens. Unless it is a mere look, nobody else is at work at home meanwhile. Throws `home_busy`, `instance_known` (exit 3).
+ */
 export async function withPair<T>(
   config: SetupConfig,
   earlier: Agreement | null,
@@ -33,8 +41,8 @@ export async function withPair<T>(
   const nextcloud = await openWorkplace(serverOptions(config), deps.around);
   try {
     progress.step(`look at the machine that keeps the key: ${config.home.ssh ?? 'this one'}`);
-    const home = await openHome(config.home, deps.around);
-    try {
+    const opened = await openHome(config.home, deps.around);
+    const settled = async (home: HomeMachine): Promise<T> => {
       const server = nextcloud.instance.machine;
       const choose = async () => {
         progress.step('look which networks the two machines are in');
@@ -43,13 +51,20 @@ export async function withPair<T>(
         const [machine, instance] = await Promise.all([machineIdentity(home.transport), nextcloud.instanceId()]);
         return chooseNetwork(config.wireguard.network, taken.flat(), pairBytes(machine, instance));
       };
-      const { journal, app, random, copyPath, copyPassphrase, fromCopy } = deps;
+      const { journal, app, random, copyPath, copyPassphrase, fromCopy, around, isLook } = deps;
+      const known = new KnownFile(new RecordFile(config, around.env).folder);
+      const memory = memoryOf(known, await nextcloud.instanceId(), isLook);
       const common = { config, home, server, nextcloud, facts: () => nextcloud.facts(), journal };
       const agreed = await agree(config, home.platform, earlier, choose);
       const own = { app, now: journal.now, random, copyPath, copyPassphrase, fromCopy };
-      return await work({ ...common, ...own, agreed, progress });
+      return work({ ...common, ...own, agreed, memory, progress });
+    };
+    try {
+      if (deps.isLook) return await settled(opened);
+      const named = config.server.ssh ?? 'its own Nextcloud';
+      return await aloneAtHome(opened.transport, named, deps.journal, (transport) => settled({ ...opened, transport }));
     } finally {
-      await home.transport.close();
+      await opened.transport.close();
     }
   } finally {
     await nextcloud.close();

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { LatchkeyError } from '../../platform/errors.ts';
@@ -7,6 +7,8 @@ import { writeFileAtomic } from '../../platform/files.ts';
 import { parseInput } from '../../platform/schema.ts';
 import { parseSshTarget } from '../transports/ssh-target.ts';
 import type { Agreement } from './agreement.ts';
+import { KnownFile } from './client-memory.ts';
+import { aloneHere } from './desk-lock.ts';
 import type { SetupConfig } from './setup-config.ts';
 import { type StepName, stepNames } from './setup-step.ts';
 
@@ -95,52 +97,13 @@ export class RecordFile {
   /** After all of it was taken away. */
   forget(): void {
     rmSync(this.#path, { force: true });
+    new KnownFile(this.folder).forget();
   }
 
   /** Runs `work` as the only one for this pair on this machine. Throws `setup_running` (exit 3). */
   async alone<T>(work: () => Promise<T>): Promise<T> {
     mkdirSync(this.folder, { recursive: true, mode: 0o700 });
-    this.#take();
-    try {
-      return await work();
-    } finally {
-      rmSync(this.#lock, { force: true });
-    }
-  }
-
-  #take(): void {
-    for (let tries = 0; ; tries += 1) {
-      try {
-        // whole from the first moment: whoever finds it finds a number in it
-        const own = `${this.#lock}.${process.pid}`;
-        writeFileSync(own, `${process.pid}\n`, { mode: 0o600 });
-        try {
-          linkSync(own, this.#lock);
-        } finally {
-          rmSync(own, { force: true });
-        }
-        return;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || tries > 0 || isRunning(this.#lock)) {
-          throw new LatchkeyError('setup_running', 'another setup of this server runs on this machine', {
-            exit: 3,
-            hint: `wait for its end; if there is none: rm ${this.#lock}`,
-          });
-        }
-        rmSync(this.#lock, { force: true });
-      }
-    }
-  }
-}
-
-function isRunning(lock: string): boolean {
-  const pid = Number(readFileSync(lock, 'utf8'));
-  if (!Number.isInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    return aloneHere(this.#lock, work);
   }
 }
 

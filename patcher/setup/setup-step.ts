@@ -6,6 +6,7 @@ import type { Progress } from '../progress.ts';
 import type { Transport } from '../transports/transport.ts';
 import type { Workplace } from '../workplace.ts';
 import type { Agreement } from './agreement.ts';
+import type { ClientMemory } from './client-memory.ts';
 import type { HomeMachine } from './home-machine.ts';
 import type { SetupConfig } from './setup-config.ts';
 
@@ -33,6 +34,8 @@ export interface SetupContext {
   readonly server: Transport;
   /** Its Nextcloud. */
   readonly nextcloud: Workplace;
+  /** Who it is, whatever it says of itself. */
+  readonly memory: ClientMemory;
   /** Looks anew each time. */
   readonly facts: () => Promise<Facts>;
   readonly journal: JournalDeps;

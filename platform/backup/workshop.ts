@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LatchkeyError } from '../errors.ts';
+import { processLives } from '../process-lives.ts';
 
 /** Left free on the server's disk: a backup must not be what stops the server. */
 const spareSpace = 64 * 1_048_576;
@@ -12,7 +13,7 @@ const note = 'partial';
 export function makeWorkshop(directory: string): string {
   for (const name of readdirSync(directory)) {
     const pid = /^\.backup-([0-9]+)$/.exec(name)?.[1];
-    if (pid !== undefined && !isRunning(Number(pid))) clear(join(directory, name));
+    if (pid !== undefined && !processLives(Number(pid))) clear(join(directory, name));
   }
   const workshop = join(directory, `.backup-${process.pid}`);
   mkdirSync(workshop, { mode: 0o700 });
@@ -47,14 +48,5 @@ function readNote(workshop: string): string | null {
     return path.endsWith('.partial') ? path : null;
   } catch {
     return null;
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

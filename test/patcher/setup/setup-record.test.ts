@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { agree } from '../../../patcher/setup/agree.ts';
+import { KnownFile, memoryOf } from '../../../patcher/setup/client-memory.ts';
 import { parseSetup } from '../../../patcher/setup/setup-config.ts';
 import { RecordFile, type SetupRecord, withStep } from '../../../patcher/setup/setup-record.ts';
 
@@ -50,11 +51,60 @@ describe('the record of a setup', () => {
   it('lets one run in at a time, and takes over from one that was killed', async () => {
     await file.alone(async () => {
       const second = file.alone(() => Promise.resolve('in'));
-      await expect(second).rejects.toMatchObject({ code: 'setup_running', exit: 3 });
+      await expect(second).rejects.toMatchObject({
+        code: 'setup_running',
+        exit: 3,
+        message: expect.stringMatching(new RegExp(`process ${process.pid}, since 2\\d{3}-`)),
+      });
     });
     writeFileSync(join(file.folder, 'running'), '4194305\n'); // no system has a process of that number
     expect(await file.alone(async () => readFileSync(join(file.folder, 'running'), 'utf8'))).toBe(`${process.pid}\n`);
+    // a number that another process has since the machine was started again
+    writeFileSync(join(file.folder, 'running'), `${process.ppid}\n`);
+    utimesSync(join(file.folder, 'running'), 1_000_000, 1_000_000);
+    expect(await file.alone(() => Promise.resolve('in'))).toBe('in');
     await expect(file.alone(() => Promise.reject(new Error('work')))).rejects.toThrow('work');
     expect(await file.alone(() => Promise.resolve('in'))).toBe('in');
+  });
+
+  describe('of who is who', () => {
+    const known = { clientId: 'lk-1', instanceId: 'oc1234567890' };
+    const other = () => new RecordFile({ server: { ...config.server, root: '/srv/other' } }, { HOME: home });
+
+    it.each([['{'], ['{}'], ['{"version":1,"clientId":"lk-1","instanceId":"../x"}']])('refuses %j', (text) => {
+      new KnownFile(file.folder).write(known);
+      writeFileSync(new KnownFile(file.folder).path, text);
+      for (const folder of [file.folder, other().folder]) {
+        expect(() => memoryOf(new KnownFile(folder), 'oc1234567890', false)).toThrow(
+          expect.objectContaining({ code: 'setup_record_damaged', exit: 3 }),
+        );
+      }
+    });
+
+    it('refuses a server that says it is the Nextcloud of another', () => {
+      new KnownFile(file.folder).write(known);
+      const own = new KnownFile(other().folder);
+      expect(() => memoryOf(own, 'oc1234567890', false)).toThrow(
+        expect.objectContaining({ code: 'instance_known', exit: 3 }),
+      );
+      expect(memoryOf(own, 'ocother12345', false)).toMatchObject({
+        clientId: null,
+        instanceId: 'ocother12345',
+        others: [{ ...known, folder: file.folder }],
+      });
+      expect(existsSync(own.path)).toBe(false);
+    });
+
+    it('is kept once somebody was invited, whatever the server says later, but not by a mere look', () => {
+      const look = memoryOf(new KnownFile(file.folder), 'oc1234567890', true);
+      look.remember('lk-1');
+      expect(look.clientId).toBe('lk-1');
+      expect(existsSync(new KnownFile(file.folder).path)).toBe(false);
+      memoryOf(new KnownFile(file.folder), 'oc1234567890', false).remember('lk-1');
+      expect(memoryOf(new KnownFile(file.folder), 'ocother12345', false)).toMatchObject({ ...known, others: [] });
+      expect(statSync(new KnownFile(file.folder).path).mode & 0o777).toBe(0o600);
+      file.forget();
+      expect(new KnownFile(file.folder).read()).toBeNull();
+    });
   });
 });
