@@ -115,6 +115,31 @@ make_account_macos() {
 		dscl . -create "/Users/$ACCOUNT" IsHidden 1
 }
 
+# own_state: whose the dialling end's folder is. One that does not say is ours, as the name is.
+own_state() {
+	if [ ! -d "$FOLDER/dials/$NAME" ]; then
+		echo none
+	elif [ ! -f "$FOLDER/dials/$NAME/instance" ] || [ "$(cat "$FOLDER/dials/$NAME/instance")" = "$INSTANCE" ]; then
+		echo ours
+	else
+		echo other
+	fi
+}
+
+# logins_in FILE ours|others: one that does not say whose it is is ours, as the name is. A name may hold a dot: it is compared, not searched for.
+logins_in() {
+	if [ ! -f "$1" ]; then return 0; fi
+	awk -v want="$2" -v login="$LOGIN" -v old="$ALIAS" '!/^#/ && NF { if (($NF == login || $NF == old) == (want == "ours")) print }' "$1"
+}
+
+# is_shared: other tunnels need the account on this machine
+is_shared() {
+	for own in "$FOLDER"/dials/*/; do
+		if [ -d "$own" ] && { [ "$own" != "$FOLDER/dials/$NAME/" ] || [ "$(own_state)" = other ]; }; then return 0; fi
+	done
+	[ -n "$(logins_in "$FOLDER/logins/$ACCOUNT/authorized_keys" others)" ]
+}
+
 # remove_unused: the account and the folder, once no tunnel of this machine needs them
 remove_unused() {
 	rmdir "$FOLDER/dials" "$FOLDER/logins" 2>/dev/null

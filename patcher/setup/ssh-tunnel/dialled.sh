@@ -6,7 +6,9 @@ look() {
 	tell dropin "$(kind_of "$DROPIN" "$DROPIN_MARK")"
 	tell logins "$(kind_of "$LOGINS/authorized_keys" "$LOGIN_MARK")"
 	tell others "$(others | wc -l | tr -d ' ')"
-	tell unfinished "$(if there "$LOGINS/unfinished-$NAME"; then echo yes; else echo no; fi)"
+	tell shared "$(if is_shared; then echo yes; else echo no; fi)"
+	tell wanted "$(if port_is_wanted; then echo yes; else echo no; fi)"
+	tell unfinished "$(if is_unfinished; then echo yes; else echo no; fi)"
 	has sshd || return 0
 	tell settled "$(if is_settled; then echo yes; else echo no; fi)"
 	if [ -f "$LOGINS/authorized_keys" ]; then own_logins | sed 's/^/login /'; fi
@@ -25,10 +27,14 @@ reads_dropins() {
 }
 
 # Logins of other tunnels.
-others() { if [ -f "$LOGINS/authorized_keys" ]; then awk -v alias="$ALIAS" '!/^#/ && $NF != alias' "$LOGINS/authorized_keys"; fi; }
+others() { logins_in "$LOGINS/authorized_keys" others; }
 
-# A name may hold a dot: it is compared, and not searched for.
-own_logins() { awk -v alias="$ALIAS" '$NF == alias' "$LOGINS/authorized_keys" 2>/dev/null; }
+own_logins() { logins_in "$LOGINS/authorized_keys" ours; }
+
+is_unfinished() { there "$LOGINS/unfinished-$LOGIN" || there "$LOGINS/unfinished-$NAME"; }
+
+# port_is_wanted: where this end listens, another tunnel may listen on the same port.
+port_is_wanted() { [ "$LISTENS" = yes ] && others | grep -qF "permitlisten=\"127.0.0.1:$LISTEN\""; }
 
 has_login() { [ -n "$(own_logins)" ]; }
 
@@ -69,7 +75,7 @@ admit() {
 	if [ "$(kind_of "$LOGINS/authorized_keys" "$LOGIN_MARK")" = foreign ]; then die tunnel_foreign "$LOGINS/authorized_keys is not Latchkey's"; fi
 	make_account
 	folder "$LOGINS"
-	if ! has_login; then : >"$LOGINS/unfinished-$NAME"; fi
+	if ! has_login; then : >"$LOGINS/unfinished-$LOGIN"; fi
 	put "$LOGINS/authorized_keys" 644 "$(printf '%s\n' "$LOGIN_MARK"; others; printf '%s\n' "$LINE")"
 	CHANGED=no
 	old=$(if [ -f "$DROPIN" ]; then cat "$DROPIN"; fi)
@@ -111,7 +117,7 @@ reload() {
 }
 
 finish() {
-	rm -f "$LOGINS/unfinished-$NAME"
+	rm -f "$LOGINS/unfinished-$LOGIN" "$LOGINS/unfinished-$NAME"
 	sync
 }
 
@@ -125,7 +131,7 @@ $rest"
 			rm -f "$LOGINS/authorized_keys"
 		fi
 	fi
-	rm -f "$LOGINS/unfinished-$NAME" "$LOGINS/authorized_keys.new"
+	rm -f "$LOGINS/unfinished-$LOGIN" "$LOGINS/unfinished-$NAME" "$LOGINS/authorized_keys.new"
 	rmdir "$LOGINS" 2>/dev/null
 	if [ ! -d "$LOGINS" ]; then
 		if [ "$(kind_of "$DROPIN" "$DROPIN_MARK")" = ours ]; then
@@ -151,7 +157,7 @@ main() {
 		down) down ;;
 		listener) tell listener "$(listener)" ;;
 		await) await_listener "$2" ;;
-		down-unfinished) if there "$LOGINS/unfinished-$NAME" || ! has_login; then down; fi ;;
+		down-unfinished) if is_unfinished || ! has_login; then down; fi ;;
 		*) exit 2 ;;
 	esac
 }

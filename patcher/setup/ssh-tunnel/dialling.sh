@@ -1,5 +1,8 @@
 look() {
 	tell init "$(init)"
+	tell own "$(own_state)"
+	tell shared "$(if is_shared; then echo yes; else echo no; fi)"
+	tell wanted "$(if port_is_wanted; then echo yes; else echo no; fi)"
 	tell ssh "$(command -v ssh || echo none)"
 	tell keygen "$(command -v ssh-keygen || echo none)"
 	tell account "$(account_state)"
@@ -27,10 +30,10 @@ public_key() {
 }
 
 check() {
-	tell service "$(kind_of "$SERVICE_FILE" "$MARK")"
+	tell service "$(service_state)"
 	same=yes
-	is_text "$SERVICE_FILE" "$SERVICE_TEXT" || same=no
-	[ -z "$KEEPER_FILE" ] || is_text "$KEEPER_FILE" "$KEEPER_TEXT" || same=no
+	is_service_text "$SERVICE_FILE" "$SERVICE_TEXT" || same=no
+	[ -z "$KEEPER_FILE" ] || is_service_text "$KEEPER_FILE" "$KEEPER_TEXT" || same=no
 	is_text "$OWN/known_hosts" "$KNOWN_HOSTS" || same=no
 	tell same "$same"
 	tell running "$(if running; then echo yes; else echo no; fi)"
@@ -38,6 +41,32 @@ check() {
 
 is_text() { [ -f "$1" ] && [ "$(cat "$1"; echo .)" = "$2
 ." ]; }
+
+# The same under the mark that does not say whose it is.
+is_service_text() { is_text "$1" "$2" || is_text "$1" "$(printf '%s\n' "$2" | sed "s/ of $INSTANCE; /; /")"; }
+
+# service_state: none, ours, that of another Nextcloud's tunnel of this name, or somebody else's
+service_state() {
+	kind=$(kind_of "$SERVICE_FILE" "$MARK")
+	if [ "$kind" = foreign ]; then kind=$(kind_of "$SERVICE_FILE" "$OLD_MARK"); fi
+	if [ "$kind" = foreign ] && [ "$(kind_of "$SERVICE_FILE" "${OLD_MARK%%;*} of ")" = ours ]; then kind=other; fi
+	echo "$kind"
+}
+
+refuse_other() {
+	if [ "$(own_state)" = other ]; then
+		die tunnel_name_taken "there is an SSH tunnel called $NAME already, of another Nextcloud" "give this one another name: \"client\""
+	fi
+}
+
+# port_is_wanted: where this end listens, another tunnel of its is to listen on the same port.
+port_is_wanted() {
+	[ "$LISTENS" = yes ] || return 1
+	for file in /etc/systemd/system/latchkey-tunnel-*.service /etc/init.d/latchkey-tunnel-* "${OWN%/*}"/*/keep; do
+		if [ -f "$file" ] && grep -qF "127.0.0.1:$LISTEN:" "$file" && ! grep -qF -e "$MARK" -e "$OLD_MARK" "$file"; then return 0; fi
+	done
+	return 1
+}
 
 running() {
 	case $INIT in
@@ -50,17 +79,19 @@ running() {
 
 # The private key is made here, and nothing but ssh ever reads it.
 prepare() {
+	refuse_other
 	make_account
 	if [ ! -d "$OWN" ]; then
 		folder "${OWN%/*}"
 		rm -rf "$OWN.new"
-		if ! { mkdir -m 755 "$OWN.new" && : >"$OWN.new/unfinished" && mv "$OWN.new" "$OWN"; }; then die not_written "$OWN could not be made"; fi
+		if ! { mkdir -m 755 "$OWN.new" && : >"$OWN.new/unfinished" && printf '%s\n' "$INSTANCE" >"$OWN.new/instance" && mv "$OWN.new" "$OWN"; }; then die not_written "$OWN could not be made"; fi
 	fi
 	if [ "$(public_key)" = none ]; then
 		rm -f "$OWN/key" "$OWN/key.pub" "$OWN/key.new" "$OWN/key.new.pub"
-		ssh-keygen -q -t ed25519 -N '' -C "$ALIAS" -f "$OWN/key.new" >&2 || die key_not_made "ssh-keygen made no key"
+		ssh-keygen -q -t ed25519 -N '' -C "$LOGIN" -f "$OWN/key.new" >&2 || die key_not_made "ssh-keygen made no key"
 		if ! { mv "$OWN/key.new.pub" "$OWN/key.pub" && mv "$OWN/key.new" "$OWN/key"; }; then die not_written "$OWN/key could not be written"; fi
 	fi
+	put "$OWN/instance" 644 "$INSTANCE"
 	if ! { chown "$ACCOUNT" "$OWN/key" && chmod 600 "$OWN/key"; }; then die not_written "$OWN/key cannot be given to $ACCOUNT"; fi
 	sync
 	tell key "$(public_key)"
@@ -98,7 +129,7 @@ trial() {
 }
 
 dial() {
-	if [ "$(kind_of "$SERVICE_FILE" "$MARK")" = foreign ]; then die tunnel_foreign "$SERVICE_FILE is not Latchkey's"; fi
+	case $(service_state) in foreign | other) die tunnel_foreign "$SERVICE_FILE is not this tunnel's" ;; esac
 	hosts
 	if [ -n "$KEEPER_FILE" ]; then put "$KEEPER_FILE" "$KEEPER_MODE" "$KEEPER_TEXT"; fi
 	put "$SERVICE_FILE" "$SERVICE_MODE" "$SERVICE_TEXT"
@@ -145,7 +176,8 @@ finish() {
 }
 
 down() {
-	if [ "$(kind_of "$SERVICE_FILE" "$MARK")" = ours ]; then
+	if [ "$(own_state)" = other ]; then return 0; fi
+	if [ "$(service_state)" = ours ]; then
 		case $INIT in
 			systemd) systemctl disable --now "$UNIT" >&2 ;;
 			openrc)

@@ -6,12 +6,20 @@ import { tunnelInits } from './tunnel-service.ts';
 const yes = z.enum(['yes', 'no']).transform((word) => word === 'yes');
 const program = z.string().transform((path) => (path === 'none' ? null : path));
 const whose = z.enum(['none', 'ours', 'foreign']);
+/** Or that of a tunnel with this name, but of another Nextcloud. */
+const ofWhom = z.enum(['none', 'ours', 'other', 'foreign']);
 /** Type and base64, as in a `.pub` file. */
 const publicKey = z.string().regex(/^(ssh|ecdsa|sk-ssh|sk-ecdsa)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/]{40,4000}={0,2}$/);
 
 /** The dialling end, as it is found. */
 export const diallingLook = z.object({
   init: z.enum([...tunnelInits, 'none']),
+  /** The folder with its key. */
+  own: z.enum(['none', 'ours', 'other']),
+  /** Other tunnels of that machine need the account. */
+  shared: yes,
+  /** Another tunnel is to listen on the same port of the server. */
+  wanted: yes,
   ssh: program,
   keygen: program,
   account: whose,
@@ -21,7 +29,7 @@ export const diallingLook = z.object({
 export type DiallingLook = z.infer<typeof diallingLook>;
 
 /** Whether everything of a tunnel is there that is known by then. */
-export const diallingCheck = z.object({ service: whose, same: yes, running: yes });
+export const diallingCheck = z.object({ service: ofWhom, same: yes, running: yes });
 
 /** The dialled end, as it is found. */
 export const dialledLook = z.object({
@@ -32,6 +40,8 @@ export const dialledLook = z.object({
   dropin: whose,
   logins: whose,
   others: z.coerce.number().int(),
+  shared: yes,
+  wanted: yes,
   unfinished: yes,
   settled: yes.default(false),
   login: z.string().nullable().default(null),

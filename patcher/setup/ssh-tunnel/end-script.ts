@@ -4,6 +4,8 @@ import {
   dialFolder,
   hostKeyAlias,
   loginFolder,
+  loginName,
+  oldMark,
   type SshTunnelPlan,
   TUNNEL_FOLDER,
   writtenMark,
@@ -30,9 +32,13 @@ export function endScript(
   return `# shellcheck disable=SC2034 # not each end needs each value\n${assignments.join('')}${part('common.sh')}${part(`${end}.sh`)}`;
 }
 
+const yesOrNo = (is: boolean): string => (is ? 'yes' : 'no');
+
 function commonValues(plan: SshTunnelPlan): Record<string, string> {
   return {
     NAME: plan.name,
+    INSTANCE: plan.instance,
+    LOGIN: loginName(plan),
     ACCOUNT: plan.account,
     LISTEN: String(plan.listen),
     ALIAS: hostKeyAlias(plan),
@@ -43,7 +49,9 @@ function commonValues(plan: SshTunnelPlan): Record<string, string> {
 function diallingValues(plan: SshTunnelPlan): Record<string, string> {
   return {
     OWN: dialFolder(plan),
+    LISTENS: yesOrNo(plan.dials === 'server'),
     MARK: writtenMark(plan),
+    OLD_MARK: oldMark(plan),
     ...Object.fromEntries(diallingLater.map((name) => [name, ''])),
   };
 }
@@ -57,6 +65,7 @@ const diallingLater = [
 function dialledValues(plan: SshTunnelPlan): Record<string, string> {
   return {
     LOGINS: loginFolder(plan),
+    LISTENS: yesOrNo(plan.dials === 'home'),
     LOGIN_MARK: loginMark(plan),
     DROPIN: dropInPath(plan),
     DROPIN_MARK: DROP_IN_MARK,

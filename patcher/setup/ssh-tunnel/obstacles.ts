@@ -43,6 +43,10 @@ export function tunnelObstacle(state: TunnelState, plan: SshTunnelPlan): TunnelO
     const words = `${end} has an account or a group ${plan.account} that is not Latchkey's`;
     return { code: 'account_taken', words, hint: 'rename it, or remove it if nothing needs it' };
   }
+  if (state.serviceFile === 'other' || dialling.own === 'other') {
+    const words = `${here} has an SSH tunnel called ${plan.name} already, of another Nextcloud`;
+    return { code: 'tunnel_name_taken', words, hint: 'give this one another name: "client"' };
+  }
   const foreign = [
     [here, service.file.path, state.serviceFile],
     [there, dropInPath(plan), dialled.dropin],
@@ -60,9 +64,11 @@ export function tunnelObstacle(state: TunnelState, plan: SshTunnelPlan): TunnelO
       hint: 'let all tunnels of that machine be dialled from the same side',
     };
   }
-  if (state.listener === 'foreign') {
+  const isWanted = dialling.wanted || dialled.wanted;
+  if (isWanted || state.listener === 'foreign') {
     const { code, message, hint = '' } = listenTaken(plan.listen);
-    return { code, words: message, hint: `${hint}: "sshTunnel.listen"` };
+    const words = isWanted ? `port ${plan.listen} of the server is where another SSH tunnel of Latchkey ends` : message;
+    return { code, words, hint: `${hint}: "sshTunnel.listen"` };
   }
   return null;
 }

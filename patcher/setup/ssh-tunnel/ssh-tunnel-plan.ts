@@ -8,6 +8,8 @@ export const TUNNEL_FOLDER = '/etc/latchkey-tunnel';
 export interface SshTunnelPlan {
   /** What the key server calls the Nextcloud: part of file names on both ends. */
   readonly name: string;
+  /** Its id, as it was told when it was first met: it tells this tunnel from that of another Nextcloud with the same name. */
+  readonly instance: string;
   /** On both ends: the one there logs in as the one here, and neither can do anything else. */
   readonly account: string;
   readonly dials: 'home' | 'server';
@@ -27,11 +29,16 @@ const ALIVE_SECONDS = 15;
 const RETRY_SECONDS = 5;
 
 /** Pure: the tunnel that was agreed on. Throws TypeError where none was. */
-export function sshTunnelPlanOf({ config, agreed }: Pick<SetupContext, 'config' | 'agreed'>): SshTunnelPlan {
+export function sshTunnelPlanOf({
+  config,
+  agreed,
+  memory,
+}: Pick<SetupContext, 'config' | 'agreed' | 'memory'>): SshTunnelPlan {
   const { sshTunnel, keyServer } = agreed;
   if (sshTunnel === null) throw new TypeError('no SSH tunnel was agreed on');
   return {
     name: config.client,
+    instance: memory.instanceId,
     ...sshTunnel,
     target: authorityOf(keyServer.listen.host, keyServer.listen.port),
     aliveSeconds: ALIVE_SECONDS,
@@ -49,6 +56,11 @@ export function hostKeyAlias({ name }: SshTunnelPlan): string {
   return `latchkey-${name}`;
 }
 
+/** What the dialled end calls its login: last word of its line in the list. Those of before had the alias alone. */
+export function loginName(plan: SshTunnelPlan): string {
+  return `${hostKeyAlias(plan)}@${plan.instance}`;
+}
+
 /** On the dialling end: the private key, and by whom it may be used up. */
 export function dialFolder({ name }: SshTunnelPlan): string {
   return `${TUNNEL_FOLDER}/dials/${name}`;
@@ -60,6 +72,11 @@ export function loginFolder({ account }: SshTunnelPlan): string {
 }
 
 /** First line of each file of ours outside of that folder. What is there without it is somebody else's, and left alone. */
-export function writtenMark({ name }: SshTunnelPlan): string {
+export function writtenMark({ name, instance }: SshTunnelPlan): string {
+  return `# written by ncpatch: SSH tunnel ${name} of ${instance}; "ncpatch teardown" takes it away`;
+}
+
+/** The same as it was before it said which Nextcloud's. */
+export function oldMark({ name }: SshTunnelPlan): string {
   return `# written by ncpatch: SSH tunnel ${name}; "ncpatch teardown" takes it away`;
 }

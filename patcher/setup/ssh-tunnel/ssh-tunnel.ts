@@ -37,7 +37,7 @@ export interface TunnelState {
   /** `null` where the dialling end has nothing that could keep a tunnel up. */
   readonly service: TunnelService | null;
   /** Whose the service file is. */
-  readonly serviceFile: 'none' | 'ours' | 'foreign';
+  readonly serviceFile: 'none' | 'ours' | 'other' | 'foreign';
   /** Who listens on the server's loopback port. */
   readonly listener: 'none' | 'ours' | 'foreign';
   /** Nothing is to be done: all of it is there, as it should be, and stands. */
@@ -69,7 +69,7 @@ export async function lookAtTunnel(ends: TunnelEnds): Promise<TunnelState> {
     ask(ends.server, endScript('dialled', plan, {}), ['listener'], listenerAnswer),
   ]);
   const isAdmitted =
-    look.key !== null && dialled.settled && dialled.login === authorizedLine(plan, look.key) && !dialled.unfinished;
+    look.key !== null && dialled.settled && isLogin(plan, look.key, dialled.login) && !dialled.unfinished;
   const isKept = check !== null && check.values.service === 'ours' && check.values.same && check.values.running;
   return {
     dialling: look,
@@ -80,6 +80,11 @@ export async function lookAtTunnel(ends: TunnelEnds): Promise<TunnelState> {
     listener: heard.listener,
     whole: isAdmitted && isKept && !look.unfinished && heard.listener === 'ours',
   };
+}
+
+/** One of before does not say which Nextcloud's it is. */
+function isLogin(plan: SshTunnelPlan, key: string, login: string | null): boolean {
+  return login === authorizedLine(plan, key) || login === authorizedLine(plan, key, hostKeyAlias(plan));
 }
 
 function serviceOf(plan: SshTunnelPlan, { init, ssh }: DiallingLook): TunnelService | null {

@@ -1,4 +1,4 @@
-import { hostKeyAlias, listenAuthority, loginFolder, type SshTunnelPlan } from './ssh-tunnel-plan.ts';
+import { listenAuthority, loginFolder, loginName, type SshTunnelPlan } from './ssh-tunnel-plan.ts';
 
 /** sshd_config(5) is read in the order of names, and of what is said twice about an account the first counts. */
 export function dropInPath({ account }: SshTunnelPlan): string {
@@ -51,9 +51,9 @@ export function effectiveSettings(plan: SshTunnelPlan): readonly string[] {
 }
 
 /** A line of authorized_keys, sshd(8): the same once more, for this key, with the one port that it is for. */
-export function authorizedLine(plan: SshTunnelPlan, publicKey: string): string {
+export function authorizedLine(plan: SshTunnelPlan, publicKey: string, name = loginName(plan)): string {
   const port = plan.dials === 'home' ? `permitlisten="${listenAuthority(plan)}"` : `permitopen="${plan.target}"`;
-  return `restrict,port-forwarding,command="/bin/false",${port} ${publicKey} ${hostKeyAlias(plan)}`;
+  return `restrict,port-forwarding,command="/bin/false",${port} ${publicKey} ${name}`;
 }
 
 /** First line of the list. */

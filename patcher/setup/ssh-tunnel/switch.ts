@@ -1,7 +1,8 @@
 import { isLatchkeyError, LatchkeyError } from '../../../platform/errors.ts';
 import { setServers } from '../../keys/servers.ts';
 import type { Agreement } from '../agreement.ts';
-import { keyServerCommands } from '../key-server/key-server-commands.ts';
+import { type KnownClient, keyServerCommands } from '../key-server/key-server-commands.ts';
+import { refuseDoubt } from '../key-server/own-client.ts';
 import type { SetupContext, SetupStep, StepName } from '../setup-step.ts';
 import { moveKeyServer } from './move-key-server.ts';
 
@@ -22,6 +23,7 @@ export interface TransportSwitch {
 export async function switchTransport(order: TransportSwitch): Promise<readonly string[]> {
   const { before, after, tunnels, remember } = order;
   const { progress } = after;
+  await ownClient(before);
   const old = tunnels(before);
   const wanted = tunnels(after);
   const has = (steps: readonly SetupStep[], name: StepName): boolean => steps.some((one) => one.name === name);
@@ -71,13 +73,20 @@ async function lay(step: SetupStep, isKept: boolean, { progress }: SetupContext)
   return step.carryOut();
 }
 
+/** `null` where it is none. Throws `client_differs` (exit 3) where the server names one that is not its own. */
+async function ownClient(context: SetupContext): Promise<KnownClient | null> {
+  const { enrolment } = await context.facts();
+  if (enrolment === null) return null;
+  const clients = await keyServerCommands(context).clients();
+  refuseDoubt(enrolment.clientId, { name: context.config.client, memory: context.memory }, clients);
+  return clients.find(({ id }) => id === enrolment.clientId) ?? null;
+}
+
 /** What the key server lets this Nextcloud come from: these, and what else its owner has allowed it. */
 async function allow(context: SetupContext, from: readonly string[], instead: readonly string[] = []): Promise<void> {
-  const { enrolment } = await context.facts();
-  if (enrolment === null) return;
   const own = keyServerCommands(context);
-  const known = (await own.clients()).find(({ id }) => id === enrolment.clientId);
-  if (known === undefined) return;
+  const known = await ownClient(context);
+  if (known === null) return;
   const wanted = [...new Set([...known.from.filter((one) => !instead.includes(one)), ...from])];
   if (wanted.join() !== known.from.join()) await own.allowFrom(known.id, wanted);
 }

@@ -31,12 +31,19 @@ export function describeTunnelRemoval(plan: SshTunnelPlan, state: TunnelState): 
     ...(state.serviceFile === 'ours'
       ? [`${here}: ${state.service?.file.path ?? 'the service'}, which keeps the SSH tunnel up`]
       : []),
-    ...(dialling.key !== null || dialling.unfinished ? [`${here}: ${dialFolder(plan)} with its key`] : []),
+    ...(dialling.own !== 'other' && (dialling.key !== null || dialling.unfinished)
+      ? [`${here}: ${dialFolder(plan)} with its key`]
+      : []),
     ...(dialled.login !== null ? [`${there}: its login in ${loginFolder(plan)}/authorized_keys`] : []),
     ...(dialled.dropin === 'ours' && dialled.others === 0 ? [`${there}: ${dropInPath(plan)}`] : []),
-    ...[...new Set([dialling.account === 'ours' ? here : '', dialled.account === 'ours' ? there : ''])]
-      .filter((side) => side !== '')
-      .map((side) => `${side}: the account ${plan.account}, unless another tunnel needs it`),
+    ...(
+      [
+        [here, dialling],
+        [there, dialled],
+      ] as const
+    )
+      .filter(([, { account, shared }]) => account === 'ours' && !shared)
+      .map(([side]) => `${side}: the account ${plan.account}`),
   ];
 }
 

@@ -17,6 +17,7 @@ import { verifyUnits } from '../../harness/unit-verification.ts';
 
 const PLAN: SshTunnelPlan = {
   name: 'my.cloud-1',
+  instance: 'oc1234567890',
   account: 'latchkey-tunnel',
   dials: 'home',
   endpoint: { host: 'cloud.example.org', port: 2222 },
@@ -30,6 +31,9 @@ const KEY = `ssh-ed25519 ${'A'.repeat(68)}`;
 const LAID: TunnelState = {
   dialling: {
     init: 'systemd',
+    own: 'ours',
+    shared: false,
+    wanted: false,
     ssh: '/usr/bin/ssh',
     keygen: '/usr/bin/ssh-keygen',
     account: 'ours',
@@ -44,6 +48,8 @@ const LAID: TunnelState = {
     dropin: 'ours',
     logins: 'ours',
     others: 0,
+    shared: false,
+    wanted: false,
     unfinished: false,
     settled: true,
     login: null,
@@ -71,7 +77,11 @@ describe('an obstacle to a tunnel', () => {
     ['tunnel_foreign', { dialled: { ...dialled, dropin: 'foreign' } }, {}],
     ['tunnel_foreign', { dialled: { ...dialled, logins: 'foreign' } }, {}],
     ['tunnel_account_shared', { dialled: { ...dialled, others: 1, settled: false } }, {}],
+    ['tunnel_name_taken', { serviceFile: 'other' }, {}],
+    ['tunnel_name_taken', { dialling: { ...dialling, own: 'other' } }, {}],
     ['listen_taken', { listener: 'foreign' }, {}],
+    ['listen_taken', { dialling: { ...dialling, wanted: true } }, {}],
+    ['listen_taken', { dialled: { ...dialled, wanted: true } }, {}],
   ] satisfies readonly (readonly [string, Partial<TunnelState>, Partial<SshTunnelPlan>])[])(
     'is named %s',
     (code, state, plan) => {
@@ -136,8 +146,12 @@ describe('what sshd is told', () => {
     expect(dropInText(PLAN)).toContain('\tDisableForwarding no\n\tAllowTcpForwarding remote\n\tPermitOpen none\n');
     expect(dropInText(OTHER_WAY)).toContain('\tAllowTcpForwarding local\n\tPermitListen none\n');
     const restricted = 'restrict,port-forwarding,command="/bin/false",';
-    expect(authorizedLine(PLAN, KEY)).toBe(`${restricted}permitlisten="127.0.0.1:8443" ${KEY} latchkey-my.cloud-1`);
-    expect(authorizedLine(OTHER_WAY, KEY)).toBe(`${restricted}permitopen="[::1]:8443" ${KEY} latchkey-my.cloud-1`);
+    expect(authorizedLine(PLAN, KEY)).toBe(
+      `${restricted}permitlisten="127.0.0.1:8443" ${KEY} latchkey-my.cloud-1@oc1234567890`,
+    );
+    expect(authorizedLine(OTHER_WAY, KEY)).toBe(
+      `${restricted}permitopen="[::1]:8443" ${KEY} latchkey-my.cloud-1@oc1234567890`,
+    );
   });
 });
 
@@ -243,7 +257,10 @@ test('a plan leads to where the key server listens at home, whichever it is', ()
       (host, port) => {
         const sshTunnel = { dials: 'home', endpoint: PLAN.endpoint, account: PLAN.account, listen: 8443 } as const;
         const agreed = { wireguard: null, sshTunnel, keyServer: { listen: { host, port } } };
-        const context = { config: { client: 'cloud' }, agreed } as unknown as Parameters<typeof sshTunnelPlanOf>[0];
+        const memory = { instanceId: 'oc1' };
+        const context = { config: { client: 'cloud' }, agreed, memory } as unknown as Parameters<
+          typeof sshTunnelPlanOf
+        >[0];
         expect(sshTunnelPlanOf(context).target).toBe(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
         const none = { ...context, agreed: { ...context.agreed, sshTunnel: null } };
         expect(() => sshTunnelPlanOf(none)).toThrow(TypeError);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tunnelObstacle } from '../../../patcher/setup/ssh-tunnel/obstacles.ts';
 import { lookAtTunnel, removeTunnel } from '../../../patcher/setup/ssh-tunnel/ssh-tunnel.ts';
+import { describeTunnelRemoval } from '../../../patcher/setup/ssh-tunnel/tunnel-words.ts';
 import { run } from '../../../platform/run.ts';
 import type { Argv } from '../../harness/background-process.ts';
 import { wholeMachineObstacle } from '../../harness/whole-machine.ts';
@@ -124,6 +125,38 @@ describe.skipIf(wholeMachineObstacle() !== null)('an SSH tunnel that home lays',
       await removeTunnel(world.endsOf(), 'unfinished');
       expect(world.files()).toEqual(own);
     });
+
+    it('is not touched for another Nextcloud whose tunnel has the same name', async () => {
+      const other = world.endsOf({ instance: 'ocother12345', listen: 9443 });
+      const state = await lookAtTunnel(other);
+      expect(state.whole).toBe(false);
+      expect(tunnelObstacle(state, other.plan)?.code).toBe('tunnel_name_taken');
+      expect(describeTunnelRemoval(other.plan, state)).toEqual([]);
+      await expect(world.lay(other)).rejects.toMatchObject({ code: 'tunnel_name_taken' });
+      for (const what of ['unfinished', 'all'] as const) await removeTunnel(other, what);
+      expect(world.files()).toEqual(own);
+      expect(await world.heardOnServer()).toBe(ANSWER);
+    });
+
+    it('has its port of the server for itself, and keeps the account when another one goes', async () => {
+      const other = world.endsOf({ name: 'other', instance: 'ocother12345' });
+      expect(tunnelObstacle(await lookAtTunnel(other), other.plan)?.code).toBe('listen_taken');
+      expect(describeTunnelRemoval(other.plan, await lookAtTunnel(other))).toEqual([]);
+      expect(describeTunnelRemoval(world.plan(), await lookAtTunnel(world.endsOf())).join('\n')).toContain(
+        'the account',
+      );
+    });
+
+    it('is its own where it was laid before tunnels said whose they are, and says so when it is laid again', async () => {
+      const line = await mainPid();
+      await world.home.sh(`cd ${FOLDER}/dials/cloud; rm instance; sed -i 's/ of oc1234567890;/;/' ${UNIT}`);
+      await world.server.sh(`sed -i 's/@oc1234567890$//' ${FOLDER}/logins/latchkey-tunnel/authorized_keys`);
+      expect((await lookAtTunnel(world.endsOf())).whole).toBe(true);
+      expect(describeTunnelRemoval(world.plan(), await lookAtTunnel(world.endsOf()))).toHaveLength(6);
+      expect(await mainPid()).toBe(line);
+      await world.lay(world.endsOf());
+      expect(world.files()).toEqual(own);
+    }, 60_000);
 
     it('has a private key that nobody else at home reads, and that never came over a connection', async () => {
       const key = await world.home.sh(`cat ${FOLDER}/dials/cloud/key`);

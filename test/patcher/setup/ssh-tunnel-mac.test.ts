@@ -70,6 +70,7 @@ describe.skipIf((installerObstacle() ?? sshdMissing()) !== null)('an SSH tunnel 
     ends = {
       plan: {
         name: 'cloud',
+        instance: 'oc1234567890',
         account: 'latchkey-tunnel',
         dials: 'home',
         endpoint: { host: server.machine.address, port: 22 },

@@ -34,6 +34,7 @@ describe.skipIf(wholeMachineObstacle() !== null)('an SSH tunnel', () => {
       const sshTunnel = { dials: 'home', endpoint, account: 'latchkey-tunnel', listen: 8443 } as const;
       return sshTunnelStep({
         config: { client: 'cloud' },
+        memory: { instanceId: 'oc1234567890' },
         agreed: { ...agreedOn({}), sshTunnel },
         home: { transport: world.ends.home, platform: 'linux', keyserver: ['keyserver'] },
         server: world.ends.server,

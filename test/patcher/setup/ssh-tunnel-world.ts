@@ -77,7 +77,8 @@ export class SshTunnelWorld {
   /** A tunnel as it is agreed on, with less patience. */
   plan(change: Partial<SshTunnelPlan> = {}): SshTunnelPlan {
     const endpoint = { host: this.server.address, port: 22 };
-    const usual = { name: 'cloud', account: 'latchkey-tunnel', dials: 'home', endpoint, listen: 8443 } as const;
+    const own = { name: 'cloud', instance: 'oc1234567890', account: 'latchkey-tunnel' } as const;
+    const usual = { ...own, dials: 'home', endpoint, listen: 8443 } as const;
     return { ...usual, target: '127.0.0.1:8443', aliveSeconds: 1, retrySeconds: 1, ...change };
   }
 
