@@ -1,5 +1,6 @@
 import type { Enrolment } from '../../facts.ts';
 import type { KnownClient } from './key-server-commands.ts';
+import { doubtOf, isAnothers, isOwnName, numberOf, type OwnClient, refuseDoubt } from './own-client.ts';
 
 /** What has to be done so that this Nextcloud is a client of the key server at home, and only one. */
 export type ClientChoice =
@@ -11,8 +12,7 @@ export type ClientChoice =
   | { readonly kind: 'reset'; readonly id: string; readonly name: string }
   | { readonly kind: 'refuse'; readonly code: string; readonly words: string; readonly hint: string };
 
-export interface ClientWish {
-  readonly name: string;
+export interface ClientWish extends OwnClient {
   readonly urls: readonly string[];
   readonly from: readonly string[];
 }
@@ -38,6 +38,8 @@ function chooseEnrolled(wish: ClientWish, enrolment: Enrolment, clients: readonl
       'bring its keys back and take that enrolment away first: ncpatch restore, then ncpatch remove',
     );
   }
+  const doubt = doubtOf(clientId, wish, clients);
+  if (doubt !== null) return refuse(doubt.code, doubt.words, doubt.hint);
   if (known.state === 'revoked') {
     if (keys.length === 0) return newUnder(freeName(wish.name, clients), clients);
     const hint = 'bring them back from your own copy first: ncpatch restore --from-copy FILE';
@@ -58,9 +60,9 @@ function chooseEnrolled(wish: ClientWish, enrolment: Enrolment, clients: readonl
   return { kind: 'done', id: known.id };
 }
 
-function chooseName({ name }: ClientWish, clients: readonly KnownClient[]): ClientChoice {
+function chooseName({ name, memory }: ClientWish, clients: readonly KnownClient[]): ClientChoice {
   const known = clients.find((one) => one.name === name);
-  if (known === undefined || known.state === 'revoked' || isNobodys(known))
+  if (known === undefined || known.state === 'revoked' || (isNobodys(known) && !isAnothers(known.id, memory)))
     return newUnder(freeName(name, clients), clients);
   if (known.state === 'locked') return locked(known);
   return refuse(
@@ -106,19 +108,29 @@ export function keysElsewhere({ keys }: Pick<KnownClient, 'keys'>, onDisk: reado
 
 /**
  * Pure: the client that a teardown revokes, `null` when there is none. Where Nextcloud has forgotten already which it was, it goes by
- * name, and never one with keys that this Nextcloud does not have: what is revoked is not given a key again.
+ * what is known here, else by name, and never one with keys that this Nextcloud does not have: what is revoked is not given a key again.
+ * Throws `client_differs` (exit 3) where the server names one that is not its own.
  */
 export function clientToRevoke(
-  name: string,
+  wish: OwnClient,
   enrolment: Enrolment | null,
   clients: readonly KnownClient[],
   onDisk: readonly string[],
 ): KnownClient | null {
+  const { name, memory } = wish;
   const live = clients.filter(({ state }) => state !== 'revoked');
-  if (enrolment !== null) return live.find(({ id }) => id === enrolment.clientId) ?? null;
-  const numbered = (one: string): number => Number(/^-([1-9][0-9]*)$/.exec(one.slice(name.length))?.[1] ?? Number.NaN);
+  if (enrolment !== null) {
+    refuseDoubt(enrolment.clientId, wish, clients);
+    return live.find(({ id }) => id === enrolment.clientId) ?? null;
+  }
   const own = live
-    .filter((one) => one.name === name || (one.name.startsWith(name) && numbered(one.name) >= 2))
+    .filter((one) => (memory.clientId === null ? isOwn(one, wish) : one.id === memory.clientId))
     .filter((one) => keysElsewhere(one, onDisk).length === 0);
-  return own.find((one) => one.name === name) ?? own.sort((a, b) => numbered(b.name) - numbered(a.name))[0] ?? null;
+  const byNumber = (a: KnownClient, b: KnownClient): number => numberOf(b.name, name) - numberOf(a.name, name);
+  return own.find((one) => one.name === name) ?? own.sort(byNumber)[0] ?? null;
+}
+
+/** Pure: one that was made for this Nextcloud, now or before, as far as it is known here. */
+export function isOwn({ id, name: called }: KnownClient, { name, memory }: OwnClient): boolean {
+  return id === memory.clientId || (isOwnName(called, name) && !isAnothers(id, memory));
 }

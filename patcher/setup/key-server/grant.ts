@@ -1,6 +1,7 @@
 import { LatchkeyError } from '../../../platform/errors.ts';
 import type { SetupContext } from '../setup-step.ts';
 import { keyServerCommands } from './key-server-commands.ts';
+import { refuseDoubt } from './own-client.ts';
 
 /** A grant waits an hour for its first use; one that is about to end is not handed out. */
 const GOOD_FOR_MS = 50 * 60_000;
@@ -21,11 +22,14 @@ export function keepGrant(context: SetupContext, clientId: string, grant: string
 
 /**
  * What this Nextcloud needs to store its keys: what came with its enrolment in this run, or a new one. It is handed out once.
- * `null` where it is not enrolled.
+ * `null` where it is not enrolled. Throws `client_differs` (exit 3) where the server names one that is not its own.
  */
 export async function freshGrant(context: SetupContext): Promise<string | null> {
   const { enrolment } = await context.facts();
   if (enrolment === null) return null;
+  const { config, memory } = context;
+  const clients = memory.clientId === null ? await keyServerCommands(context).clients() : [];
+  refuseDoubt(enrolment.clientId, { name: config.client, memory }, clients);
   const own = held.get(context);
   held.delete(context);
   const age = own === undefined ? Number.POSITIVE_INFINITY : context.now() - own.since;

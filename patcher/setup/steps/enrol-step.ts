@@ -9,7 +9,7 @@ import type { SetupContext, SetupStep, StepLook } from '../setup-step.ts';
 
 /** Nextcloud becomes a client of the key server at home. Code and grant go from one machine to the other through memory only. */
 export function enrolStep(context: SetupContext): SetupStep {
-  const { config, agreed, nextcloud, progress } = context;
+  const { config, agreed, nextcloud, progress, memory } = context;
   const { urls, from } = agreed.keyServer;
   const own = keyServerCommands(context);
   /** Whom this run has invited. */
@@ -22,7 +22,7 @@ export function enrolStep(context: SetupContext): SetupStep {
   }
 
   const chosen = async (facts: Facts): Promise<ClientChoice> =>
-    chooseClient({ name: config.client, urls, from }, facts.enrolment, await knownClients());
+    chooseClient({ name: config.client, urls, from, memory }, facts.enrolment, await knownClients());
 
   async function look(): Promise<StepLook> {
     const choice = await chosen(await context.facts());
@@ -31,6 +31,7 @@ export function enrolStep(context: SetupContext): SetupStep {
       return { state: 'impossible', code, words, hint };
     }
     if (choice.kind !== 'done') return { state: 'missing' };
+    if (memory.clientId === null) memory.remember(choice.id);
     return { state: 'done', words: `enrolled as ${choice.id}` };
   }
 
@@ -73,6 +74,7 @@ export function enrolStep(context: SetupContext): SetupStep {
       ? await own.addClient(choice.name, from)
       : await own.resetClient(choice.id);
     if (isNew) invited = clientId;
+    memory.remember(clientId);
     const order = { urls, code, ca, replace: facts.enrolment !== null };
     const report = await enroll(facts, order, { occ: nextcloud.instance.occ, progress });
     if (report.clientId !== clientId) {
@@ -104,7 +106,12 @@ export function enrolStep(context: SetupContext): SetupStep {
   }
 
   const toRevoke = async (facts: Facts): Promise<KnownClient | null> =>
-    clientToRevoke(config.client, facts.enrolment, await knownClients(), facts.encryption.privateKeys);
+    clientToRevoke(
+      { name: config.client, memory },
+      facts.enrolment,
+      await knownClients(),
+      facts.encryption.privateKeys,
+    );
 
   async function planRemoval(): Promise<readonly string[]> {
     const client = await toRevoke(await context.facts());

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path/posix';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LatchkeyError } from '../../../platform/errors.ts';
-import { clientToRevoke, keysElsewhere } from '../key-server/client-choice.ts';
+import { clientToRevoke, isOwn, keysElsewhere } from '../key-server/client-choice.ts';
 import {
   type HomeLook,
   hasGivenUp,
@@ -150,11 +150,13 @@ export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): 
     const may = await othersOf(found);
     if (may.length === 0) return false;
     const { enrolment, encryption } = await context.facts();
-    const ours = clientToRevoke(context.config.client, enrolment, may, encryption.privateKeys);
+    const ours = clientToRevoke(ownClient(), enrolment, may, encryption.privateKeys);
     return may.some(({ id }) => id !== ours?.id);
   }
 
-  /** The keys of others are nobody's here to throw away, nor are those that are nowhere else. */
+  const ownClient = () => ({ name: context.config.client, memory: context.memory });
+
+  /** The keys of others are nobody's here to throw away, whatever the server says that it has; nor are those that are nowhere else. */
   async function refuseToPurge(others: readonly KnownClient[], found: HomeLook): Promise<void> {
     if (others.length > 0) {
       const words = `the key server in ${data} at home has other clients: ${namesOf(others)}`;
@@ -164,7 +166,9 @@ export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): 
     const keeping = (found.data === 'server' ? await own.clients() : []).filter(({ keys }) => keys.length > 0);
     if (keeping.length === 0) return;
     const { privateKeys } = (await context.facts()).encryption;
-    const elsewhere = keeping.flatMap((one) => keysElsewhere(one, privateKeys).map((key) => `${key} of ${one.name}`));
+    const elsewhere = keeping.flatMap((one) =>
+      (isOwn(one, ownClient()) ? keysElsewhere(one, privateKeys) : one.keys).map((key) => `${key} of ${one.name}`),
+    );
     if (elsewhere.length === 0) return;
     const words = `the key server in ${data} at home has keys that are not on this server's disk: ${elsewhere.join(', ')}`;
     const hint = `take it away without --purge; when nobody needs them any more, remove ${data} yourself`;

@@ -11,9 +11,11 @@ import type { Transport } from '../../../patcher/transports/transport.ts';
 import { SHELLS } from '../../harness/installer-machine.ts';
 import { hasProgram } from '../../harness/programs.ts';
 import { exampleFacts } from '../example-facts.ts';
-import { agreedOn, contextOf } from './key-server-world.ts';
+import { agreedOn, contextOf, memoryOf } from './key-server-world.ts';
 
-const wish = { name: 'cloud', urls: ['https://10.71.3.1:8443'], from: ['10.71.3.2/32'] };
+const wish = { name: 'cloud', urls: ['https://10.71.3.1:8443'], from: ['10.71.3.2/32'], memory: memoryOf() };
+/** Of a machine that has set up others too. */
+const others = [{ folder: '/root/blog.example-1234', clientId: 'lk-1', instanceId: 'ocother12345' }];
 const waiting: KnownClient = {
   id: 'lk-1',
   name: 'cloud',
@@ -74,9 +76,23 @@ describe('chooseClient() for one that is', () => {
   ])('refuses one %s', (_, changes, clients, code) => {
     expect(chooseClient(wish, enrolment(changes), clients)).toMatchObject({ kind: 'refuse', code });
   });
-  it('has nothing to do for one that is known, whatever it is called', () => {
-    const known = { ...enrolled, name: 'nextcloud' };
-    expect(chooseClient(wish, enrolment(), [known])).toEqual({ kind: 'done', id: 'lk-1' });
+  it.each<[string, Partial<typeof wish>, readonly KnownClient[]]>([
+    ['one that was enrolled from here as another', { memory: memoryOf({ clientId: 'lk-7' }) }, [enrolled]],
+    ['another one that was set up from here', { memory: memoryOf({ others }) }, [enrolled]],
+    ['one that is called otherwise at home', {}, [{ ...enrolled, name: 'blog' }]],
+    ['one that is called almost the same', {}, [{ ...enrolled, name: 'cloud-x' }]],
+    ['one that was reset at home', {}, [{ ...waiting, name: 'blog' }]],
+    ['one that was revoked', {}, [{ ...revoked, name: 'blog' }]],
+  ])('does nothing for one that says it is %s', (_, changes, clients) => {
+    expect(chooseClient({ ...wish, ...changes }, enrolment(), clients)).toMatchObject({
+      kind: 'refuse',
+      code: 'client_differs',
+    });
+  });
+  it('has nothing to do for one that is known from its enrolment, whatever it is called by now', () => {
+    const own = { ...wish, memory: memoryOf({ clientId: 'lk-1' }) };
+    expect(chooseClient(own, enrolment(), [{ ...enrolled, name: 'nextcloud' }])).toEqual({ kind: 'done', id: 'lk-1' });
+    expect(chooseClient(wish, enrolment(), [{ ...enrolled, name: 'cloud-2' }])).toEqual({ kind: 'done', id: 'lk-1' });
   });
   it('lets it speak from where it will, beside where it did', () => {
     const known = { ...enrolled, from: ['127.0.0.1/32'] };
@@ -92,20 +108,36 @@ describe('chooseClient() for one that is', () => {
 describe('clientToRevoke()', () => {
   it('is nobody where all are revoked, or of other names', () => {
     expect(
-      clientToRevoke('cloud', null, [revoked, { ...enrolled, name: 'cloud2' }, { ...enrolled, name: 'cloud-x' }], []),
+      clientToRevoke(wish, null, [revoked, { ...enrolled, name: 'cloud2' }, { ...enrolled, name: 'cloud-x' }], []),
     ).toBeNull();
-    expect(clientToRevoke('cloud', enrolment({ clientId: 'lk-9' }), [enrolled], [])).toBeNull();
+    expect(clientToRevoke(wish, enrolment({ clientId: 'lk-9' }), [enrolled], [])).toBeNull();
+  });
+  it.each<[string, Partial<typeof wish>, readonly KnownClient[]]>([
+    ['was enrolled as another', { memory: memoryOf({ clientId: 'lk-7' }) }, [enrolled]],
+    ['is another that was set up from here', { memory: memoryOf({ others }) }, [enrolled]],
+    ['is called otherwise', {}, [{ ...enrolled, name: 'blog' }]],
+  ])('is nobody on the word of a server that %s: nothing is taken away then', (_, changes, clients) => {
+    expect(() => clientToRevoke({ ...wish, ...changes }, enrolment(), clients, [])).toThrow(
+      expect.objectContaining({ code: 'client_differs', exit: 3 }),
+    );
+  });
+  it('is, where Nextcloud has forgotten it, the one that was enrolled from here, and none of another', () => {
+    const second = { ...enrolled, name: 'cloud-2', id: 'lk-2' };
+    const own = { ...wish, memory: memoryOf({ clientId: 'lk-2' }) };
+    expect(clientToRevoke(own, null, [enrolled, second], [])?.id).toBe('lk-2');
+    expect(clientToRevoke({ ...wish, memory: memoryOf({ others }) }, null, [enrolled, second], [])?.id).toBe('lk-2');
+    expect(clientToRevoke({ ...wish, memory: memoryOf({ others }) }, null, [enrolled], [])).toBeNull();
   });
   it('is the one that Nextcloud says it is, or else the last of the name', () => {
     const second = { ...enrolled, name: 'cloud-2', id: 'lk-2' };
-    expect(clientToRevoke('cloud', enrolment(), [second, enrolled], [])?.id).toBe('lk-1');
-    expect(clientToRevoke('cloud', null, [revoked, second], [])?.id).toBe('lk-2');
+    expect(clientToRevoke(wish, enrolment(), [second, enrolled], [])?.id).toBe('lk-1');
+    expect(clientToRevoke(wish, null, [revoked, second], [])?.id).toBe('lk-2');
   });
   it('is, by its name alone, none that has keys which this Nextcloud does not have', () => {
     const keeping = { ...enrolled, keys: ['master_1'] };
-    expect(clientToRevoke('cloud', null, [keeping], [])).toBeNull();
-    expect(clientToRevoke('cloud', null, [keeping], ['master_2.privateKey'])).toBeNull();
-    expect(clientToRevoke('cloud', null, [keeping], ['master_1.privateKey', 'pubShare_1.privateKey'])?.id).toBe('lk-1');
+    expect(clientToRevoke(wish, null, [keeping], [])).toBeNull();
+    expect(clientToRevoke(wish, null, [keeping], ['master_2.privateKey'])).toBeNull();
+    expect(clientToRevoke(wish, null, [keeping], ['master_1.privateKey', 'pubShare_1.privateKey'])?.id).toBe('lk-1');
   });
 });
 
