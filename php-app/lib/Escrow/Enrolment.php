@@ -10,7 +10,7 @@ use OCA\RemoteKeyStorage\Host;
 use OCA\RemoteKeyStorage\State\CertificateRequest;
 use OCA\RemoteKeyStorage\State\Credentials;
 use OCA\RemoteKeyStorage\State\StateError;
-use OCA\RemoteKeyStorage\Wire\ReleaseClient;
+use OCA\RemoteKeyStorage\Wire\Enroller;
 
 /**
  * Spends an enrolment code and stores what this host is from then on. client.json comes last: until it is there the
@@ -57,7 +57,7 @@ final class Enrolment {
 			($this->remember)($dir);
 			$local = $this->disk->ids();
 			$request = CertificateRequest::make();
-			$given = ReleaseClient::enroll($urls, $code, $ca, $this->instanceId, $request);
+			$given = Enroller::enroll($urls, $code, $ca, $this->instanceId, $request);
 			$keys = Adoption::keys($before === null ? [] : $before->keys(), $given['keys'], $local);
 			$lock = $folder->lock(self::LOCK_SECONDS);
 			try {

@@ -52,64 +52,6 @@ class ReleaseClient {
 	}
 
 	/**
-	 * Spend an enrolment code. Writes nothing: the caller stores what comes back (Credentials, ca.pem, LinkState::start).
-	 *
-	 * @param list<string> $urls tried in order
-	 * @param string $ca PEM of the key server's CA
-	 * @param CertificateRequest|null $request answered by a certificate where TLS is spoken
-	 * @return array{
-	 *     clientId: string, token: string, totpSecret: string|null, link: string, ca: string, keys: list<string>, url: string,
-	 *     certificate: string|null
-	 * } ca: what to trust from now on, by the server's own statement if it made a usable one, else what was given
-	 * @throws WireError
-	 */
-	public static function enroll(
-		array $urls,
-		#[\SensitiveParameter]
-		string $code,
-		string $ca,
-		?string $name = null,
-		?CertificateRequest $request = null
-	): array {
-		$folder = sys_get_temp_dir() . '/latchkey-ca-' . bin2hex(random_bytes(8));
-		if (!mkdir($folder, 0700) || file_put_contents($folder . '/ca.pem', $ca) !== strlen($ca)) {
-			throw new WireError('unreachable', 'the CA certificate could not be put into a temporary file');
-		}
-		try {
-			$fields = ['code' => $code] + ($name === null ? [] : ['name' => $name])
-				+ ($request === null ? [] : ['csr' => $request->text()]);
-			$caFile = $folder . '/ca.pem';
-			$conversation = static function (Transport $transport, string $url) use ($fields, $ca, $request): array {
-				$answer = $transport->send('POST', '/v1/enroll', [], $fields);
-				$secret = $answer->optional('totpSecret', 128);
-				if ($secret !== null && Encoding::fromBase32($secret) === null) {
-					throw new WireError('bad_answer', 'the key server\'s answer has no usable "totpSecret"', $answer->status());
-				}
-				$stated = $answer->optional('ca', 16384) ?? '';
-				$stated = CertificateBundle::parse($stated) === [] ? $ca : $stated;
-				$certificate = $request === null ? null : $answer->optional('certificate', 16384);
-				if ($request !== null && $certificate !== null) {
-					$request->assertAnswered($certificate, $stated);
-				}
-				return [
-					'clientId' => $answer->text('clientId', 128),
-					'token' => $answer->link('token')->text(),
-					'totpSecret' => $secret,
-					'link' => $answer->link('link')->text(),
-					'ca' => $stated,
-					'keys' => $answer->keyIds(),
-					'url' => $url,
-					'certificate' => $certificate,
-				];
-			};
-			return self::overServers(new ServerList($urls), $caFile, null, $conversation);
-		} finally {
-			@unlink($folder . '/ca.pem');
-			@rmdir($folder);
-		}
-	}
-
-	/**
 	 * Store a key under an escrow grant. The same bytes again are fine; other bytes are key_exists.
 	 *
 	 * @return array{id: string, sha256: string, created: bool}
@@ -337,46 +279,7 @@ class ReleaseClient {
 			throw new WireError('tls_failed', 'ca.pem is not in the state folder');
 		}
 		$shown = (new ClientCertificate($this->folder))->files();
-		return self::overServers($this->servers, $this->folder->file('ca.pem'), $shown, $conversation);
-	}
-
-	/**
-	 * A conversation is held with one server from its first message to its last. When it breaks, at whatever message, the
-	 * next server begins at the first again: with the newest link on disk, as after any doubt. A server that is not the last
-	 * may take half of the time that is left.
-	 *
-	 * @param array{certificate: string, key: string}|null $shown
-	 * @param callable(Transport, string): array<string, mixed> $conversation
-	 * @return array<string, mixed>
-	 */
-	private static function overServers(ServerList $servers, string $caFile, ?array $shown, callable $conversation): array {
-		$deadline = microtime(true) + Transport::EXCHANGE_SECONDS;
-		$failure = new WireError('unreachable', 'no key server URL is given');
-		$urls = $servers->inOrder();
-		foreach ($urls as $index => $url) {
-			$endpoint = Endpoint::parse($url);
-			if ($endpoint === null) {
-				throw new WireError('unreachable', 'a key server URL must be https://host[:port], without a path');
-			}
-			$left = $deadline - microtime(true);
-			if ($left <= 0) {
-				break;
-			}
-			$seconds = $index === count($urls) - 1 ? $left : $left / 2;
-			try {
-				$answer = $conversation(new Transport($endpoint, $caFile, null, $seconds, $shown), $url);
-				$servers->answered($url);
-				return $answer;
-			} catch (WireError $e) {
-				$failure = $e;
-				if (!$e->isElsewhereWorthTrying()) {
-					$servers->answered($url);
-					break;
-				}
-				$servers->failed($url);
-			}
-		}
-		throw $failure;
+		return Conversation::hold($this->servers, $this->folder->file('ca.pem'), $shown, $conversation);
 	}
 
 	/**

@@ -9,6 +9,7 @@ namespace LatchkeyTest\Wire;
 use LatchkeyTest\KeyServer;
 use OCA\RemoteKeyStorage\Host;
 use OCA\RemoteKeyStorage\State\StateError;
+use OCA\RemoteKeyStorage\Wire\Enroller;
 use OCA\RemoteKeyStorage\Wire\ReleaseClient;
 use OCA\RemoteKeyStorage\Wire\WireError;
 use PHPUnit\Framework\TestCase;
@@ -182,7 +183,7 @@ final class ReleaseClientTest extends TestCase {
 	public function testTls12IsRefused(): void {
 		$old = new KeyServer(true);
 		try {
-			ReleaseClient::enroll([$old->url()], str_repeat('B', 43), $old->ca);
+			Enroller::enroll([$old->url()], str_repeat('B', 43), $old->ca);
 			$this->fail('TLS 1.2 was spoken');
 		} catch (WireError $e) {
 			$this->assertSame('tls_failed', $e->code());

@@ -9,7 +9,7 @@ namespace LatchkeyTest;
 use OCA\RemoteKeyStorage\Host;
 use OCA\RemoteKeyStorage\State\Credentials;
 use OCA\RemoteKeyStorage\State\LinkState;
-use OCA\RemoteKeyStorage\Wire\ReleaseClient;
+use OCA\RemoteKeyStorage\Wire\Enroller;
 
 /** Starts stand-in/server.php in a scratch folder and makes enrolled state folders for it. */
 class KeyServer {
@@ -78,7 +78,7 @@ class KeyServer {
 	 */
 	public function enrolled(array $keys, ?array $urls = null): string {
 		$dir = self::scratch('state');
-		$answer = ReleaseClient::enroll([$this->url()], str_repeat('B', 42) . 'A', $this->ca);
+		$answer = Enroller::enroll([$this->url()], str_repeat('B', 42) . 'A', $this->ca);
 		$host = Host::at($dir);
 		$master = null;
 		foreach (array_keys($keys) as $id) {
