@@ -23,6 +23,7 @@ export async function pairDeps(
     app: await readLocalApp(deps.appFolder),
     random,
     ...paths,
+    isLook: options.dryRun === true,
     copyPassphrase: async (kind) => {
       if (kind === 'known') return readSecret(terminal, escrow.passphraseFile, PASSPHRASE);
       for (;;) {

@@ -46,7 +46,7 @@ function choiceOf(name: string): TransportChoice {
 
 async function status(given: SetupOptions, deps: CommandDeps): Promise<void> {
   const { config, earlier } = openedSetup(await withServer(given, deps), deps);
-  const pair = await pairDeps(given, deps, config, { copyPath: '', fromCopy: null });
+  const pair = await pairDeps({ ...given, dryRun: true }, deps, config, { copyPath: '', fromCopy: null });
   await withPair(config, earlier.agreed, pair, async (context) => {
     const tunnels = await Promise.all(
       tunnelSteps(context).map(async (step) => ({ name: step.name, ...(await step.look()) })),
