@@ -21,7 +21,7 @@ import { KeyServer } from '../../harness/keyserver-process.ts';
 import { runCommand } from '../../keyserver/command-runner.ts';
 import { call } from '../../keyserver/honest-client.ts';
 import { exampleFacts } from '../example-facts.ts';
-import { agreedOn, commandsWithin, contextOf } from './key-server-world.ts';
+import { agreedOn, commandsWithin, contextOf, memoryOf } from './key-server-world.ts';
 
 interface Listed {
   readonly id: string;
@@ -116,9 +116,10 @@ describe.skipIf(obstacle !== null)('the enrolment of a setup', { timeout: 60_000
       readonly from?: string[];
       readonly data?: string;
       readonly now?: () => number;
+      readonly memory?: SetupContext['memory'];
     } = {},
   ): SetupContext {
-    const { now = () => Date.now(), ...agreed } = changes;
+    const { now = () => Date.now(), memory = memoryOf(), ...agreed } = changes;
     const keyServer = {
       listen: { host: '127.0.0.1', port },
       data: server.data,
@@ -134,6 +135,7 @@ describe.skipIf(obstacle !== null)('the enrolment of a setup', { timeout: 60_000
         nextcloud: { instance: { occ } } as unknown as SetupContext['nextcloud'],
         progress: { step: () => undefined, note: (text) => void notes.push(text) },
         now,
+        memory,
       },
     );
   }
@@ -254,6 +256,43 @@ describe.skipIf(obstacle !== null)('the enrolment of a setup', { timeout: 60_000
       };
       expect(records[0]?.event).toBe('grant_made');
     });
+  });
+
+  describe('on a server that says it is the client of another Nextcloud', () => {
+    let anothers: string;
+    /** A victim at the same key server. */
+    beforeEach(async () => {
+      const added = await keyserver('client', 'add', `victim-${name}`, '--from', '10.9.9.9');
+      anothers = (added as { clientId: string }).clientId;
+      enrolment = { directory: '/x', clientId: anothers, urls: [url()], keys: [] };
+    });
+    const victim = async () => (await clients()).find(({ id }) => id === anothers);
+    const records = async (): Promise<number> =>
+      ((await keyserver('audit', 'tail', '-n', '1')) as { records: { seq: number }[] }).records[0]?.seq ?? 0;
+
+    it.each<[string, (id: string) => Partial<SetupContext['memory']>]>([
+      ['nothing is known from before', () => ({})],
+      ['another client was invited for it', () => ({ clientId: 'lk-000000000000000000000000' })],
+      ['that one was set up from here', (id) => ({ others: [{ folder: '/r/v', clientId: id, instanceId: 'ocv' }] })],
+    ])('does, reveals and takes away nothing when %s', async (_, known) => {
+      const [before, seen] = [await victim(), await records()];
+      const own = { from: ['10.71.3.2/32'], memory: memoryOf(known(anothers)) };
+      expect(await step(own).look()).toMatchObject({ state: 'impossible', code: 'client_differs' });
+      const refused = { code: 'client_differs', exit: 3 };
+      await expect(step(own).carryOut()).rejects.toMatchObject(refused);
+      await expect(freshGrant(context(own))).rejects.toMatchObject(refused);
+      await expect(step(own).planRemoval()).rejects.toMatchObject(refused);
+      await expect(step(own).takeAway({ purge: false })).rejects.toMatchObject(refused);
+      expect([await victim(), await records()]).toEqual([before, seen]);
+      expect(told).toEqual([]);
+    });
+  });
+
+  it('knows whom it has invited, before the code goes out', async () => {
+    const memory = memoryOf();
+    fails = 'before';
+    await expect(step({ memory }).carryOut()).rejects.toMatchObject({ code: 'key_server_unreachable' });
+    expect(memory.clientId).toBe((await ownClients())[0]?.id);
   });
 
   it('does not revoke a client whose keys are on the key server only', async () => {
