@@ -1,6 +1,6 @@
 import { quoteForCron } from '../platform/crontab.ts';
+import { commandWords, pathWord, wholePath } from '../platform/service-text.ts';
 import { type HeartbeatWay, type Scheduler, STATE_PARENT } from './facts.ts';
-import { conditionPath, quoteForSystemd } from './unit-quoting.ts';
 
 /** What the heartbeat and its timer need to know. */
 export interface HeartbeatPlan {
@@ -61,11 +61,11 @@ function serviceUnit(plan: HeartbeatPlan, script: string): string {
 Description=Latchkey heartbeat of the Nextcloud ${plan.instanceId}
 After=network-online.target
 Wants=network-online.target
-${way.via === 'container' ? '' : `ConditionPathExists=${conditionPath(`${plan.stateFolder}/client.json`)}\n`}
+${way.via === 'container' ? '' : `ConditionPathExists=${wholePath(`${plan.stateFolder}/client.json`)}\n`}
 [Service]
 Type=oneshot
-${way.via === 'container' ? `StandardInput=file:${conditionPath(script)}` : `User=${way.user}`}
-ExecStart=${commandOf(plan, script).map(quoteForSystemd).join(' ')}
+${way.via === 'container' ? `StandardInput=file:${wholePath(script)}` : `User=${way.user}`}
+ExecStart=${commandWords(commandOf(plan, script))}
 TimeoutStartSec=30
 ${way.via === 'container' ? restraintOf(way.command[0] ?? '') : `${RESTRAINT}${writableOnMachine(plan.stateFolder)}`}PrivateTmp=yes
 LimitCORE=0
@@ -83,7 +83,7 @@ function restraintOf(program: string): string {
 }
 
 function writableOnMachine(stateFolder: string): string {
-  return `ReadWritePaths=${quoteForSystemd(stateFolder)}
+  return `ReadWritePaths=${pathWord(stateFolder)}
 # keys that commands have cached on tmpfs are dropped when the key server says so
 ReadWritePaths=-/run
 `;

@@ -32,6 +32,26 @@ function commandWord(text: string): string {
   return quoted(text).replaceAll('$', '$$$$');
 }
 
+/** A whole command line for people to read as well: only words that need it are quoted. Refuses what no service file can hold. */
+export function commandWords(words: readonly string[]): string {
+  assertPlainWords(words);
+  return words.map((word) => (BARE.test(word) ? word : commandWord(word))).join(' ');
+}
+
+const BARE = /^[\w@:.,/+=-]+$/;
+
+/** One path of a setting that takes several, quoted where it needs it. Refuses what no service file can hold. */
+export function pathWord(path: string): string {
+  assertPlainWords([path]);
+  return BARE.test(path) ? path : quoted(path);
+}
+
+/** The value of a setting that takes one path as it stands (systemd.unit(5)). Refuses what no service file can hold. */
+export function wholePath(path: string): string {
+  assertPlainWords([path]);
+  return specifiersEscaped(path);
+}
+
 /** Text within an element of XML, or an attribute of it. */
 export function xml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');

@@ -1,5 +1,5 @@
+import { commandWords, wholePath } from '../../platform/service-text.ts';
 import { STATE_PARENT } from '../facts.ts';
-import { conditionPath, quoteForSystemd } from '../unit-quoting.ts';
 
 /** What mounts the changed copy of a file that cannot be written. */
 export interface CoverPlan {
@@ -45,7 +45,7 @@ export function coverPaths(instanceId: string): readonly string[] {
 export function coverFilesFor(plan: CoverPlan): Record<string, string> {
   const { script, hash, service, again, path } = paths(plan.instanceId);
   const command = (order: string): string =>
-    ['/bin/sh', script, order, coverFolder(plan.instanceId), plan.path].map(quoteForSystemd).join(' ');
+    commandWords(['/bin/sh', script, order, coverFolder(plan.instanceId), plan.path]);
   return {
     [script]: plan.script,
     [hash]: `${plan.signed}\n`,
@@ -64,7 +64,7 @@ DefaultDependencies=no
 After=local-fs.target snapd.mounts.target
 Conflicts=umount.target
 Before=${['umount.target', ...before].join(' ')}
-ConditionPathExists=${conditionPath(`${coverFolder(instanceId)}/copy`)}
+ConditionPathExists=${wholePath(`${coverFolder(instanceId)}/copy`)}
 
 [Service]
 Type=oneshot
@@ -99,7 +99,7 @@ function pathUnit({ instanceId, path }: CoverPlan): string {
 Description=Latchkey looks whether the code of the Nextcloud ${instanceId} is another
 
 [Path]
-PathChanged=${conditionPath(link)}
+PathChanged=${wholePath(link)}
 Unit=latchkey-core-again-${instanceId}.service
 
 [Install]

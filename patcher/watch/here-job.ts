@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { cronTime, everySeconds, quoteForCron } from '../../platform/crontab.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { propertyList } from '../../platform/property-list.ts';
-import { conditionPath, quoteForSystemd } from '../unit-quoting.ts';
+import { commandWords, quoted } from '../../platform/service-text.ts';
 import type { WorkOptions } from '../workplace.ts';
 
 /** What starts it on the administrator's machine. */
@@ -116,14 +116,14 @@ export function launchdLabel(name: string): string {
 }
 
 function serviceUnit({ name, argv, environment }: HereJob): string {
-  const variables = Object.entries(environment).map(([key, value]) => `Environment="${key}=${conditionPath(value)}"\n`);
+  const variables = Object.entries(environment).map(([key, value]) => `Environment=${quoted(`${key}=${value}`)}\n`);
   return `# ${WRITTEN}
 [Unit]
 Description=Latchkey looks after its app on ${name}
 
 [Service]
 Type=oneshot
-${variables.join('')}ExecStart=${argv.map(quoteForSystemd).join(' ')}
+${variables.join('')}ExecStart=${commandWords(argv)}
 TimeoutStartSec=3600
 `;
 }

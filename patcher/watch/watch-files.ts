@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { quoteForCron } from '../../platform/crontab.ts';
+import { commandWords, wholePath } from '../../platform/service-text.ts';
 import {
   type Facts,
   type HeartbeatWay,
@@ -12,7 +13,6 @@ import { becomeUser } from '../transports/elevation.ts';
 import { hashLines, packTree } from '../transports/tar.ts';
 import { UPLOAD_TREE } from '../transports/target-scripts.ts';
 import type { TreeFile } from '../transports/transport.ts';
-import { conditionPath, quoteForSystemd } from '../unit-quoting.ts';
 
 /** A file of the watch as it is to be on the machine, root's. */
 export interface WatchFile {
@@ -201,7 +201,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
-ExecStart=/bin/sh ${quoteForSystemd(`${folder}/watch.sh`)} ${quoteForSystemd(folder)}
+ExecStart=${commandWords(['/bin/sh', `${folder}/watch.sh`, folder])}
 TimeoutStartSec=${START_SECONDS}
 PrivateTmp=yes
 LimitCORE=0
@@ -230,7 +230,7 @@ function pathUnit({ instanceId, root, configFile, appPath, way, alsoFollowed }: 
 Description=Latchkey follows upgrades of the Nextcloud ${instanceId}
 
 [Path]
-${paths.map((path) => `PathChanged=${conditionPath(path)}`).join('\n')}
+${paths.map((path) => `PathChanged=${wholePath(path)}`).join('\n')}
 
 [Install]
 WantedBy=paths.target

@@ -20,6 +20,7 @@ test('the cron line quotes for the shell and for cron', () => {
 
 test('the unit quotes for systemd', () => {
   expect(timerFilesFor('systemd', PLAN)[SERVICE]).toContain(`ExecStart=${COMMAND} "/srv/it's 100%% $$mine" oc1\n`);
+  expect(timerFilesFor('systemd', PLAN)[SERVICE]).toContain(`\nReadWritePaths="/srv/it's 100%% $mine"\n`);
 });
 
 test('a line break in a path is refused', () => {

@@ -2,8 +2,8 @@ import { CONFINED } from '../../../platform/confinement.ts';
 import { quoteForCron } from '../../../platform/crontab.ts';
 import { LatchkeyError } from '../../../platform/errors.ts';
 import { propertyList } from '../../../platform/property-list.ts';
+import { commandWords } from '../../../platform/service-text.ts';
 import { quoteForRemoteShell } from '../../transports/remote-quoting.ts';
-import { quoteForSystemd } from '../../unit-quoting.ts';
 import { sshCommand } from './ssh-command.ts';
 import { dialFolder, type SshTunnelPlan, writtenMark } from './ssh-tunnel-plan.ts';
 
@@ -79,7 +79,7 @@ StartLimitIntervalSec=0
 [Service]
 Type=exec
 User=${plan.account}
-ExecStart=${sshCommand(plan, ssh).map(quoteForSystemd).join(' ')}
+ExecStart=${commandWords(sshCommand(plan, ssh))}
 Restart=always
 RestartSec=${plan.retrySeconds}
 UMask=0077
