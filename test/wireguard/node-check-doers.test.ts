@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { NetworkView } from '../../wireguard/interface-address.ts';
 import { generateKeyPair } from '../../wireguard/keys.ts';
-import { alertBody, handOver, parseAlertCommand } from '../../wireguard/node/check-alert.ts';
+import { alertNotice, handOver } from '../../wireguard/node/check-alert.ts';
+import { alertTellers, parseAlertCommand } from '../../wireguard/node/check-channel.ts';
 import { askKeyserver, faultOf, parseKeyserver } from '../../wireguard/node/check-keyserver.ts';
 import { sightOf } from '../../wireguard/node/check-look.ts';
 import { type RestartView, restartInterface, restartSteps } from '../../wireguard/node/check-restart.ts';
@@ -39,7 +40,7 @@ describe('the state of a check', () => {
     topics: { 'silent wg0': { bad: 2, good: 0, toldAt: null } },
     restarts: { wg0: { attempts: 3, at: 5, upSince: null } },
     handshakes: { 'wg0 K=': { value: 9, seenAt: 8 } },
-    waiting: [NOTICE],
+    waiting: [{ ...NOTICE, to: 'command' }],
   };
   const damaged = (): never => {
     throw new Error('was said to be damaged');
@@ -286,29 +287,35 @@ describe('askKeyserver(), of a stand-in for a key server', () => {
 });
 
 describe('handOver()', () => {
+  const waiting = { ...NOTICE, to: 'command' };
+  const by = (...argv: [string, ...string[]]) => alertTellers(argv, []);
+
   it('gives a program one alert after the other, in the members of a key server’s', async () => {
     const [out, script] = [join(folder, 'out'), join(folder, 'tell.sh')];
     writeFileSync(script, `cat >>'${out}'\n`);
-    const over = { ...NOTICE, id: 'y', over: true, lasted: 61_000 };
-    expect(await handOver([NOTICE, over], ['/bin/sh', script], 'office')).toEqual({ left: [], failure: null });
+    const over = { ...waiting, id: 'y', over: true, lasted: 61_000 };
+    expect(await handOver([waiting, over], by('/bin/sh', script), 'office')).toEqual({ left: [], failures: [] });
     const alerts = readFileSync(out, 'utf8').trimEnd().split('\n');
-    expect(alerts.map((line) => JSON.parse(line))).toEqual([alertBody(NOTICE, 'office'), alertBody(over, 'office')]);
+    expect(alerts.map((line) => JSON.parse(line))).toEqual([
+      { version: 1, ...alertNotice(NOTICE, 'office') },
+      { version: 1, ...alertNotice(over, 'office') },
+    ]);
     const keys = ['version', 'id', 'server', 'severity', 'title', 'text', 'alerts'];
     expect(Object.keys(JSON.parse(alerts[0] ?? ''))).toEqual(keys);
   });
 
   it('keeps what a program did not take, and all behind it', async () => {
-    const waiting = [NOTICE, { ...NOTICE, id: 'y' }];
-    const handed = await handOver(waiting, ['/bin/false'], 'office');
-    expect(handed).toMatchObject({ left: waiting, failure: { code: 'command_failed' } });
-    const gone = await handOver(waiting, ['/nowhere/at all'], 'office');
-    expect(gone).toMatchObject({ left: waiting, failure: { code: 'command_missing' } });
+    const both = [waiting, { ...waiting, id: 'y' }];
+    const handed = await handOver(both, by('/bin/false'), 'office');
+    expect(handed).toMatchObject({ left: both, failures: [{ code: 'command_failed' }] });
+    const gone = await handOver(both, by('/nowhere/at all'), 'office');
+    expect(gone).toMatchObject({ left: both, failures: [{ code: 'command_missing' }] });
   });
 
   it('says how bad it is, and how long it lasted', () => {
-    expect(alertBody(NOTICE, 'office')).toMatchObject({ severity: 'critical', title: `office: ${NOTICE.said}` });
-    expect(alertBody({ ...NOTICE, event: 'handshake_stale' }, 'office')).toMatchObject({ severity: 'warning' });
-    const over = alertBody({ ...NOTICE, over: true, lasted: 61_000 }, 'office');
+    expect(alertNotice(NOTICE, 'office')).toMatchObject({ severity: 'critical', title: `office: ${NOTICE.said}` });
+    expect(alertNotice({ ...NOTICE, event: 'handshake_stale' }, 'office')).toMatchObject({ severity: 'warning' });
+    const over = alertNotice({ ...NOTICE, over: true, lasted: 61_000 }, 'office');
     expect(over.severity).toBe('info');
     expect(over.text).toContain('It is over after 1 minute: ');
   });

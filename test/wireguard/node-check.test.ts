@@ -9,6 +9,7 @@ const URL = 'https://10.8.0.1:8443';
 const KEY = `${'K'.repeat(43)}=`;
 const OTHER = `${'O'.repeat(43)}=`;
 const RULES: CheckRules = {
+  tellers: ['command'],
   warning: 180,
   critical: 300,
   badRounds: 3,

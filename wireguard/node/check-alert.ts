@@ -1,23 +1,9 @@
-import { LatchkeyError } from '../../platform/errors.ts';
-import { run } from '../../platform/run.ts';
-import type { CheckEvent, CheckNotice } from './check-state.ts';
+import type { Notice } from '../../platform/alerts/notice.ts';
+import type { AlertTeller } from './check-channel.ts';
+import type { CheckEvent, CheckNotice, WaitingNotice } from './check-state.ts';
 
-const LIMIT_MS = 15_000;
-const LIMIT_BYTES = 1_048_576;
-
-/** The program and its arguments, split at spaces: no shell reads them. Throws `usage`. */
-export function parseAlertCommand(text: string): readonly [string, ...string[]] {
-  const [program = '', ...words] = text.split(' ').filter((word) => word !== '');
-  if (program.startsWith('/') && text.length <= 4096 && !/\p{Cc}/u.test(text)) return [program, ...words];
-  throw new LatchkeyError('usage', '"--alert-command" must begin with the absolute path of a program', {
-    exit: 2,
-    field: '--alert-command',
-    hint: 'it is split at spaces, and no shell reads it',
-  });
-}
-
-/** Pure: a notice as the program gets it; the members are those of a key server's alerts, so that one program can take both. */
-export function alertBody({ id, event, over, subject, said, at, lasted }: CheckNotice, host: string) {
+/** Pure: a notice as it goes out; the members are those of a key server's alerts, so that one receiver can take both. */
+export function alertNotice({ id, event, over, subject, said, at, lasted }: CheckNotice, host: string): Notice {
   const severity = over ? 'info' : event === 'keyserver_silent' ? 'critical' : 'warning';
   const title = `${host}: ${over ? 'over: ' : ''}${said}`;
   const { done, todo } = TEXTS[event];
@@ -26,7 +12,15 @@ export function alertBody({ id, event, over, subject, said, at, lasted }: CheckN
   const text = `${happened}\n\nDone by itself: ${texts.done}\nYou can: ${texts.todo}\n\n${severity}, ${moment(at)}, ${host}`;
   const facts = { subject, over, lasted };
   const alert = { event, severity, title, ...texts, raisedAt: at, earlier: 0, facts };
-  return { version: 1, id: `${host} ${id}`, server: host, severity, title, text, alerts: [alert] };
+  return { id: `${host} ${id}`, server: host, severity, title, text, alerts: [alert] };
+}
+
+/** Pure: what shows that alerts arrive. */
+export function trialNotice(host: string, at: number): Notice {
+  const title = `${host}: this is a test, and all is well`;
+  const text = `${title}.\n\nDone by itself: nothing\nYou can: nothing, alerts arrive here\n\ninfo, ${moment(at)}, ${host}`;
+  const alert = { event: 'test', severity: 'info', title, raisedAt: at };
+  return { id: `${host} ${at.toString(36)} test`, server: host, severity: 'info', title, text, alerts: [alert] };
 }
 
 const TEXTS: Readonly<Record<CheckEvent, { readonly done: string; readonly todo: string }>> = {
@@ -44,24 +38,39 @@ const TEXTS: Readonly<Record<CheckEvent, { readonly done: string; readonly todo:
   },
 };
 
-/**
- * Hands over what waits, oldest first, each to a run of its own with JSON on its standard input. Exit code 0: it was delivered. Answers
- * what is left, and why.
- */
+/** What one way out did not take, and why; what is behind it waits too. */
+interface HandedOver {
+  readonly left: readonly WaitingNotice[];
+  readonly failures: readonly unknown[];
+}
+
+/** Hands over what waits, each way out at its own pace and oldest first. Answers what is left, and why. */
 export async function handOver(
-  waiting: readonly CheckNotice[],
-  argv: readonly [string, ...string[]],
+  waiting: readonly WaitingNotice[],
+  tellers: readonly AlertTeller[],
   host: string,
-): Promise<{ readonly left: readonly CheckNotice[]; readonly failure: unknown }> {
-  for (const [at, notice] of waiting.entries()) {
+): Promise<HandedOver> {
+  const results = await Promise.all(
+    tellers.map((teller) =>
+      handTo(
+        teller,
+        waiting.filter(({ to }) => to === teller.name),
+        host,
+      ),
+    ),
+  );
+  return { left: results.flatMap(({ left }) => left), failures: results.flatMap(({ failures }) => failures) };
+}
+
+async function handTo(teller: AlertTeller, own: readonly WaitingNotice[], host: string): Promise<HandedOver> {
+  for (const [at, notice] of own.entries()) {
     try {
-      const input = `${JSON.stringify(alertBody(notice, host))}\n`;
-      await run(argv, { input, timeoutMs: LIMIT_MS, maxBytes: LIMIT_BYTES });
+      await teller.tell(alertNotice(notice, host));
     } catch (failure) {
-      return { left: waiting.slice(at), failure };
+      return { left: own.slice(at), failures: [failure] };
     }
   }
-  return { left: [], failure: null };
+  return { left: [], failures: [] };
 }
 
 function minutes(ms: number): string {

@@ -6,7 +6,8 @@ import type { CommandIo } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
 import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
 import { type CheckDecision, decideCheck } from './check.ts';
-import { alertBody, handOver } from './check-alert.ts';
+import { alertNotice, handOver } from './check-alert.ts';
+import type { AlertTeller } from './check-channel.ts';
 import { askKeyserver } from './check-keyserver.ts';
 import { sightOf } from './check-look.ts';
 import { type CheckOptions, type CheckOrder, checkOrder } from './check-order.ts';
@@ -14,6 +15,7 @@ import { PLUGIN_EXIT, pluginAnswer } from './check-plugin.ts';
 import { addCheckPrintCommand } from './check-print.ts';
 import { restartInterface } from './check-restart.ts';
 import { NO_CHECK_YET, readCheckState, writeCheckState } from './check-state.ts';
+import { addCheckTryCommand } from './check-try.ts';
 
 const STATE_FILE = `${process.platform === 'darwin' ? '/var/db' : '/var/lib'}/latchkey-node/check.json`;
 
@@ -34,6 +36,7 @@ export function addCheckCommand(program: Command, io: CommandIo): void {
     .option('--bad-rounds <count>', 'so many bad rounds in a row before somebody is told', '3')
     .option('--good-rounds <count>', 'so many good rounds in a row before it is over', '2')
     .option('--alert-command <words>', 'program that is given each alert as JSON; split at spaces, without a shell')
+    .option('--alert-channel <file...>', 'files, 0600, of ways by which alerts go out: ntfy, a webhook, mail …')
     .option('--state <file>', 'what one round leaves to the next', STATE_FILE)
     .addOption(
       new Option(
@@ -44,6 +47,7 @@ export function addCheckCommand(program: Command, io: CommandIo): void {
     .option('--json', 'print JSON for programs')
     .action((options: CheckOptions) => (options.nagios === true ? plugin(options, io) : check(options, io)));
   addCheckPrintCommand(command, io);
+  addCheckTryCommand(command, io);
 }
 
 /** The key servers first: what is sent to them has an idle tunnel shake hands. */
@@ -74,22 +78,25 @@ async function check(options: CheckOptions, { clock, terminal }: CommandIo): Pro
   );
   const sight = await look(order, options.ca, clock.now.bind(clock));
   const decision = decideCheck(before, sight, order.rules, clock.now());
-  const kept = order.alertCommand === null ? { ...decision.state, waiting: [] } : decision.state;
-  writeCheckState(options.state, kept);
+  const { waiting } = decision.state;
+  writeCheckState(options.state, decision.state);
   const restarts: Restarted[] = [];
   for (const name of decision.restart) restarts.push(await restarted(name, note)); // one at a time: they share name servers and rules
   const host = hostname();
-  const handed = order.alertCommand === null ? null : await handOver(kept.waiting, order.alertCommand, host);
-  if (handed !== null && kept.waiting.length > 0)
-    writeCheckState(options.state, { ...kept, waiting: [...handed.left] });
-  const undelivered = handed?.left.length ?? 0;
-  if (undelivered > 0) note(`wgnode: hint: ${reason(handed?.failure)}; alerts that are tried again: ${undelivered}`);
+  const { left, failures } = await handOver(waiting, order.tellers, host);
+  if (waiting.length > 0) writeCheckState(options.state, { ...decision.state, waiting: [...left] });
+  const undelivered = left.length;
+  if (undelivered > 0) {
+    note(`wgnode: hint: ${failures.map(reason).join(', ')}; alerts that are tried again: ${undelivered}`);
+  }
+  const unfit = order.tellers.flatMap(faultOf);
+  for (const fault of unfit) note(`wgnode: hint: a way out for alerts cannot be used: ${fault}`);
   const { findings, notices } = decision;
   if (options.json === true) {
-    const told = notices.map((notice) => alertBody(notice, host));
-    printJson(terminal, { host, findings, restarts, told, undelivered });
+    const told = notices.map((notice) => ({ version: 1, ...alertNotice(notice, host) }));
+    printJson(terminal, { host, findings, restarts, told, undelivered, unfit });
   } else printRound(decision, restarts, (line) => void terminal.stdout.write(`${line}\n`));
-  if (findings.every(({ level }) => level === 'ok') && undelivered === 0) return;
+  if (findings.every(({ level }) => level === 'ok') && undelivered + unfit.length === 0) return;
   throw new LatchkeyError('degraded', 'not all is well', { extra: { told: true } });
 }
 
@@ -105,6 +112,15 @@ async function restarted(name: string, say: (line: string) => void): Promise<Res
     return { interface: name, error: null };
   } catch (error) {
     return { interface: name, error: reason(error) };
+  }
+}
+
+function faultOf(teller: AlertTeller): string[] {
+  try {
+    teller.look();
+    return [];
+  } catch (error) {
+    return [reason(error)];
   }
 }
 

@@ -1,7 +1,8 @@
+import { resolve } from 'node:path';
 import { parseInteger } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import type { CheckRules } from './check.ts';
-import { parseAlertCommand } from './check-alert.ts';
+import { type AlertTeller, alertTellers, parseAlertCommand } from './check-channel.ts';
 import { parseKeyserver } from './check-keyserver.ts';
 
 /** Options of `wgnode check`, as they were typed. */
@@ -16,6 +17,7 @@ export interface CheckOptions {
   readonly badRounds: string;
   readonly goodRounds: string;
   readonly alertCommand?: string;
+  readonly alertChannel?: readonly string[];
   readonly state: string;
   readonly nagios?: boolean;
   readonly json?: boolean;
@@ -26,7 +28,7 @@ export interface CheckOrder {
   readonly interfaces: readonly string[];
   readonly keyservers: readonly string[];
   readonly rules: CheckRules;
-  readonly alertCommand: readonly [string, ...string[]] | null;
+  readonly tellers: readonly AlertTeller[];
 }
 
 /** Pure: what the options mean. Throws `usage` and `invalid_request`. */
@@ -43,6 +45,7 @@ export function checkOrder(options: CheckOptions): CheckOrder {
   const warning = parseInteger(options.warning, '--warning', { min: 1, max: 1_000_000 });
   const critical = parseInteger(options.critical, '--critical', { min: 1, max: 1_000_000 });
   if (warning > critical) throw wrong('--warning', 'must not be more than "--critical"');
+  const tellers = tellersOf(options);
   const rules = {
     warning,
     critical,
@@ -50,9 +53,17 @@ export function checkOrder(options: CheckOptions): CheckOrder {
     goodRounds: parseInteger(options.goodRounds, '--good-rounds', { min: 1, max: 1000 }),
     eachPeer: options.eachPeer === true,
     restarts: options.restart,
+    tellers: tellers.map(({ name }) => name),
   };
-  const command = options.alertCommand;
-  return { interfaces, keyservers, rules, alertCommand: command === undefined ? null : parseAlertCommand(command) };
+  return { interfaces, keyservers, rules, tellers };
+}
+
+/** Pure: the ways out that the options name. Throws `usage`. */
+export function tellersOf({ alertCommand, alertChannel = [] }: CheckOptions): readonly AlertTeller[] {
+  return alertTellers(
+    alertCommand === undefined ? null : parseAlertCommand(alertCommand),
+    alertChannel.map((file) => resolve(file)),
+  );
 }
 
 function wrong(field: string, words: string): LatchkeyError {

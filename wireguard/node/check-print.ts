@@ -59,6 +59,10 @@ export function wordsOf(options: CheckOptions, isGiven: (name: string) => boolea
   return [
     ...many('--interface', options.interface),
     ...many('--keyserver', options.keyserver),
+    ...many(
+      '--alert-channel',
+      options.alertChannel?.map((file) => resolve(file)),
+    ),
     ...values.flatMap(([name, flag, value]) => (isGiven(name) && value !== undefined ? [flag, value] : [])),
     ...(options.eachPeer === true ? ['--each-peer'] : []),
     ...(options.restart ? [] : ['--no-restart']),

@@ -31,13 +31,15 @@ const noticeSchema = z.strictObject({
   /** How long it lasted, of one that is over; milliseconds. */
   lasted: count.max(Number.MAX_SAFE_INTEGER).nullable(),
 });
+/** `to` is the name of a way out; there was but one when nothing was said of it. */
+const waitingSchema = noticeSchema.extend({ to: z.string().max(4096).default('command') });
 const schema = z.strictObject({
   version: z.literal(1),
   topics: z.record(z.string(), topicSchema),
   restarts: z.record(z.string(), restartSchema),
   handshakes: z.record(z.string(), handshakeSchema),
-  /** What has not been handed over yet, oldest first. */
-  waiting: z.array(noticeSchema).max(1000),
+  /** What has not been handed over yet, by each way out oldest first. */
+  waiting: z.array(waitingSchema).max(1000),
 });
 
 /** What one check leaves to the next one. Moments are milliseconds since 1970. */
@@ -45,6 +47,7 @@ export type CheckState = z.infer<typeof schema>;
 export type TopicState = z.infer<typeof topicSchema>;
 export type RestartState = z.infer<typeof restartSchema>;
 export type CheckNotice = z.infer<typeof noticeSchema>;
+export type WaitingNotice = z.infer<typeof waitingSchema>;
 export type CheckEvent = CheckNotice['event'];
 
 export const NO_CHECK_YET: CheckState = { version: 1, topics: {}, restarts: {}, handshakes: {}, waiting: [] };

@@ -25,6 +25,8 @@ export interface CheckRules extends CheckRounds {
   readonly eachPeer: boolean;
   /** Whether an interface that is down is restarted. */
   readonly restarts: boolean;
+  /** Names of the ways out by which somebody is told. */
+  readonly tellers: readonly string[];
 }
 
 export interface CheckDecision {
@@ -44,7 +46,7 @@ const LONGEST_PAUSE_MS = 60 * 60_000;
 const STOOD_MS = 15 * 60_000;
 /** A handshake may be this much ahead of the clock, which `wg` reads a moment earlier or later. */
 const AHEAD_MS = 5_000;
-/** Nobody reads more, and a program that never works must not fill the disk. */
+/** Nobody reads more, and a way out that never works must not fill the disk. */
 const WAITING_LIMIT = 100;
 
 /** Pure: what is to be done after a look, and what is remembered of it. */
@@ -74,7 +76,10 @@ export function decideCheck(before: CheckState, sight: CheckSight, rules: CheckR
     }
   }
   for (const [key, topic] of Object.entries(before.topics)) if (isHidden(key, sight)) topics[key] = topic;
-  const waiting = [...before.waiting, ...notices].slice(-WAITING_LIMIT);
+  const waiting = rules.tellers.flatMap((to) => {
+    const earlier = before.waiting.filter((one) => one.to === to);
+    return [...earlier, ...notices.map((notice) => ({ ...notice, to }))].slice(-WAITING_LIMIT);
+  });
   return { state: { version: 1, topics, restarts, handshakes, waiting }, findings, notices, restart };
 }
 
