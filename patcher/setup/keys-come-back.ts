@@ -2,6 +2,7 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { lookAtHome } from './key-server/home-end.ts';
 import { type KnownClient, keyServerCommands } from './key-server/key-server-commands.ts';
 import { serviceName } from './key-server/key-server-look.ts';
+import { refuseDoubt } from './key-server/own-client.ts';
 import type { SetupContext } from './setup-step.ts';
 
 /** Why a key server would give no key back now. */
@@ -22,7 +23,9 @@ export async function refuseUnreturned(context: SetupContext): Promise<void> {
   const { data, account } = await lookAtHome(context);
   if (data !== 'server' || !account) return;
   const own = keyServerCommands(context);
-  const client = (await own.clients()).find(({ id }) => id === enrolment.clientId);
+  const clients = await own.clients();
+  refuseDoubt(enrolment.clientId, { name: context.config.client, memory: context.memory }, clients);
+  const client = clients.find(({ id }) => id === enrolment.clientId);
   if (client === undefined) return;
   const why = unreturned((await own.status()).health, client, {
     data: context.agreed.keyServer.data,

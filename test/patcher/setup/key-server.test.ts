@@ -332,6 +332,20 @@ describe('keyServerStep() takes away', () => {
       message: expect.stringContaining('master_2 of other'),
     });
   });
+  it('no key of another, though the server says that it has it on its disk', async () => {
+    const clients = [{ ...other, state: 'revoked' as const }];
+    const { encryption } = exampleFacts({});
+    const facts = { encryption: { ...encryption, privateKeys: ['master_2.privateKey'] } };
+    await expect(stepAt({ ...there, clients, facts }).takeAway({ purge: true })).rejects.toMatchObject({
+      code: 'keys_on_key_server',
+      exit: 3,
+    });
+  });
+  it('nothing on the word of a server that says it is the client of another', async () => {
+    const facts = { enrolment: enrolment({ clientId: other.id }) };
+    const step = stepAt({ ...there, clients: [other], facts });
+    await expect(step.planRemoval()).rejects.toMatchObject({ code: 'client_differs', exit: 3 });
+  });
 });
 
 describe('at-home.sh', () => {
