@@ -144,6 +144,8 @@ describe('GET /api/installation/script/:token', () => {
     const revoked = await fetchScript(token.token, '?platform=linux', { from: '127.0.0.10' });
     const never = await fetchScript(unknown, '?platform=linux', { from: '127.0.0.10' });
     expect([revoked.status, revoked.text]).toEqual([404, never.text]);
+    const tried = (await hub.audit()).filter(({ source }) => source === '127.0.0.10');
+    expect(tried.map(({ reason }) => reason)).toEqual(['token_revoked', 'token_not_found']);
   });
 
   test.each([
@@ -398,9 +400,11 @@ describe('POST /api/spoke/register', () => {
 
   test('from another address than the download is written down', async () => {
     const token = await fetched({}, 'linux', { from: '127.0.0.40' });
-    expect((await register(token.token, {}, { from: '127.0.0.41' })).status).toBe(201);
+    const ask = { from: '127.0.0.41', headers: { 'user-agent': 'curl/8.5.0' } };
+    expect((await register(token.token, {}, ask)).status).toBe(201);
     const record = (await hub.audit()).findLast(({ event }) => event === 'spoke_registered');
-    expect(record).toMatchObject({ source: '127.0.0.41', detail: { fetched_from: '127.0.0.40', other_source: true } });
+    const detail = { fetched_from: '127.0.0.40', other_source: true, agent: 'curl/8.5.0' };
+    expect(record).toMatchObject({ source: '127.0.0.41', detail });
   });
 
   test('from another address than the download is refused where that is the policy, and good from the first one', async () => {
@@ -622,6 +626,7 @@ describe('tokens that are over', () => {
     expect((await revoke('?fetched=true')).status).toBe(200);
     const late = await register(token.token, {}, { from: '127.0.0.51' });
     expect([late.status, late.body.code]).toEqual([404, 'TOKEN_NOT_FOUND']);
+    expect((await hub.audit()).at(-1)).toMatchObject({ source: '127.0.0.51', reason: 'token_revoked' });
     expect((await fetchScript(token.token, undefined, { from: '127.0.0.51' })).status).toBe(404);
     expect((await hub.audit()).findLast(({ event }) => event === 'install_token_revoked')?.detail).toMatchObject({
       by: 'token:ops',

@@ -113,6 +113,7 @@ async function addSpokes({ store }: HubData, facts: HubInterface, seal: Vault): 
   await registerSpoke(hub, token, order, {
     hash,
     source: '192.0.2.9',
+    agent: null,
     otherSource: 'record',
     now,
     random: systemRandom,

@@ -8,7 +8,7 @@ import { fetchablePlatform, installTokenHash, parsePlatform, TOKEN_STATES } from
 import { findInstallToken, listTokens, revokeToken, takeScript } from '../spokes/install-token-store.ts';
 import { invitationJson, tokenJson } from '../spokes/invitation-json.ts';
 import { invite, MOST_MEMBERS, scriptOf } from '../spokes/invitations.ts';
-import { assertInstaller } from '../spokes/script-visitor.ts';
+import { assertInstaller, programOf } from '../spokes/script-visitor.ts';
 import { recordToken } from '../spokes/token-sweeper.ts';
 import { PLATFORMS, type Platform } from '../store/schema.ts';
 import { type Desk, hubOf } from './desk.ts';
@@ -17,7 +17,6 @@ const HOUR_MS = 3_600_000;
 const MOST_HOURS = 720;
 const USUAL_PER_PAGE = 100;
 const MOST_PER_PAGE = 1000;
-const MOST_AGENT = 200;
 
 /** Tokens with which spokes join, and the scripts that they are good for. */
 export function installationRoutes(desk: Desk): readonly Route[] {
@@ -156,7 +155,7 @@ async function look(desk: Desk, request: AppRequest): Promise<AppResponse> {
 async function fetchScript(desk: Desk, request: AppRequest): Promise<AppResponse> {
   const { id, platform, answer } = await find(desk, request);
   const { source, headers } = request;
-  const agent = headers['user-agent']?.slice(0, MOST_AGENT).replace(/\p{Cc}/gu, '?') ?? null; // it is shown to people
+  const agent = programOf(headers);
   const at = desk.clock.now();
   const isOurs = await desk.store.transaction(async (tx) => {
     const token = await takeScript(tx, id, { at, from: source, agent, platform });

@@ -6,6 +6,7 @@ import { findInstallToken } from '../spokes/install-token-store.ts';
 import { inviteMembers, readMembersOrder } from '../spokes/member-invitations.ts';
 import { readRegistration, registerSpoke } from '../spokes/registration.ts';
 import { registrationJson, registrationText } from '../spokes/registration-answer.ts';
+import { programOf } from '../spokes/script-visitor.ts';
 import { withdrawSpoke } from '../spokes/spoke-withdrawal.ts';
 import { type Desk, hubOf } from './desk.ts';
 
@@ -29,7 +30,8 @@ async function register(desk: Desk, { body, source, headers }: AppRequest): Prom
     assertRegistrable(token, now());
     const { hub } = hubOf(desk, token.interface);
     const { otherSource } = config.spokes;
-    const made = await registerSpoke(hub, token, order, { hash, source, otherSource, now, random });
+    const agent = programOf(headers);
+    const made = await registerSpoke(hub, token, order, { hash, source, agent, otherSource, now, random });
     desk.metrics.created('spoke');
     if (token.fetchedPlatform !== null) desk.metrics.spokeRegistered(token.fetchedPlatform);
     if (wantsText(headers)) return textAnswer(registrationText(made, hub.facts, config.name));

@@ -91,7 +91,7 @@ export function tokenState({ end, expiresAt, fetchedAt }: InstallToken, now: num
 export function fetchablePlatform(token: InstallToken | null, wished: Platform | null, now: number): Platform {
   if (token === null) throw tokenNotFound();
   const state = tokenState(token, now);
-  if (state === 'revoked') throw tokenNotFound();
+  if (state === 'revoked') throw tokenNotFound(REVOKED);
   if (state === 'used') throw alreadyUsed('its script was fetched already');
   if (state === 'expired') throw expired('its time is over');
   const { platform } = token;
@@ -108,9 +108,8 @@ export function fetchablePlatform(token: InstallToken | null, wished: Platform |
  * script nobody has fetched; `token_already_used` and `token_expired` (410).
  */
 export function assertRegistrable(token: InstallToken | null, now: number): asserts token is InstallToken {
-  if (token === null || token.end === 'revoked' || (token.fetchedAt === null && token.end === null)) {
-    throw tokenNotFound();
-  }
+  if (token?.end === 'revoked') throw tokenNotFound(REVOKED);
+  if (token === null || (token.fetchedAt === null && token.end === null)) throw tokenNotFound();
   if (token.end === 'registered') throw alreadyUsed('a spoke registered with it already');
   const late = token.fetchedAt === null || now >= token.fetchedAt + REGISTRATION_MS;
   if (token.end === 'expired' || late) throw expired('a spoke has to register within 30 minutes of the download');
@@ -122,11 +121,15 @@ export function assertOwner(token: InstallToken | null, now: number): asserts to
   if (now >= token.registeredAt + AFTERWARDS_MS) throw expired('an hour has passed since its spoke registered');
 }
 
+/** Why there is no such token, for the audit log: nobody guesses one that was revoked, somebody has it. */
+export const REVOKED = { was: 'revoked' } as const;
+
 /** The one answer to tokens that are not there, whatever the reason. */
-export function tokenNotFound(): LatchkeyError {
+export function tokenNotFound(cause?: typeof REVOKED): LatchkeyError {
   return new LatchkeyError('token_not_found', 'there is no such install token', {
     status: 404,
     hint: 'have a new token made; on the hub: wghub spoke invite',
+    cause,
   });
 }
 

@@ -69,12 +69,14 @@ export async function registerSpoke(
   about: {
     readonly hash: Uint8Array;
     readonly source: string;
+    /** The program that asks; `null` where it does not say. */
+    readonly agent: string | null;
     readonly otherSource: OtherSource;
     readonly now: () => number;
     readonly random: RandomBytes;
   },
 ): Promise<RegisteredSpoke> {
-  const { source, otherSource, now, random, hash } = about;
+  const { source, agent, otherSource, now, random, hash } = about;
   assertRegistrable(token, now());
   assertPlatform(token, order);
   const moved = token.fetchedFrom !== source;
@@ -109,6 +111,7 @@ export async function registerSpoke(
         os: order.os,
         fetched_from: token.fetchedFrom,
         other_source: moved,
+        agent,
       });
     },
   };

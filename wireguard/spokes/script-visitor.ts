@@ -6,6 +6,13 @@ const PREVIEWS =
 
 type Headers = Readonly<Record<string, string | undefined>>;
 
+const MOST_AGENT = 200;
+
+/** The program that asks, in its own words and for the audit log, which people read in a terminal. */
+export function programOf(headers: Headers): string | null {
+  return headers['user-agent']?.slice(0, MOST_AGENT).replace(/\p{Cc}/gu, '?') ?? null;
+}
+
 /**
  * Pure: throws `not_for_browsers` (406) for those who would use up a token by looking: previews of links, prefetching, and browsers,
  * which ask for HTML. curl, wget and PowerShell do not.

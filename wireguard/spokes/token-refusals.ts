@@ -1,5 +1,6 @@
 import { isLatchkeyError } from '../../platform/errors.ts';
 import { Refusals } from '../access/refusals.ts';
+import { REVOKED } from './install-token.ts';
 
 /** What tells that somebody guesses. Who shows a token that was good once had it from somebody. */
 const GUESSES = ['invalid_token', 'token_not_found'] as const;
@@ -19,7 +20,7 @@ export class TokenRefusals {
     } catch (error) {
       const code = GUESSES.find((one) => isLatchkeyError(error, one));
       if (code === undefined || !isLatchkeyError(error)) throw error;
-      throw await this.#refusals.refuse(source, shown, code, error);
+      throw await this.#refusals.refuse(source, shown, error.cause === REVOKED ? 'token_revoked' : code, error);
     }
   }
 }
