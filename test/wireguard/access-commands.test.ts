@@ -128,7 +128,7 @@ describe('wghub admin', () => {
 describe('wghub token', () => {
   test.each<[string, string[], string]>([
     ['no scope', ['backend'], '--scopes'],
-    ['a scope that there is not', ['backend', '--scopes', 'everything'], 'must be one of peers:read'],
+    ['a scope that there is not', ['backend', '--scopes', 'everything'], '"--scopes" must be of peers:read'],
     ['a scope twice', ['backend', '--scopes', 'devices', 'devices'], 'must not name a scope twice'],
     ['a name with a space', ['back end', '--scopes', 'devices'], 'must be 1 to 63'],
     ['an end that is no number', ['backend', '--scopes', 'devices', '--expires-in-days', 'never'], '--expires-in-days'],
@@ -164,6 +164,14 @@ describe('wghub token', () => {
     expect((await wghub('token', 'remove', 'other')).exit).toBe(0);
     expect((await hub.request('GET', '/api/metrics', { token: other })).status).toBe(401);
     expect((await wghub('token', 'remove', 'other')).exit).toBe(1);
+    // however they are written down
+    const scopes = ['--scopes', 'metrics:read,devices', 'hub:read'];
+    expect((await wghub('token', 'add', 'commas', ...scopes, '--json')).json().scopes).toEqual([
+      'hub:read',
+      'devices',
+      'metrics:read',
+    ]);
+    expect((await wghub('token', 'remove', 'commas')).exit).toBe(0);
   });
 });
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { addInitCommand } from '../../wireguard/commands/init.ts';
+import { addSpokeCommands } from '../../wireguard/commands/spoke.ts';
 import { addStatusCommand } from '../../wireguard/commands/status.ts';
 import { runHubCommand } from './command-runner.ts';
 import { type HubWish, type RunningHub, startRunningHub } from './running-hub.ts';
@@ -90,6 +91,14 @@ test('refuses each field that does not hold, by its name, and makes nothing', as
   expect((await initialize(order, 'reader')).status).toBe(403);
 });
 
+test('until it is made nobody is invited, and the answer says what is missing', async () => {
+  await start({ tokens, interface: null });
+  const body = { spokeName: 'attic' };
+  const early = await hub.request('POST', '/api/installation/token', { token: 'ops', body });
+  expect([early.status, early.body.code]).toEqual([404, 'INTERFACE_UNKNOWN']);
+  expect(early.body.recoveryHint).toContain('POST /api/hub/initialize');
+});
+
 test('refuses a hub that has an interface', async () => {
   await start({ tokens });
   expect((await initialize(order)).body.code).toBe('HUB_ALREADY_INITIALIZED');
@@ -109,5 +118,11 @@ describe('wghub init --bare', () => {
     expect([made.exit, made.stdout]).toEqual([0, expect.stringContaining('no interface yet')]);
     const { stdout } = await runHubCommand(addStatusCommand, ['status', '--json', '--data', data]);
     expect(JSON.parse(stdout).interfaces).toEqual([]);
+    const early = await runHubCommand(addSpokeCommands, ['spoke', 'invite', 'attic', ...where]);
+    expect(early).toMatchObject({
+      exit: 2,
+      stdout: '',
+      stderr: expect.stringMatching(/no interface yet\n.*interface add/),
+    });
   });
 });

@@ -40,7 +40,12 @@ export interface Desk {
 export function hubOf({ hubs }: Pick<Desk, 'hubs'>, name?: string): ServedInterface {
   const found = name === undefined ? hubs.values().next().value : hubs.get(name);
   if (found !== undefined) return found;
-  throw new LatchkeyError('interface_unknown', 'there is no such interface', { status: 404, field: 'interface' });
+  throw hubs.size === 0
+    ? new LatchkeyError('interface_unknown', 'the hub has no interface yet', {
+        status: 404,
+        hint: 'POST /api/hub/initialize makes it; on the hub, wghub interface add',
+      })
+    : new LatchkeyError('interface_unknown', 'there is no such interface', { status: 404, field: 'interface' });
 }
 
 /** The same, when this hub keeps it, for what only its keeper knows. Throws `interface_elsewhere` (421). */

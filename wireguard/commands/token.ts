@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type CommandIo, dataCommand, showTime } from '../../platform/command-io.ts';
 import { printJson, printTable } from '../../platform/command-line.ts';
 import { parseInteger } from '../../platform/encoding.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 import { parseInput } from '../../platform/schema.ts';
 import { addToken, listTokens, removeToken, tokenOrder } from '../access/api-tokens.ts';
 import { SCOPES } from '../access/caller.ts';
@@ -19,7 +20,7 @@ interface TokenOptions {
 export function addTokenCommands(program: Command, io: CommandIo): void {
   const token = program.command('token').description('the tokens of programs that use the API');
   dataCommand(token, 'add <name>', 'make a token and show it, once')
-    .requiredOption('--scopes <scope...>', `what it may do: ${SCOPES.join(', ')}`)
+    .requiredOption('--scopes <scope...>', `what it may do, one or more of ${SCOPES.join(', ')}`)
     .option('--expires-in-days <n>', 'when it ends by itself; never unless told')
     .action((name: string, options: TokenOptions) => add(name, options, io));
   dataCommand(token, 'list', 'list the tokens').action((options: TokenOptions) => list(options, io));
@@ -29,7 +30,12 @@ export function addTokenCommands(program: Command, io: CommandIo): void {
 }
 
 function add(name: string, options: TokenOptions, io: CommandIo): Promise<void> {
-  const { expiresInDays: days, scopes } = options;
+  const { expiresInDays: days } = options;
+  const scopes = options.scopes.flatMap((one) => one.split(','));
+  const unknown = scopes.find((one) => !SCOPES.some((scope) => scope === one));
+  if (unknown !== undefined) {
+    throw new LatchkeyError('usage', `"--scopes" must be of ${SCOPES.join(', ')}`, { exit: 2, field: '--scopes' });
+  }
   const order = parseInput(tokenOrder, {
     name,
     scopes,

@@ -57,10 +57,14 @@ export function factsOf(
 export function chosenInterface<T extends { readonly name: string }>(interfaces: readonly T[], name?: string): T {
   const found = name === undefined ? interfaces[0] : interfaces.find((one) => one.name === name);
   if (found !== undefined) return found;
-  throw new LatchkeyError('interface_unknown', 'there is no such interface', {
+  const isBare = interfaces.length === 0;
+  const words = isBare ? 'the hub has no interface yet' : 'there is no such interface';
+  throw new LatchkeyError('interface_unknown', words, {
     status: 404,
     exit: 2,
     field: 'interface',
-    hint: `there is ${interfaces.map((one) => one.name).join(', ') || 'none'}`,
+    hint: isBare
+      ? 'wghub interface add makes one, or POST /api/hub/initialize'
+      : `there is ${interfaces.map((one) => one.name).join(', ')}`,
   });
 }
