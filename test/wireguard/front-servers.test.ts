@@ -392,6 +392,42 @@ describe.each(present)('%s before a hub', (kind) => {
   });
 });
 
+describe.skipIf(!present.includes('nginx'))('nginx', () => {
+  it('takes all of a /64 of IPv6 for one client', async () => {
+    const at = mkdtempSync(join(folder, 'clients'));
+    const port = await freePort();
+    const [maps = ''] = site('nginx.conf').split(/^server \{$/m);
+    const told = `server { listen 127.0.0.1:${port}; set_real_ip_from 127.0.0.1; real_ip_header X-Client; location / { return 200 $latchkey_client; } }`;
+    const user = process.getuid?.() === 0 ? 'user root;' : '';
+    const own = `${user} daemon off; worker_processes 1; pid ${at}/pid; events { worker_connections 64; }`;
+    writeFileSync(join(at, 'nginx.conf'), `${own} http { access_log off; ${maps} ${told} }`);
+    const argv: Argv = [findProgram('nginx') ?? '', '-e', join(at, 'log'), '-c', join(at, 'nginx.conf')];
+    const server = await BackgroundProcess.start(argv, { readyIf: () => answers(port) });
+    const client = async (address: string) =>
+      (await fetch(`http://127.0.0.1:${port}/`, { headers: { 'X-Client': address } })).text();
+    const clients: string[] = [];
+    for (const address of [
+      ...['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::1', '2001:DB8:1:2:ffff::'],
+      ...['2001:db8:1:3::1', '2001:db8::1', '2001:db8::ffff:0:0:1', '::1', '192.0.2.7', '192.0.2.8'],
+    ]) {
+      clients.push(await client(address));
+    }
+    await server.stop();
+    const one = '2001:db8:1:2:';
+    expect(clients).toEqual([
+      one,
+      one,
+      one,
+      '2001:db8:1:3:',
+      '2001:db8:',
+      '2001:db8:',
+      '::1',
+      '192.0.2.7',
+      '192.0.2.8',
+    ]);
+  });
+});
+
 describe('when the hub is gone', () => {
   it.each(present)('%s says so, and still writes no token', async (kind) => {
     const token = 'CANARY-'.repeat(7).slice(0, 43);
