@@ -3,7 +3,7 @@ import { isLatchkeyError } from '../../platform/errors.ts';
 import { isRevision, SNAP_DATA, SNAP_VAR, type SnapPlace, snapPlaces } from '../targets/snap-places.ts';
 import type { Transport } from '../transports/transport.ts';
 import type { CopiesEvidence, LogSeen, PlaceSeen, SessionsSeen } from './keys-on-disk.ts';
-import type { Patient } from './patient.ts';
+import { doorTo, type Patient } from './patient.ts';
 import { count, PROBE_START, runProbe, type Seen } from './probe-answer.ts';
 import { textOf } from './settings.ts';
 
@@ -126,6 +126,7 @@ export async function probeCopies(patient: Patient): Promise<CopiesEvidence> {
     keysAway: patient.keysAway,
     keyIds: keyIdsOf(patient),
     live: live.map(({ path }) => path).filter((path) => path.startsWith(`${folder}/`)),
+    door: doorTo(patient),
     dataDirectory: data,
     keys: found.copies('key'),
     configs: found.copies('config'),

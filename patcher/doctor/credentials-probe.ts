@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import * as z from 'zod';
 import { timerUnit } from '../heartbeat-timer.ts';
 import type { CredentialsEvidence, Lifetime } from './credentials.ts';
-import type { Patient } from './patient.ts';
+import { doorTo, type Patient } from './patient.ts';
 import { count, PROBE_START, recorded, runProbe } from './probe-answer.ts';
 
 /**
@@ -51,6 +51,7 @@ export async function probeCredentials(patient: Patient): Promise<CredentialsEvi
     return found === undefined ? null : lifetimeOf(found.value);
   };
   return {
+    door: doorTo(patient),
     stateFolder:
       mode === undefined || owner === undefined || stateFolder === null ? null : { path: stateFolder, mode, owner },
     owner: facts?.owner.user ?? patient.instance?.owner.user ?? null,

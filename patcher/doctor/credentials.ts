@@ -7,6 +7,8 @@ export interface Lifetime {
 }
 
 export interface CredentialsEvidence {
+  /** What stands before a command among Nextcloud's files, for whoever is on the machine. */
+  readonly door: string;
   /** `null` when it is not there. */
   readonly stateFolder: { readonly path: string; readonly mode: string; readonly owner: string } | null;
   /** Whose all of it must be. */
@@ -70,7 +72,7 @@ export function credentialsFindings(evidence: CredentialsEvidence, now: number):
 }
 
 function modes(evidence: CredentialsEvidence, folder: NonNullable<CredentialsEvidence['stateFolder']>): Finding[] {
-  const { owner, files } = evidence;
+  const { owner, files, door } = evidence;
   const found: Finding[] = [];
   const things = [
     { path: folder.path, mode: folder.mode, owner: folder.owner, want: 0o700, plain: true },
@@ -81,7 +83,7 @@ function modes(evidence: CredentialsEvidence, folder: NonNullable<CredentialsEvi
       found.push(
         bad('state_link', `${path} is no plain file`, {
           why: 'the app refuses it; somebody put it there',
-          fix: `ls -l ${path}; find out who, then remove it`,
+          fix: `${door}ls -l ${path}; find out who, then remove it`,
         }),
       );
       continue;
@@ -90,7 +92,7 @@ function modes(evidence: CredentialsEvidence, folder: NonNullable<CredentialsEvi
       found.push(
         bad('state_owner', `${path} belongs to ${whose}, not to ${owner}`, {
           why: 'the app refuses what is not its own',
-          fix: `find out who changed it, then: chown ${owner}: ${path}`,
+          fix: `find out who changed it, then: ${door}chown ${owner}: ${path}`,
         }),
       );
       continue;
@@ -99,7 +101,7 @@ function modes(evidence: CredentialsEvidence, folder: NonNullable<CredentialsEvi
     found.push(
       bad('state_mode', `${path} is open to others (mode ${mode})`, {
         why: 'the credentials for the key server are in there, and the app refuses to work with open ones',
-        fix: `chmod ${want.toString(8)} ${path}`,
+        fix: `${door}chmod ${want.toString(8)} ${path}`,
         repair: owner === null ? null : { kind: 'close_path', path, mode: want, owner },
       }),
     );

@@ -26,6 +26,8 @@ export interface CopiesEvidence {
   readonly keyIds: readonly string[] | null;
   /** Private system keys where Nextcloud itself reads them. */
   readonly live: readonly string[];
+  /** What stands before a command among Nextcloud's files, for whoever is on the machine. */
+  readonly door: string;
   readonly dataDirectory: string;
   /** Of these three none is a file in use. */
   readonly keys: readonly string[];
@@ -269,7 +271,7 @@ function logFindings({ logs, logsRead }: CopiesEvidence): Finding[] {
 }
 
 function sessionFindings(evidence: CopiesEvidence, now: number): Finding[] {
-  const { keysAway, sessions, sessionHandler, sessionsInMemory, escrowedAt } = evidence;
+  const { keysAway, sessions, sessionHandler, sessionsInMemory, escrowedAt, door } = evidence;
   const all = sessions.reduce((sum, { count }) => sum + count, 0);
   const oldest = sessions.flatMap((one) => (one.oldest === null ? [] : [one.oldest]));
   const age = oldest.length === 0 ? '' : `, the oldest ${spanWords(now - Math.min(...oldest))} old`;
@@ -305,10 +307,8 @@ function sessionFindings(evidence: CopiesEvidence, now: number): Finding[] {
   }
   const before = sessions.reduce((sum, one) => sum + one.before, 0);
   if (before === 0) return [ok('sessions_new', `all ${all} sessions are younger than the escrow`)];
-  const commands = folders.map(
-    ({ folder }) =>
-      `find ${shellWord(folder)} -name 'sess_*' ! -newermt '${new Date(escrowedAt).toISOString()}' -delete`,
-  );
+  const old = door === '' ? ` ! -newermt '${new Date(escrowedAt).toISOString()}'` : olderThan(now - escrowedAt);
+  const commands = folders.map(({ folder }) => `${door}find ${shellWord(folder)} -name 'sess_*'${old} -delete`);
   return [
     bad('sessions_hold_key', `${before} of ${all} sessions are from before the escrow and may hold the key${age}`, {
       why: `a cookie of one of their visitors opens it; deleting them logs these out, of other programs here too. ${REMAINS}`,
@@ -318,12 +318,18 @@ function sessionFindings(evidence: CopiesEvidence, now: number): Finding[] {
   ];
 }
 
+/** For every find, that of an image with busybox too: files of that age in ms, to the minute, and older ones. */
+function olderThan(age: number): string {
+  const minutes = Math.floor(age / 60_000);
+  return minutes < 1 ? '' : ` -mmin +${minutes - 1}`;
+}
+
 const SNAPSHOTS: Readonly<Record<string, string>> = {
   btrfs: 'btrfs subvolume list -s /',
   zfs: 'zfs list -t snapshot',
 };
 
-function diskFindings({ keysAway, fileSystem, escrowedAt, dataDirectory }: CopiesEvidence): Finding[] {
+function diskFindings({ keysAway, fileSystem, escrowedAt, dataDirectory, door }: CopiesEvidence): Finding[] {
   if (keysAway === null || keysAway.length === 0) return [];
   const look = SNAPSHOTS[fileSystem];
   const when = escrowedAt === null ? '' : ` until ${dayOf(escrowedAt)}`;
@@ -332,7 +338,7 @@ function diskFindings({ keysAway, fileSystem, escrowedAt, dataDirectory }: Copie
       why: 'nothing here can show or erase those; a new disk, or decrypting and encrypting all with a new key, ends it',
       fix:
         look === undefined
-          ? `fstrim ${shellWord(dataDirectory)} (on an SSD); delete older backups`
+          ? `fstrim ${door === '' ? shellWord(dataDirectory) : '-a'} (on an SSD); delete older backups`
           : `${look}; delete what is older`,
     }),
   ];

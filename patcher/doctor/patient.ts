@@ -5,6 +5,7 @@ import type { Occ } from '../actions/action.ts';
 import { type Enrolment, type Facts, STATE_PARENT, type WebPhp } from '../facts.ts';
 import type { Instance } from '../targets/target.ts';
 import type { Transport } from '../transports/transport.ts';
+import { shellWord } from './finding.ts';
 import { type Settings, settingsByOcc, settingsByText, textOf } from './settings.ts';
 
 /** A Nextcloud that may be ill: whatever can still be known of it. */
@@ -87,6 +88,13 @@ async function complete(
     urls: enrolment?.urls ?? null,
     web: facts?.web ?? instance?.web ?? null,
   };
+}
+
+/** Words to stand before a command that an owner is to run among Nextcloud's files: none where they are the machine's own. */
+export function doorTo({ instance }: Patient): string {
+  const [program, ...words] = instance?.filesCommand ?? [];
+  if (program === undefined) return '';
+  return `${[posix.basename(program), ...words.filter((word) => word !== '-i')].map(shellWord).join(' ')} `;
 }
 
 const NOT_ENROLLED = { keys: [], urls: [] };

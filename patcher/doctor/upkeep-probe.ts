@@ -1,6 +1,6 @@
 import { readServerSettings } from '../targets/server-settings.ts';
 import { servingPhp } from '../targets/serving-php.ts';
-import type { Patient } from './patient.ts';
+import { doorTo, type Patient } from './patient.ts';
 import { count, PROBE_START, recorded, runProbe } from './probe-answer.ts';
 import { flagOf, textOf } from './settings.ts';
 import type { UpkeepEvidence } from './upkeep.ts';
@@ -22,6 +22,7 @@ export async function probeUpkeep(patient: Patient): Promise<UpkeepEvidence> {
   const [mode, owner] = (recorded(seen, 'config') ?? '').split(':');
   const logLevel = settings.system.loglevel;
   return {
+    door: doorTo(patient),
     facts,
     known: settings.source === 'occ',
     debug: flagOf(settings, 'debug'),

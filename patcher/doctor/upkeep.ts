@@ -3,6 +3,8 @@ import { bad, dayOf, type Finding, info, ok, shellWord, spanWords, unknown, warn
 import { supportOf } from './nextcloud-releases.ts';
 
 export interface UpkeepEvidence {
+  /** What stands before a command among Nextcloud's files, for whoever is on the machine. */
+  readonly door: string;
   readonly facts: Facts | null;
   /** Whether the settings are what Nextcloud works with, and not only what could be read of config.php. */
   readonly known: boolean;
@@ -109,7 +111,7 @@ function jobs({ jobs: mode, lastJob, nowThere }: UpkeepEvidence): Finding[] {
   return [ok('jobs', `cron ran ${spanWords(age)} ago`)];
 }
 
-function config({ config: file, facts, poolUser }: UpkeepEvidence): Finding[] {
+function config({ config: file, facts, poolUser, door }: UpkeepEvidence): Finding[] {
   if (file === null) return [bad('config_missing', 'config.php is not there', { fix: 'bring it back from a backup' })];
   const bits = Number.parseInt(file.mode, 8);
   if ((bits & 0o007) === 0) return [ok('config_closed', 'config.php is closed to others')];
@@ -119,13 +121,13 @@ function config({ config: file, facts, poolUser }: UpkeepEvidence): Finding[] {
   return [
     warn('config_open', `${file.path} is open to every user of the server (mode ${file.mode})`, {
       why: 'its secret is half of what opens the keys, and the password of the database is in it too',
-      fix: `chmod ${closed.toString(8)} ${shellWord(file.path)}${facts === null || isSafe ? '' : ' (first see that the web server runs PHP as its owner)'}`,
+      fix: `${door}chmod ${closed.toString(8)} ${shellWord(file.path)}${facts === null || isSafe ? '' : ' (first see that the web server runs PHP as its owner)'}`,
       repair: isSafe ? { kind: 'close_path', path: file.path, mode: closed, owner: file.owner } : null,
     }),
   ];
 }
 
-function data({ data: folder, dataBelowRoot, hasHtaccess, address, dataKnown }: UpkeepEvidence): Finding[] {
+function data({ data: folder, dataBelowRoot, hasHtaccess, address, dataKnown, door }: UpkeepEvidence): Finding[] {
   if (!dataKnown) return [unknown('data_unknown', 'which folder the data directory is could not be read')];
   if (folder === null)
     return [bad('data_missing', 'the data directory is not there', { fix: 'see that its disk is mounted' })];
@@ -134,7 +136,7 @@ function data({ data: folder, dataBelowRoot, hasHtaccess, address, dataKnown }: 
     found.push(
       warn('data_open', `${folder.path} can be listed by every user of the server (mode ${folder.mode})`, {
         why: 'names of users and files, share keys and the log are in there',
-        fix: `chmod o-rwx ${shellWord(folder.path)}`,
+        fix: `${door}chmod o-rwx ${shellWord(folder.path)}`,
       }),
     );
   }

@@ -14,6 +14,7 @@ const file = (name: string, mode = '600', owner = 'www-data', plain = true) => (
 
 function evidence(changes: Partial<CredentialsEvidence> = {}): CredentialsEvidence {
   return {
+    door: '',
     stateFolder: { path: '/state', mode: '700', owner: 'www-data' },
     owner: 'www-data',
     files: [file('client.json'), file('client.key')],
@@ -45,6 +46,13 @@ describe('the state folder', () => {
       ...{ code: 'state_mode', level: 'bad' },
       repair: { kind: 'close_path', path: '/state/client.json', mode: 0o600, owner: 'www-data' },
     });
+  });
+  test('the command for it goes into the container that it is in', () => {
+    const door = 'docker exec -u 0 cloud ';
+    const [open] = findings({ door, files: [file('client.json', '640')] });
+    expect(open?.fix).toBe('docker exec -u 0 cloud chmod 600 /state/client.json');
+    const [others] = findings({ door, files: [file('client.json', '600', 'root')] });
+    expect(others?.fix).toContain('then: docker exec -u 0 cloud chown www-data: /state/client.json');
   });
   test('so is the folder itself', () => {
     const [finding] = findings({ stateFolder: { path: '/state', mode: '750', owner: 'www-data' } });

@@ -11,6 +11,7 @@ function evidence(changes: Partial<CopiesEvidence> = {}): CopiesEvidence {
     keysAway: [MASTER],
     keyIds: [MASTER],
     live: [],
+    door: '',
     dataDirectory: '/data',
     keys: [],
     configs: [],
@@ -142,6 +143,15 @@ describe('sessions', () => {
     const finding = one(found({ sessions: old }), 'sessions_hold_key');
     expect(finding).toMatchObject({ level: 'bad', repair: null });
     expect(finding.fix).toBe("find /sessions -name 'sess_*' ! -newermt '2026-11-21T11:00:00.000Z' -delete");
+  });
+
+  test('in a container the command goes there, and its find may be one that knows no dates', () => {
+    const door = 'docker exec -u 0 cloud ';
+    const fixAt = (escrowedAt: number): string | null =>
+      one(found({ sessions: old, door, escrowedAt }), 'sessions_hold_key').fix;
+    expect(fixAt(NOW - 3_600_000)).toBe("docker exec -u 0 cloud find /sessions -name 'sess_*' -mmin +59 -delete");
+    expect(fixAt(NOW - 60_000)).toBe("docker exec -u 0 cloud find /sessions -name 'sess_*' -mmin +0 -delete");
+    expect(fixAt(NOW - 59_999)).toBe("docker exec -u 0 cloud find /sessions -name 'sess_*' -delete");
   });
 
   test('before the escrow all of them are, so it is only told', () => {

@@ -11,6 +11,7 @@ const facts = (major: number) =>
 
 function evidence(changes: Partial<UpkeepEvidence> = {}): UpkeepEvidence {
   return {
+    door: '',
     facts: facts(35),
     ...{ known: true, debug: false, logLevel: 2, integrityOff: false, maintenance: false },
     ...{ jobs: 'cron', lastJob: NOW - 60_000, nowThere: NOW },
@@ -82,6 +83,12 @@ describe('a config.php that others can read', () => {
     expect(findings({ config }).find(({ code }) => code === 'config_open')).toMatchObject({
       repair: { kind: 'close_path', path: '/c/config.php', mode: 0o640, owner: 'www-data' },
     });
+  });
+  test('is closed in the container that it is in', () => {
+    const data = { path: '/data', mode: '775', owner: 'www-data' };
+    const fixes = findings({ config, data, door: 'docker exec -u 0 cloud ' }).map(({ fix }) => fix);
+    expect(fixes).toContain('docker exec -u 0 cloud chmod 640 /c/config.php');
+    expect(fixes).toContain('docker exec -u 0 cloud chmod o-rwx /data');
   });
   test('is left to people where the web may need that very bit', () => {
     for (const poolUser of [null, 'nginx']) {
