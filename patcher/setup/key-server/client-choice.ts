@@ -1,6 +1,6 @@
 import type { Enrolment } from '../../facts.ts';
 import type { KnownClient } from './key-server-commands.ts';
-import { doubtOf, isAnothers, isOwnName, numberOf, type OwnClient, refuseDoubt } from './own-client.ts';
+import { doubtOf, isAnothers, isOwn, numberOf, type OwnClient, refuseDoubt } from './own-client.ts';
 
 /** What has to be done so that this Nextcloud is a client of the key server at home, and only one. */
 export type ClientChoice =
@@ -128,9 +128,4 @@ export function clientToRevoke(
     .filter((one) => keysElsewhere(one, onDisk).length === 0);
   const byNumber = (a: KnownClient, b: KnownClient): number => numberOf(b.name, name) - numberOf(a.name, name);
   return own.find((one) => one.name === name) ?? own.sort(byNumber)[0] ?? null;
-}
-
-/** Pure: one that was made for this Nextcloud, now or before, as far as it is known here. */
-export function isOwn({ id, name: called }: KnownClient, { name, memory }: OwnClient): boolean {
-  return id === memory.clientId || (isOwnName(called, name) && !isAnothers(id, memory));
 }

@@ -33,6 +33,16 @@ export function isAnothers(clientId: string, { others }: Pick<ClientMemory, 'oth
   return others.some((one) => one.clientId === clientId);
 }
 
+/** Pure: one that was made for this Nextcloud, now or before, as far as it is known here. */
+export function isOwn({ id, name: called }: KnownClient, { name, memory }: OwnClient): boolean {
+  return id === memory.clientId || (isOwnName(called, name) && !isAnothers(id, memory));
+}
+
+/** Pure: those of other Nextclouds that may ask the same key server. */
+export function othersAmong(clients: readonly KnownClient[], own: OwnClient): readonly KnownClient[] {
+  return clients.filter((one) => (one.state === 'enrolled' || one.state === 'locked') && !isOwn(one, own));
+}
+
 /**
  * Pure: why a server is not believed that it is the client which it says, `null` where it is. Whoever owns the server writes there what
  * they like; what is done at home for its client would else be done for the client of another Nextcloud.

@@ -2,7 +2,7 @@ import { isLatchkeyError, LatchkeyError } from '../../../platform/errors.ts';
 import { setServers } from '../../keys/servers.ts';
 import type { Agreement } from '../agreement.ts';
 import { type KnownClient, keyServerCommands } from '../key-server/key-server-commands.ts';
-import { refuseDoubt } from '../key-server/own-client.ts';
+import { othersAmong, refuseDoubt } from '../key-server/own-client.ts';
 import type { SetupContext, SetupStep, StepName } from '../setup-step.ts';
 import { moveKeyServer } from './move-key-server.ts';
 
@@ -24,6 +24,7 @@ export async function switchTransport(order: TransportSwitch): Promise<readonly 
   const { before, after, tunnels, remember } = order;
   const { progress } = after;
   await ownClient(before);
+  await refuseToLeaveOthers(before, after);
   const old = tunnels(before);
   const wanted = tunnels(after);
   const has = (steps: readonly SetupStep[], name: StepName): boolean => steps.some((one) => one.name === name);
@@ -71,6 +72,19 @@ async function lay(step: SetupStep, isKept: boolean, { progress }: SetupContext)
   if (look.state === 'done') return [look.words];
   progress.step(step.title);
   return step.carryOut();
+}
+
+/** Where it listens elsewhere from then on, those that ask it where it listens now would find nobody. */
+async function refuseToLeaveOthers(before: SetupContext, after: SetupContext): Promise<void> {
+  if (before.agreed.keyServer.listen.host === after.agreed.keyServer.listen.host) return;
+  const { config, memory } = before;
+  const others = othersAmong(await keyServerCommands(before).clients(), { name: config.client, memory });
+  if (others.length === 0) return;
+  const { host } = before.agreed.keyServer.listen;
+  const words = `the key server at home is there for ${others.map(({ name }) => name).join(', ')} too, which ask it at ${host}`;
+  const hint =
+    'where several servers come to one home, each stays with SSH; or revoke those first: keyserver client revoke NAME';
+  throw new LatchkeyError('key_server_in_use', words, { exit: 3, hint });
 }
 
 /** `null` where it is none. Throws `client_differs` (exit 3) where the server names one that is not its own. */

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path/posix';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LatchkeyError } from '../../../platform/errors.ts';
-import { clientToRevoke, isOwn, keysElsewhere } from '../key-server/client-choice.ts';
+import { clientToRevoke, keysElsewhere } from '../key-server/client-choice.ts';
 import {
   type HomeLook,
   hasGivenUp,
@@ -14,8 +14,9 @@ import {
 } from '../key-server/home-end.ts';
 import { type KnownClient, keyServerCommands } from '../key-server/key-server-commands.ts';
 import { addressOf, lookAtKeyServer, SERVING, serviceName } from '../key-server/key-server-look.ts';
+import { isOwn, othersAmong } from '../key-server/own-client.ts';
 import { servesData } from '../key-server/served-data.ts';
-import type { SetupContext, SetupStep } from '../setup-step.ts';
+import type { SetupContext, SetupStep, StepLook } from '../setup-step.ts';
 
 /** A first start makes a certificate, and waits for its address. */
 const PATIENCE_MS = 90_000;
@@ -50,8 +51,25 @@ export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): 
     });
   }
 
-  async function carryOut(): Promise<readonly string[]> {
+  async function look(): Promise<StepLook> {
     const found = await lookAtKeyServer(context);
+    if (found.state !== 'impossible' || found.code !== 'key_server_differs') return found;
+    const others = othersAmong(await own.clients(), ownClient());
+    const { host } = (await own.listening()).listen;
+    return others.length === 0 || host === agreed.keyServer.listen.host ? found : inUse(namesOf(others), host);
+  }
+
+  function inUse(names: string, host: string): StepLook {
+    return {
+      state: 'impossible',
+      code: 'key_server_in_use',
+      words: `the key server in ${data} at home is there for ${names} already, and listens at ${host} alone, not at ${agreed.keyServer.listen.host} too`,
+      hint: 'several servers come to one home by SSH: "ncpatch tunnel use ssh" for the first, then "--transport ssh --client NAME" for this one',
+    };
+  }
+
+  async function carryOut(): Promise<readonly string[]> {
+    const found = await look();
     if (found.state === 'impossible') throw new LatchkeyError(found.code, found.words, { exit: 3, hint: found.hint });
     if (found.state === 'done') return [found.words];
     progress.step(`make the key server in ${data} at home`);
@@ -179,7 +197,7 @@ export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): 
     name: 'key-server',
     title: 'run a key server at home, started at boot',
     needs: [],
-    look: () => lookAtKeyServer(context),
+    look,
     plan: async () => {
       const found = await lookAtHome(context);
       return [

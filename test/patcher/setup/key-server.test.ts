@@ -332,6 +332,19 @@ describe('keyServerStep() takes away', () => {
       message: expect.stringContaining('master_2 of other'),
     });
   });
+  it('nothing, and gives no address, where another Nextcloud is there first', async () => {
+    const scene = { ...there, keyServer: { listen: { host: '10.71.203.1', port: 8443 } } };
+    for (const clients of [[other], [ours, other], [{ ...other, state: 'locked' as const }]]) {
+      expect(await stepAt({ ...scene, clients }).look()).toMatchObject({
+        state: 'impossible',
+        code: 'key_server_in_use',
+        words: expect.stringContaining('for other already'),
+      });
+    }
+    for (const clients of [[], [ours], [{ ...other, state: 'revoked' as const }]]) {
+      expect(await stepAt({ ...scene, clients }).look()).toMatchObject({ code: 'key_server_differs' });
+    }
+  });
   it('no key of another, though the server says that it has it on its disk', async () => {
     const clients = [{ ...other, state: 'revoked' as const }];
     const { encryption } = exampleFacts({});

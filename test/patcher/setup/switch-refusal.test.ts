@@ -27,6 +27,28 @@ function home(asked: string[]): Transport {
   return { label: 'home', run } as unknown as Transport;
 }
 
+function contextAt(host: string, asked: string[], more: Partial<SetupContext>): SetupContext {
+  const keyServer = agreedOn({ listen: { host, port: 8443 } });
+  const machine = { transport: home(asked), platform: 'linux', keyserver: ['keyserver'] } as const;
+  return contextOf(machine, keyServer, more);
+}
+
+test('the key server does not move away from another Nextcloud that asks it where it is', async () => {
+  const asked: string[] = [];
+  const facts = async () => exampleFacts({ enrolment: null });
+  const order = {
+    before: contextAt('127.0.0.1', asked, { facts }),
+    after: contextAt('10.71.203.1', asked, { facts }),
+    tunnels: () => Promise.reject(new Error('asked for')) as never,
+    remember: () => Promise.reject(new Error('remembered')) as never,
+  };
+  await expect(switchTransport(order)).rejects.toMatchObject({
+    code: 'key_server_in_use',
+    exit: 3,
+    message: expect.stringContaining('blog'),
+  });
+});
+
 test.each<[string, Partial<ClientMemory>]>([
   ['is called otherwise there', {}],
   ['is not the one that was invited from here', { clientId: 'lk-1' }],
@@ -34,8 +56,7 @@ test.each<[string, Partial<ClientMemory>]>([
 ])('the way of a Nextcloud is not changed on its word that it is a client which %s', async (_, known) => {
   const asked: string[] = [];
   const enrolment = { directory: '/x', clientId: ANOTHERS, urls: ['https://127.0.0.1:8443'], keys: [] };
-  const transport = home(asked);
-  const context: SetupContext = contextOf({ transport, platform: 'linux', keyserver: ['keyserver'] }, agreedOn({}), {
+  const context = contextAt('127.0.0.1', asked, {
     facts: async () => exampleFacts({ enrolment }),
     memory: memoryOf(known),
   });
