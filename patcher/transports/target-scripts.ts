@@ -116,8 +116,8 @@ durable "./$2" .
 /** $1 folder, $2 name, $3 temporary name, $4 mode, $5 uid:gid. */
 export const MAKE_DIRECTORY = `${START}${MOVES}
 enter "$1"
-[ ! -h "./$2" ] && [ -d "./$2" ] && exit 145
-there "./$2" && exit 146
+refuse_taken() { there "$1" || return 0; [ ! -h "$1" ] && [ -d "$1" ] && exit 145; exit 146; }
+refuse_taken "./$2"
 here=$(pwd -P)
 mkdir "./$3" || exit 1
 trap 'cd "$here" && rmdir "./$3" 2>/dev/null' EXIT
@@ -126,8 +126,8 @@ cd -P "./$3" && [ "$(pwd -P)" = "\${here%/}/$3" ] || exit 151
 [ "$(stat -c %u:%g .)" = "$5" ] || chown "$5" . || exit 1
 chmod "$4" . || exit 1
 cd "$here" || exit 1
-there "./$2" && exit 146
-mv \${T:+-T} "./$3" "./$2" || exit 1
+refuse_taken "./$2"
+mv \${T:+-T} "./$3" "./$2" || { refuse_taken "./$2"; exit 1; }
 durable .
 `;
 

@@ -192,6 +192,14 @@ export function transportContract(open: (folder: string) => Promise<Transport>):
     expect(readFileSync(join(at, 'torn'), 'utf8')).toBe('one\n{"ha\ntwo\n');
   });
 
+  test('makeDirectory() by many at once makes one folder, and is never told that it is something else', async () => {
+    const path = join(at, 'd');
+    const made = await Promise.all(Array.from({ length: 8 }, () => transport.makeDirectory(path, owner(0o750))));
+    expect(made).toContain(true);
+    expect(readdirSync(at)).toEqual(['d']);
+    expect(readdirSync(path)).toEqual([]);
+  });
+
   test('makeDirectory() makes one level and says when it was there', async () => {
     expect(await transport.makeDirectory(join(at, 'd'), owner(0o750))).toBe(true);
     expect(statSync(join(at, 'd')).mode & 0o7777).toBe(0o750);
