@@ -30,7 +30,7 @@ export function progressOn(stream: Paper & { write(text: string): unknown }): Pr
   };
   return {
     step: (text) => say(`[#] ${text}`, STEP_INDENT),
-    note: (text) => say(`    ${text}`, NOTE_INDENT),
+    note: (text) => say(text === '' ? '' : `    ${text}`, NOTE_INDENT),
     portion: (done, total, unit) => {
       if (stream.isTTY !== true || total < 1) return;
       const percent = `${Math.floor((done / total) * 100)} %`;

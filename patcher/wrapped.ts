@@ -14,18 +14,22 @@ export function columnsOf({ isTTY, columns }: Paper): number | null {
   return isTTY === true && columns !== undefined && columns >= NARROWEST ? columns : null;
 }
 
+/** A mark of a list, which does not stand alone. */
+const MARK = /^\s*(?:-|->)?$/;
+
 /**
- * Pure: one line as lines of at most `width` columns, broken between words; all but the first begin with `indent` blanks. A word or a
- * command at the end that is longer stays in one piece. `null` leaves everything as it is.
+ * Pure: one line as lines of at most `width` columns, broken between words; all but the first begin with `indent` blanks, or as many as
+ * the first where those are more. A word or a command at the end that is longer stays in one piece. `null` leaves everything as it is.
  */
 export function wrapped(line: string, width: number | null, indent: number): string {
   if (width === null || line.length <= width) return line;
+  const hanging = ' '.repeat(Math.max(indent, line.length - line.trimStart().length));
   const lines: string[] = [];
   let current = '';
   for (const [, blanks = '', word = ''] of pieces(line)) {
-    if (current.trim() !== '' && current.length + blanks.length + word.length > width) {
+    if (!MARK.test(current) && current.length + blanks.length + word.length > width) {
       lines.push(current);
-      current = ' '.repeat(indent) + word;
+      current = hanging + word;
     } else current += blanks + word;
   }
   return [...lines, current].join('\n');

@@ -130,7 +130,9 @@ function ask(terminal: Terminal, question: string, hint: string, echo: boolean):
     }
     let answered = false;
     lines.on('close', () => {
-      if (!answered) reject(new LatchkeyError('cancelled', 'nothing was entered', { exit: 1 }));
+      if (answered) return;
+      terminal.stderr.write('\n'); // what is told of it begins a line
+      reject(new LatchkeyError('cancelled', 'nothing was entered', { exit: 1 }));
     });
     lines.question(`${question}: `, (answer) => {
       answered = true;

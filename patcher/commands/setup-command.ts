@@ -115,9 +115,14 @@ async function showSteps(
   }
   const marks = { missing: 'to do', done: 'in place', impossible: 'IMPOSSIBLE' };
   const shown = progressOn(terminal.stdout);
+  const looked = (count: number): void => shown.portion?.(count, wanted.length, 'steps looked at');
+  let count = 0;
+  looked(count);
   await describeSteps(wanted, ({ name, title, state, lines }) => {
     shown.step(`${name} (${marks[state]}): ${title}`);
     for (const line of lines) shown.note(line);
+    count += 1;
+    if (count < wanted.length) looked(count);
   });
 }
 
@@ -166,7 +171,7 @@ async function finish(
   context.progress.step('write the summary and the recovery sheet');
   const facts = await context.facts();
   const outcome: SetupOutcome = {
-    ...{ steps, agreed, doctor },
+    ...{ steps, agreed, doctor, skipped: config.skip },
     server: context.server.label,
     home: context.home.transport.label,
     serverWords: serverWords(config),

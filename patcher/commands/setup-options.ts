@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { LatchkeyError } from '../../platform/errors.ts';
+import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
 import { declinable, parseSetup, type SetupConfig, transports } from '../setup/setup-config.ts';
 import { RecordFile, type SetupRecord } from '../setup/setup-record.ts';
 import type { Prompter } from '../transports/prompter.ts';
+import { parseSshTarget } from '../transports/ssh-target.ts';
 import type { CommandDeps, CommonOptions } from './command.ts';
 
 /** What the command line of `setup` and `teardown` may say; all of it may be in the file instead. */
@@ -128,19 +129,27 @@ export interface OpenedRecord {
   readonly config: SetupConfig;
 }
 
-/** The one thing that nothing can be assumed for: asked for where nobody has said it. */
-export async function withServer<T extends SetupOptions>(options: T, { prompter }: CommandDeps): Promise<T> {
+/** The one thing that nothing can be assumed for: asked for where nobody has said it, again after what is no server. */
+export async function withServer<T extends SetupOptions>(options: T, { prompter, terminal }: CommandDeps): Promise<T> {
   const isTold = options.ssh !== undefined || options.local === true || options.config !== undefined;
   if (isTold || prompter === null || options.yes === true) return options;
-  const ssh = await prompter.ask('the server that Nextcloud runs on (user@host)', { secret: false });
-  if (ssh === null || ssh === '') throw new LatchkeyError('cancelled', 'nothing was entered');
-  return { ...options, ssh };
+  for (;;) {
+    const ssh = (await prompter.ask('the server that Nextcloud runs on (user@host)', { secret: false }))?.trim();
+    if (ssh === undefined || ssh === '') throw new LatchkeyError('cancelled', 'nothing was entered');
+    try {
+      parseSshTarget(ssh);
+      return { ...options, ssh };
+    } catch (error) {
+      if (!isLatchkeyError(error, 'invalid_ssh_target')) throw error;
+      terminal.stderr.write(`    ${error.message.replace('"--ssh"', 'it')}\n`);
+    }
+  }
 }
 
 /** True for a yes, false for a no; what is neither is asked again. Throws `cancelled` for whoever wants to stop. */
 export async function isYes(prompter: Prompter, question: string): Promise<boolean> {
-  for (;;) {
-    const answer = (await prompter.ask(question, { secret: false }))?.trim();
+  for (let asked = question; ; asked = `yes or no: ${question}`) {
+    const answer = (await prompter.ask(asked, { secret: false }))?.trim();
     if (answer === undefined || /^q(uit)?$/i.test(answer)) {
       throw new LatchkeyError('cancelled', 'stopped here, as was wished', { hint: 'the same command goes on with it' });
     }

@@ -29,6 +29,14 @@ describe('wrapped()', () => {
     );
   });
 
+  it('keeps below what is indented, and leaves no mark of a list alone', () => {
+    expect(wrapped(`          cannot be told from here ${'x'.repeat(30)}`, 50, 6)).toBe(
+      `          cannot be told from here\n          ${'x'.repeat(30)}`,
+    );
+    const place = `          - /srv/${'x'.repeat(60)}`;
+    expect(wrapped(place, 60, 6)).toBe(place);
+  });
+
   it('loses no word, and is as narrow as its words let it', () => {
     const words = fc.array(fc.stringMatching(/^[a-z/]{1,30}$/), { minLength: 1, maxLength: 40 });
     fc.assert(

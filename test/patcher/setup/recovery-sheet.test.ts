@@ -5,9 +5,11 @@ import { type SetupOutcome, summaryLines } from '../../../patcher/setup/summary.
 const outcome: SetupOutcome = {
   steps: [
     { name: 'wireguard', title: 'connect the two machines by WireGuard', outcome: 'present', lines: [] },
+    { name: 'key-server', title: 'run a key server at home', outcome: 'done', lines: [] },
     { name: 'escrow', title: 'move the keys home', outcome: 'done', lines: [] },
     { name: 'watch', title: 'have the server look after the app', outcome: 'declined' },
   ],
+  skipped: [],
   agreed: {
     wireguard: {
       interface: 'latchkey',
@@ -45,11 +47,12 @@ const outcome: SetupOutcome = {
 describe('what a setup leaves its owner', () => {
   it('is one page, which says what was declined and where everything is', () => {
     const lines = summaryLines(outcome);
-    expect(lines.length).toBeLessThan(45);
+    expect(lines.length).toBeLessThan(58);
+    expect(lines.filter((line) => line.length > 80 && !/^ {4}(ncpatch|sudo) /.test(line))).toEqual([]);
     const text = lines.join('\n');
     expect(text).toContain('DECLINED      have the server look after the app');
     expect(text).toContain(
-      'latchkey: 10.71.3.1 at home, 10.71.3.2 on the server; the home machine dials cloud.example, UDP 51820',
+      'WireGuard     latchkey: 10.71.3.1 at home, 10.71.3.2 on the server; the home\n              machine dials cloud.example, UDP 51820\n',
     );
     expect(text).toContain('\n- on the server: 2 sessions hold a key: rm /var/lib/php/sessions/sess_*\n');
     expect(text).toContain('1 bad, 2 to look at: ncpatch doctor --ssh root@cloud.example');
@@ -57,13 +60,23 @@ describe('what a setup leaves its owner', () => {
     expect(text).toContain(
       `sudo -u latchkey keyserver alert add ntfy phone ${own} --keyfile /var/lib/latchkey/keys.keyfile\n`,
     );
-    expect(text).toContain(`sudo -u latchkey keyserver status ${own}   (at home)\n`);
+    expect(text).toContain(`\n    sudo -u latchkey keyserver status ${own}\n`);
   });
 
   it('speaks of no copy where no key was moved', () => {
     const nothing = summaryLines({ ...outcome, keys: [], copyPath: null, doctor: null }).join('\n');
     expect(nothing).toContain('keys at home  none');
-    expect(nothing).not.toContain('your copy');
+    expect(nothing).not.toMatch(/your copy|print |recovery-sheet/);
+  });
+
+  it('speaks of no key server where there is none, and of what is left to be done', () => {
+    const steps = outcome.steps.map((one) => ({ ...one, outcome: 'declined' as const }));
+    const declined = summaryLines({ ...outcome, steps, keys: [], copyPath: null, doctor: null }).join('\n');
+    expect(declined).not.toMatch(/keyserver|alerts|vault/);
+    expect(declined).toContain('- what was declined or left out:\n    ncpatch setup --ssh root@cloud.example\n');
+    expect(declined).not.toContain('by itself');
+    const skipped = summaryLines({ ...outcome, skipped: ['watch'] }).join('\n');
+    expect(skipped).not.toContain('left out');
   });
 
   it('is a sheet that loads nothing, and where names of the server are text', () => {

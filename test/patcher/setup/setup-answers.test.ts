@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { isYes } from '../../../patcher/commands/setup-options.ts';
+import type { CommandDeps } from '../../../patcher/commands/command.ts';
+import { isYes, withServer } from '../../../patcher/commands/setup-options.ts';
 
 /** Somebody who answers with these, one after the other, and then leaves. */
 function somebody(...answers: string[]) {
@@ -23,10 +24,42 @@ describe('yes or no', () => {
   it('takes nothing for a no that is not one: it asks again', async () => {
     const person = somebody('', 'yep', 'nope', 'yes');
     expect(await isYes(person, 'do this?')).toBe(true);
-    expect(person.asked).toHaveLength(4);
+    expect(person.asked).toEqual(['do this?', ...Array.from({ length: 3 }, () => 'yes or no: do this?')]);
   });
 
   it.each(['no', 'n', 'No'])('is a no by "%s"', async (answer) => {
     expect(await isYes(somebody(answer), 'do this?')).toBe(false);
   });
+});
+
+describe('which server', () => {
+  function asking(...answers: string[]) {
+    const person = somebody(...answers);
+    const said: string[] = [];
+    const terminal = { stderr: { write: (text: string) => said.push(text) } };
+    return { person, said, deps: { prompter: person, terminal } as unknown as CommandDeps };
+  }
+
+  it.each([[''], ['  ']])('is nothing that can be assumed: %j ends it', async (answer) => {
+    await expect(withServer({}, asking(answer).deps)).rejects.toMatchObject({ code: 'cancelled' });
+  });
+
+  it('is asked for again, with what is wrong with the answer', async () => {
+    const { person, said, deps } = asking('cloud.example', 'root@cloud:0', ' root@cloud.example ');
+    expect(await withServer({}, deps)).toEqual({ ssh: 'root@cloud.example' });
+    expect(person.asked).toHaveLength(3);
+    expect(said).toEqual([
+      '    it must be user@host or user@host:port; the user is missing\n',
+      '    it must have a port from 1 to 65535\n',
+    ]);
+  });
+
+  it.each([[{ ssh: 'x' }], [{ local: true }], [{ config: 'setup.json' }], [{ yes: true }]])(
+    'is not asked for with %j',
+    async (options) => {
+      const { person, deps } = asking();
+      expect(await withServer(options, deps)).toBe(options);
+      expect(person.asked).toEqual([]);
+    },
+  );
 });
