@@ -335,6 +335,20 @@ describe('POST /api/spoke/register', () => {
     expect((await register(token.token)).status).toBe(201);
   });
 
+  test('is for what the script was for, and says which', async () => {
+    const facts = { isProxmox: true, proxmoxNodeName: 'pve1' };
+    const linux = await fetched();
+    const asNode = await register(linux.token, facts);
+    expect([asNode.body.code, asNode.body.error]).toEqual([
+      'INVALID_PLATFORM',
+      '"platform" is linux: the script was not for Proxmox',
+    ]);
+    const proxmox = await fetched({ platform: 'proxmox' }, 'proxmox');
+    const asOther = await register(proxmox.token);
+    expect([asOther.status, asOther.body.error]).toEqual([400, '"platform" is proxmox: "isProxmox" must be true']);
+    expect((await register(proxmox.token, facts)).status).toBe(201);
+  });
+
   test('refuses a token whose script nobody has fetched', async () => {
     const { token } = await invite();
     const { status, body } = await register(token.token);

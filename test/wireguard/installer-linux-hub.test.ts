@@ -117,6 +117,23 @@ describe.skipIf(obstacle !== null)(`one command on a linux machine${obstacle ===
     expect([(await spokes()).length, await hub.differences()]).toEqual([known, []]);
   });
 
+  test('a script whose token is revoked before it runs joins nobody, and its machine stays as it was', async () => {
+    const spoke = await spokeMachine(7);
+    const { installCommands, token } = await call('POST', '/api/installation/token', {
+      spokeName: 'lost',
+      platform: 'linux',
+    });
+    await pasted(spoke, installCommands.linux.replace(/ \| sudo sh$/, ' >/root/install.sh'));
+    const before = await spoke.state();
+    const known = (await spokes()).length;
+    await hub.command(['spoke', 'revoke', token.id, '--fetched']);
+    const { exit, stderr } = await pasted(spoke, 'sh /root/install.sh');
+    expect([exit, stderr]).toEqual([1, expect.stringMatching(/^error: not registered: .*no such install token\n/m)]);
+    expect(stderr.endsWith('\neverything is as it was before\n')).toBe(true);
+    expect(await spoke.state()).toEqual(before);
+    expect((await spokes()).length).toBe(known);
+  });
+
   test('the same script is refused on another machine, which stays as it was', async () => {
     const [first, second] = [await spokeMachine(5), await spokeMachine(6)];
     const { installCommands } = await call('POST', '/api/installation/token', { spokeName: 'once', platform: 'linux' });
