@@ -4,6 +4,7 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import type { Occ } from '../actions/action.ts';
 import type { Facts } from '../facts.ts';
 import type { Progress } from '../progress.ts';
+import { SNAP_PRIVATE_TMP } from '../targets/snap-places.ts';
 import type { Keys } from './owner-copy.ts';
 import { keepOwnerCopy } from './owner-copy-file.ts';
 import { type Preflight, remoteKey } from './remote-key.ts';
@@ -76,8 +77,20 @@ export async function escrow(facts: Facts, order: EscrowOrder, deps: EscrowDeps)
     files: proof.files,
     removed,
     // a confined app does not see what snapd keeps
-    copies: [...new Set([...copies, ...(facts.snap?.copies ?? []).map(({ path }) => path)])],
+    copies: [
+      ...new Set([
+        ...copies.map((path) => asSeenOutside(path, facts)),
+        ...(facts.snap?.copies ?? []).map(({ path }) => path),
+      ]),
+    ],
   };
+}
+
+/** Pure: what the app tells a path of, in words for somebody on the machine. A snap's /tmp and a container's are their own. */
+function asSeenOutside(path: string, { container, snap }: Facts): string {
+  if (container !== undefined && container !== null) return `${path} in the container ${container.name}`;
+  if (snap === undefined || !/^\/tmp(?:\/|$)/.test(path)) return path;
+  return `${SNAP_PRIVATE_TMP[0]}${path.slice('/tmp'.length)}`;
 }
 
 const MAX_KEY_BYTES = 1_048_576;

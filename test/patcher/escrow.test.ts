@@ -52,6 +52,20 @@ describe('escrow()', () => {
     expect(statSync(path()).mode & 0o777).toBe(0o600);
   });
 
+  test('tells where copies may lie as the machine has it: a container and a snap have a /tmp of their own', async () => {
+    app.copies = ['/tmp', '/srv/backup'];
+    const told = async (more: Partial<Facts>): Promise<readonly string[]> => {
+      app.disk.set(MASTER, original);
+      return (await escrow({ ...facts(), ...more }, order(), deps())).copies;
+    };
+    expect(await told({})).toEqual(['/tmp', '/srv/backup']);
+    const snap = { version: '1', revision: '2', tracking: null, notes: [], held: null, otherRevisions: [], copies: [] };
+    expect(await told({ snap })).toEqual(['/tmp/snap-private-tmp/snap.nextcloud/tmp', '/srv/backup']);
+    const engine = { engine: 'docker', name: 'cloud', image: 'nextcloud', kind: 'official' } as const;
+    const container = { ...engine, mounts: [], entryHooks: [], companions: [] };
+    expect(await told({ container })).toEqual(['/tmp in the container cloud', '/srv/backup in the container cloud']);
+  });
+
   test('removes nothing when the grant is refused, and writes no copy', async () => {
     await expect(escrow(facts(), order('wrong'), deps())).rejects.toMatchObject({ code: 'grant_refused' });
     expect(app.disk.size).toBe(2);

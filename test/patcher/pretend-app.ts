@@ -6,6 +6,8 @@ export class Killed extends Error {}
 
 /** Answers `occ remotekey:…` as the app does, and keeps count of where each key is. */
 export class PretendApp {
+  /** Where it says that copies may lie. */
+  copies: string[] = [];
   readonly disk = new Map<string, Buffer>();
   readonly keyServer = new Map<string, Buffer>();
   moved: string[] = [];
@@ -76,7 +78,7 @@ export class PretendApp {
     const removed = [...this.disk.keys()].filter((id) => this.keyServer.has(id));
     this.moved = [...this.keyServer.keys()];
     for (const id of removed) this.disk.delete(id);
-    return { removed, copies: [] };
+    return { removed, copies: this.copies };
   }
 
   #write(input: Record<string, unknown>): object {
