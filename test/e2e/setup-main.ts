@@ -4,10 +4,12 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { Cleanup } from '../harness/cleanup.ts';
 import { listTrees } from '../harness/nextcloud-tree.ts';
 import { sweepStale } from '../harness/stale.ts';
+import { KINDS } from './setup-kinds.ts';
 import { SetupStory, storyObstacle } from './setup-story.ts';
 
 interface Options {
   readonly transport: 'wireguard' | 'ssh';
+  readonly nextcloud: string;
   readonly hour?: boolean;
   readonly down: string;
   readonly json?: boolean;
@@ -54,7 +56,12 @@ function expectNone(what: string, lines: readonly string[]): void {
 
 async function run(options: Options): Promise<void> {
   const tree = listTrees().at(-1);
-  const obstacle = storyObstacle(tree);
+  const kind = KINDS.find(({ name }) => name === options.nextcloud);
+  if (kind === undefined) {
+    const names = KINDS.map(({ name }) => name).join(', ');
+    throw new LatchkeyError('usage', `"--nextcloud" must be one of ${names}, got "${options.nextcloud}"`, { exit: 2 });
+  }
+  const obstacle = storyObstacle(tree, kind);
   if (obstacle !== null || tree === undefined) {
     throw new LatchkeyError('unfit', `two whole machines cannot be had here: ${obstacle}`, { exit: 3 });
   }
@@ -62,8 +69,8 @@ async function run(options: Options): Promise<void> {
   const cleanup = new Cleanup();
   const unguard = cleanup.guard();
   try {
-    say(`building two machines, with a Nextcloud ${tree.version}`);
-    const story = await SetupStory.begin(tree, cleanup);
+    say(`building two machines, with a Nextcloud ${tree.version} (${kind.name})`);
+    const story = await SetupStory.begin(tree, cleanup, kind);
     await play(story, options).finally(() => show(story, options));
   } finally {
     for (const left of await cleanup.run()) say(`not cleaned up: ${left}`);
@@ -71,9 +78,9 @@ async function run(options: Options): Promise<void> {
   }
 }
 
-function show({ returns }: SetupStory, { transport, json }: Options): void {
+function show({ returns }: SetupStory, { transport, nextcloud, json }: Options): void {
   const rows = returns.map(({ what, ms }) => [what, `${(ms / 1000).toFixed(1)} s`]);
-  if (json === true) printJson(terminal, { transport, returns });
+  if (json === true) printJson(terminal, { transport, nextcloud, returns });
   else printTable(terminal, ['what happened', 'files opened again after'], rows);
 }
 
@@ -83,6 +90,7 @@ const code = await runProgram(
     program
       .description('sets up two whole machines, cuts them off from each other in every way, and takes all of it back')
       .option('--transport <name>', 'wireguard, or ssh with a router that lets no UDP through', 'wireguard')
+      .option('--nextcloud <kind>', 'how it is installed: lamp, snap or container', 'lamp')
       .option('--down <seconds>', "how long the home's line is down", '30')
       .option('--hour', "the home's line is down for an hour")
       .option('--json', 'print JSON for programs')

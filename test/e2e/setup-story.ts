@@ -3,18 +3,15 @@ import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cleanup } from '../harness/cleanup.ts';
 import type { NextcloudTree } from '../harness/nextcloud-tree.ts';
+import type { CloudKind } from '../harness/whole-cloud.ts';
 import { wholeMachineObstacle } from '../harness/whole-machine.ts';
-import { wholeNextcloudObstacle } from '../harness/whole-nextcloud.ts';
+import { lamp } from '../harness/whole-nextcloud.ts';
 import { buildPair, type WholePair } from '../harness/whole-pair.ts';
 import { privateKeyFiles, privateKeyMarks } from './key-files.ts';
 
 /** Why the story cannot be played here, or `null`. */
-export function storyObstacle(tree: NextcloudTree | undefined): string | null {
-  return (
-    wholeMachineObstacle() ??
-    wholeNextcloudObstacle() ??
-    (tree === undefined ? 'no release of Nextcloud is here' : null)
-  );
+export function storyObstacle(tree: NextcloudTree | undefined, kind: CloudKind = lamp): string | null {
+  return wholeMachineObstacle() ?? kind.obstacle() ?? (tree === undefined ? 'no release of Nextcloud is here' : null);
 }
 
 /** How a command ended. */
@@ -38,7 +35,7 @@ export const KEPT_AT_HOME = /^\/root(?:\/|$)/;
 const JOURNALS = /^\/var\/lib\/latchkey(?:$|\/ncpatch(?:\/|$))/;
 /** What machines write by themselves. */
 const RESTLESS =
-  /^\/(?:var\/(?:log|cache|lib\/(?:systemd|nginx|php|logrotate|private|sudo)|tmp)|tmp|run|srv\/cloud\/data)(?:\/|$)|^\/etc\/(?:(?:passwd|group|shadow|gshadow|subuid|subgid)-|\.pwd\.lock|\.updated|systemd\/system\/[^/]+\.wants)$/;
+  /^\/(?:var\/(?:log|cache|lib\/(?:systemd|nginx|php|logrotate|private|sudo)|tmp)|tmp|run)(?:\/|$)|^\/etc\/(?:(?:passwd|group|shadow|gshadow|subuid|subgid)-|\.pwd\.lock|\.updated|systemd\/system\/[^/]+\.wants)$/;
 
 /** A person with a server, a machine at home and two commands; what becomes of their files. */
 export class SetupStory {
@@ -56,8 +53,8 @@ export class SetupStory {
   }
 
   /** Two machines, an encrypted Nextcloud with files in it, nothing of Latchkey on its server. */
-  static async begin(tree: NextcloudTree, cleanup: Cleanup): Promise<SetupStory> {
-    const pair = await buildPair(tree, cleanup);
+  static async begin(tree: NextcloudTree, cleanup: Cleanup, kind: CloudKind = lamp): Promise<SetupStory> {
+    const pair = await buildPair(tree, cleanup, kind);
     const files = new Map([
       ['note.txt', 'a note\n'],
       ['long.txt', 'a line of a long text\n'.repeat(6_000)],
@@ -73,16 +70,15 @@ export class SetupStory {
   /** What the person writes before they start: the configuration, and a passphrase for their copy of the keys. */
   configure(more: Readonly<Record<string, unknown>> = {}): void {
     const { home, cloud, login } = this.pair;
-    const wish = { server: { ssh: login, root: cloud.root }, escrow: { passphraseFile: PASSPHRASE }, ...more };
+    const wish = { server: { ssh: login, ...cloud.wish }, escrow: { passphraseFile: PASSPHRASE }, ...more };
     home.write(CONFIG, JSON.stringify(wish));
     home.write(PASSPHRASE, `${randomBytes(12).toString('hex')}\n`, 0o600);
   }
 
   /** What the doctor of ncpatch asks an administrator for: background jobs, and no sessions from before the keys moved. */
   async tidy(): Promise<void> {
-    const { cloud, server } = this.pair;
-    await cloud.cron();
-    await server.sh("find /var/lib/php/sessions -name 'sess_*' -delete");
+    await this.pair.cloud.cron();
+    await this.pair.cloud.dropSessions();
   }
 
   setup(): Promise<Said> {
@@ -143,11 +139,8 @@ export class SetupStory {
   }
 
   /** All that is kept in memory of keys goes, as when PHP is restarted: what is read from now on needs the key server. */
-  async forgetKeys(): Promise<void> {
-    const { server } = this.pair;
-    await server.sh(
-      'rm -rf /run/latchkey-* /dev/shm/latchkey-*; systemctl restart "$(basename /lib/systemd/system/php*-fpm.service)"',
-    );
+  forgetKeys(): Promise<void> {
+    return this.pair.cloud.forget();
   }
 
   /**
@@ -218,14 +211,17 @@ export class SetupStory {
 
   /** What either machine has more, less or otherwise than before anything was set up. */
   leftovers(): string[] {
-    const { home, server } = this.pair;
+    const { home, server, cloud } = this.pair;
     return [
       ...differences('home', this.#before.home, home.changes()).filter(
         (line) => !KEPT_AT_HOME.test(line.split(' ')[1] ?? ''),
       ),
-      ...differences('server', this.#before.server, server.changes()).filter(
-        (line) => !JOURNALS.test(line.split(' ')[1] ?? ''),
-      ),
+      ...differences('server', this.#before.server, server.changes()).filter((line) => {
+        const path = line.split(' ')[1] ?? '';
+        return (
+          !JOURNALS.test(path) && !cloud.restless.some((folder) => path === folder || path.startsWith(`${folder}/`))
+        );
+      }),
     ];
   }
 

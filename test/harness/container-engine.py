@@ -1,8 +1,8 @@
 #!/usr/bin/python3 -IS
 """A stand-in for docker: ps, container inspect and exec over folders that a test has laid out, one JSON file a container.
 
-It answers in the words of the real one. A program is run by chroot into the container's root file system, with the
-environment of the container alone. ENGINE_STATE names the folder of the JSON files; a file "mood" in it says how the
+It answers in the words of the real one. A program is run by chroot into the container's root file system, or in the namespaces
+of its first process where a file with that one's id is named, with the environment of the container alone. ENGINE_STATE names the folder of the JSON files; a file "mood" in it says how the
 engine itself is: denied, down or silent.
 """
 import json
@@ -23,8 +23,26 @@ def containers():
     found = []
     for name in sorted(name for name in os.listdir(STATE) if name.endswith('.json')):
         with open(os.path.join(STATE, name), encoding='utf8') as file:
-            found.append(json.load(file))
+            one = json.load(file)
+        pid = first_process(one)
+        if pid is not None:
+            one['State'] = {'Status': 'running' if pid else 'exited'}
+            one['Root'] = '/proc/%s/root' % pid
+        found.append(one)
     return found
+
+
+def first_process(one):
+    """None where none is told of, '' where it has ended."""
+    if 'PidFile' not in one:
+        return None
+    try:
+        with open(one['PidFile'], encoding='utf8') as file:
+            pid = file.read().strip()
+        os.kill(int(pid), 0)
+        return pid
+    except (FileNotFoundError, ValueError, ProcessLookupError):
+        return ''
 
 
 def find(name):
@@ -65,6 +83,18 @@ def lookup(root, file, name, wanted):
     return None
 
 
+def environment(config, uid):
+    given = dict(pair.split('=', 1) for pair in config['Env'])
+    return {'PATH': PATH, 'HOME': '/root' if uid == 0 else '/', **given}
+
+
+def enter(pid, ids, config, args):
+    into = ['nsenter', '--target', pid, '--mount', '--uts', '--ipc', '--net', '--pid', '--root']
+    user = ['setpriv', '--reuid', str(ids[0]), '--regid', str(ids[1]), '--clear-groups']
+    env = ['%s=%s' % pair for pair in environment(config, ids[0]).items()]
+    os.execvp('nsenter', into + ['env', '-i', '--chdir', config['WorkingDir'] or '/'] + env + user + args)
+
+
 def execute(args):
     user = '0'
     while args and args[0].startswith('-'):
@@ -91,13 +121,15 @@ def execute(args):
         fail('unable to find user %s: no matching entries in passwd file' % login, 126)
     if group:
         ids[1] = int(group) if group.isdigit() else lookup(root, 'group', group, (2,))[0]
+    pid = first_process(one)
+    if pid is not None:
+        enter(pid, ids, one['Config'], args)
     os.chroot(root)
     os.chdir(one['Config']['WorkingDir'] or '/')
     os.setgroups([])
     os.setgid(ids[1])
     os.setuid(ids[0])
-    given = dict(pair.split('=', 1) for pair in one['Config']['Env'])
-    env = {'PATH': PATH, 'HOME': '/root' if ids[0] == 0 else '/', **given}
+    env = environment(one['Config'], ids[0])
     places = [args[0]] if '/' in args[0] else [os.path.join(place, args[0]) for place in PATH.split(':')]
     program = next((place for place in places if os.access(place, os.X_OK)), None)
     if program is None:

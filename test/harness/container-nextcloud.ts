@@ -16,7 +16,7 @@ const ROOT = '/var/www/html';
 const CONF = '/usr/local/etc/php/conf.d';
 
 /** Adds to the release what the image's own configuration has: apps of its owner go into a folder of their own. */
-const APPS_CONFIG = `<?php
+export const APPS_CONFIG = `<?php
 $CONFIG = [
   'apps_paths' => [
     ['path' => OC::$SERVERROOT . '/apps', 'url' => '/apps', 'writable' => false],
@@ -39,7 +39,8 @@ function phpProgram(program: string): { readonly text: string; readonly mode: nu
   return { text: `#!/bin/sh\nexport ${settings}\nexec ${program} "$@"\n`, mode: 0o755 };
 }
 
-function imageFiles(tree: NextcloudTree): Record<string, { text: string; mode?: number }> {
+/** What an image of the official layout consists of, with this machine's PHP, by the paths that a container has it at. */
+export function imageFiles(tree: NextcloudTree): Record<string, { text: string; mode?: number }> {
   const php = findProgram('php') ?? '/usr/bin/php';
   const fpm = findPhpFpm();
   const scanned = execFileSync(php, ['-r', 'echo php_ini_scanned_files();'], { encoding: 'utf8' });

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { madeRelease, pinnedNode, tarballOf } from '../packaging/release.ts';
 import type { Cleanup } from './cleanup.ts';
 import type { NextcloudTree } from './nextcloud-tree.ts';
+import type { CloudKind, WholeCloud } from './whole-cloud.ts';
 import { WholeMachine } from './whole-machine.ts';
 import { WholeNetwork } from './whole-network.ts';
-import { WholeNextcloud } from './whole-nextcloud.ts';
+import { lamp } from './whole-nextcloud.ts';
 
 /** What somebody has who comes to Latchkey: a machine at home, a server with a Nextcloud, and SSH from the one to the other. */
 export interface WholePair {
@@ -14,19 +15,19 @@ export interface WholePair {
   /** Has a release of Latchkey, and its root's key for the server. */
   readonly home: WholeMachine;
   readonly server: WholeMachine;
-  readonly cloud: WholeNextcloud;
+  readonly cloud: WholeCloud;
   /** For `--ssh`, from home. */
   readonly login: string;
 }
 
 /** Builds both and has them up; nothing of Latchkey is on the server. */
-export async function buildPair(tree: NextcloudTree, cleanup: Cleanup): Promise<WholePair> {
+export async function buildPair(tree: NextcloudTree, cleanup: Cleanup, kind: CloudKind = lamp): Promise<WholePair> {
   const network = await WholeNetwork.build(cleanup);
   const home = WholeMachine.build('home', { wire: network.home, cleanup });
-  const layers = [WholeNextcloud.layer(tree)];
+  const layers = await kind.layers(tree);
   const server = WholeMachine.build('server', { wire: network.server, layers, cleanup });
   await Promise.all([home.boot(), server.boot()]);
-  const [cloud] = await Promise.all([WholeNextcloud.install(server), installRelease(home)]);
+  const [cloud] = await Promise.all([kind.install(server, tree), installRelease(home)]);
   await letIn(home, server);
   await introduce(home, server);
   return { network, home, server, cloud, login: `root@${server.address}` };
