@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Store } from '../../platform/store.ts';
-import { newTokenText, REGISTRATION_MS } from '../../wireguard/spokes/install-token.ts';
+import { newTokenText, REGISTRATION_MS, type TokenState } from '../../wireguard/spokes/install-token.ts';
+import { countTokens, findMeant, listTokens } from '../../wireguard/spokes/install-token-list.ts';
 import {
   expireTokens,
   findInstallToken,
   forgetTokens,
   insertToken,
-  listTokens,
   revokeToken,
   takeInvitation,
   takeRegistration,
@@ -16,6 +16,7 @@ import {
 import { insertInterface, poolOf } from '../../wireguard/store/hub-interface.ts';
 import { changeInterface } from '../../wireguard/store/interface-change.ts';
 import { countFreeAddresses } from '../../wireguard/store/peer-counts.ts';
+import type { PageMark } from '../../wireguard/store/peers.ts';
 import type { HubDatabase } from '../../wireguard/store/schema.ts';
 import { type HubStorePlace, testInterface, testSeal } from './hub-store.ts';
 
@@ -221,9 +222,14 @@ export function testInstallTokens(makePlace: () => HubStorePlace | Promise<HubSt
     const revoked = await make();
     await fetchIt(used.token.id, NOW + 1);
     await store.transaction((tx) => revokeToken(tx, revoked.token.id, NOW + 1));
-    const ids = async (state: 'unused' | 'used' | 'expired' | 'revoked' | null, limit = 10) => {
-      const { tokens, counts } = await store.read((db) => listTokens(db, state, limit, NOW + 10));
-      expect(counts).toEqual({ unused: 1, used: 1, expired: 1, revoked: 1 });
+    const ids = async (state: TokenState | null, limit = 10, after: PageMark | null = null) => {
+      expect(await store.read((db) => countTokens(db, NOW + 10))).toEqual({
+        unused: 1,
+        used: 1,
+        expired: 1,
+        revoked: 1,
+      });
+      const tokens = await store.read((db) => listTokens(db, state, after, limit, NOW + 10));
       return tokens.map(({ id }) => id);
     };
     expect(await ids('unused')).toEqual([unused.token.id]);
@@ -231,10 +237,43 @@ export function testInstallTokens(makePlace: () => HubStorePlace | Promise<HubSt
     expect(await ids('expired')).toEqual([over.token.id]);
     expect(await ids('revoked')).toEqual([revoked.token.id]);
     expect((await ids(null)).sort()).toEqual([unused, used, over, revoked].map(({ token }) => token.id).sort());
-    expect(await ids(null, 2)).toHaveLength(2);
+    const all = [unused, used, over, revoked]
+      .map(({ token }) => token.id)
+      .sort()
+      .reverse(); // made in one moment
+    expect(await ids(null)).toEqual(all);
+    expect(await ids(null, 2)).toEqual(all.slice(0, 2));
+    expect(await ids(null, 3, { createdAt: NOW, id: all[1] ?? '' })).toEqual(all.slice(2));
+    expect(await ids('used', 3, { createdAt: NOW, id: used.token.id })).toEqual([]);
+    expect(await ids(null, 3, { createdAt: NOW - 1, id: 'z' })).toEqual([]);
     await store.transaction((tx) => forgetTokens(tx, NOW + 2));
-    const { counts } = await store.read((db) => listTokens(db, null, 10, NOW + 10));
+    const counts = await store.read((db) => countTokens(db, NOW + 10));
     expect(counts).toEqual({ unused: 1, used: 1, expired: 1, revoked: 0 });
+  });
+
+  test('by a name are meant those that can be ended, else the newest that is over', async () => {
+    const meant = async (text: string, fetched = false) => {
+      const found = await store.read((db) => findMeant(db, text, { fetched, now: NOW + 5, limit: 10 }));
+      return found.map(({ id }) => id);
+    };
+    const out = await make();
+    await fetchIt(out.token.id);
+    const joined = await make();
+    await fetchIt(joined.token.id);
+    await register(joined.token.id, NOW + 2);
+    const over = await make(null, NOW + 4);
+    const newest = [out, joined, over]
+      .map(({ token }) => token.id)
+      .sort()
+      .at(-1);
+    expect(await meant('office')).toEqual([newest]);
+    expect(await meant('office', true)).toEqual([out.token.id]);
+    const open = await make();
+    expect(await meant('office')).toEqual([open.token.id]);
+    expect((await meant('office', true)).sort()).toEqual([open.token.id, out.token.id].sort());
+    expect(await meant(open.token.id)).toEqual([open.token.id]);
+    expect(await meant(joined.token.id, true)).toEqual([joined.token.id]);
+    expect(await meant("office' or ''='", true)).toEqual([]);
   });
 
   test('the network of an interface stays while an address of it is kept', async () => {

@@ -627,6 +627,28 @@ describe('tokens that are over', () => {
     expect((await hub.request('DELETE', `/api/installation/token/${token.id}`, { token: 'reader' })).status).toBe(403);
   });
 
+  test('are listed page by page, each once, also while more are made', async () => {
+    for (let made = 0; made < 5; made++) await invite({ expiresInHours: 2 });
+    const pages: string[][] = [];
+    let after = '';
+    const { counts } = (await hub.request('GET', '/api/installation/tokens', { token: 'reader' })).body;
+    do {
+      const path = `/api/installation/tokens?limit=7${after === '' ? '' : `&after=${after}`}`;
+      const { body, status } = await hub.request('GET', path, { token: 'reader' });
+      expect(status).toBe(200);
+      pages.push(body.tokens.map(({ id }: { id: string }) => id));
+      after = body.next ?? '';
+      if (pages.length === 1) await invite();
+    } while (after !== '');
+    expect(pages.slice(0, -1).every((page) => page.length === 7)).toBe(true);
+    expect(new Set(pages.flat()).size).toBe(counts.total);
+    expect(pages.flat()).toHaveLength(counts.total);
+    for (const wrong of ['limit=0', 'limit=1001', 'after=x', "after=1-'", 'after=']) {
+      const { status } = await hub.request('GET', `/api/installation/tokens?${wrong}`, { token: 'reader' });
+      expect(status, wrong).toBe(400);
+    }
+  });
+
   test('one whose script is in wrong hands is revoked when that is said, and who has the script does not join', async () => {
     const { token } = await invite({ customIP: '10.0.1.99' });
     await fetchScript(token.token);

@@ -1,11 +1,12 @@
 import * as z from 'zod';
-import { parseInteger } from '../../platform/encoding.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
 import type { AppRequest, AppResponse, Route } from '../../platform/http-app.ts';
 import { parseInput } from '../../platform/schema.ts';
 import { allowed, type Caller } from '../access/caller.ts';
+import { pageOf, readPageWish } from '../peers/page-mark.ts';
 import { fetchablePlatform, installTokenHash, parsePlatform, TOKEN_STATES } from '../spokes/install-token.ts';
-import { findInstallToken, listTokens, revokeToken, takeScript } from '../spokes/install-token-store.ts';
+import { countTokens, listTokens } from '../spokes/install-token-list.ts';
+import { findInstallToken, revokeToken, takeScript } from '../spokes/install-token-store.ts';
 import { invitationJson, tokenJson } from '../spokes/invitation-json.ts';
 import { invite, MOST_MEMBERS, scriptOf } from '../spokes/invitations.ts';
 import { assertInstaller, programOf } from '../spokes/script-visitor.ts';
@@ -16,7 +17,6 @@ import { type Desk, hubOf } from './desk.ts';
 const HOUR_MS = 3_600_000;
 const MOST_HOURS = 720;
 const USUAL_PER_PAGE = 100;
-const MOST_PER_PAGE = 1000;
 
 /** Tokens with which spokes join, and the scripts that they are good for. */
 export function installationRoutes(desk: Desk): readonly Route[] {
@@ -33,7 +33,7 @@ export function installationRoutes(desk: Desk): readonly Route[] {
       method: 'GET',
       path: '/api/installation/tokens',
       bodyLimit: 0,
-      query: ['status', 'limit'],
+      query: ['status', 'limit', 'after'],
       handler: allowed(access, 'peers:read', (request) => list(desk, request)),
     },
     {
@@ -91,19 +91,23 @@ async function create(desk: Desk, request: AppRequest, { actor }: Caller): Promi
 }
 
 async function list(desk: Desk, { query }: AppRequest): Promise<AppResponse> {
-  const { status, limit } = query;
+  const { status } = query;
   const state = status === undefined ? null : TOKEN_STATES.find((one) => one === status);
   if (state === undefined) {
     const words = `"status" must be one of ${TOKEN_STATES.join(', ')}`;
     throw new LatchkeyError('invalid_request', words, { status: 400, field: 'status' });
   }
-  const most = limit === undefined ? USUAL_PER_PAGE : parseInteger(limit, 'limit', { min: 1, max: MOST_PER_PAGE });
+  const { limit, after } = readPageWish(query, USUAL_PER_PAGE);
   const now = desk.clock.now();
-  const { tokens, counts } = await desk.store.read((db) => listTokens(db, state, most, now));
+  const { tokens, counts } = await desk.store.read(async (db) => ({
+    tokens: await listTokens(db, state, after, limit + 1, now),
+    counts: await countTokens(db, now),
+  }));
+  const { page, next } = pageOf(tokens, limit);
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   return {
     status: 200,
-    body: { success: true, tokens: tokens.map((token) => tokenJson(token, now)), counts: { total, ...counts } },
+    body: { success: true, tokens: page.map((token) => tokenJson(token, now)), counts: { total, ...counts }, next },
   };
 }
 

@@ -10,8 +10,9 @@ import { tlsPin } from '../front/tls-pin.ts';
 import { COMMAND } from '../hub/actor.ts';
 import { isAtDoor } from '../hub/doorbell.ts';
 import { checkOrder, ORDER_FIELDS } from '../hub/peer-order.ts';
-import { type InstallToken, TOKEN_STATES, type TokenState, tokenState } from '../spokes/install-token.ts';
-import { listTokens, revokeToken } from '../spokes/install-token-store.ts';
+import { type InstallToken, TOKEN_STATES, type TokenState } from '../spokes/install-token.ts';
+import { countTokens, findMeant, listTokens } from '../spokes/install-token-list.ts';
+import { revokeToken } from '../spokes/install-token-store.ts';
 import { installerKey } from '../spokes/installer-signing.ts';
 import { invitationJson, tokenJson } from '../spokes/invitation-json.ts';
 import { type InvitationOrder, invite, MOST_MEMBERS } from '../spokes/invitations.ts';
@@ -26,8 +27,9 @@ import { TokenTable } from './token-table.ts';
 
 const HOUR_MS = 3_600_000;
 const MOST_HOURS = 720;
-/** The newest ones are listed; who looks for an older one has the audit log. */
-const MOST_LISTED = 1000;
+const PER_PAGE = 500;
+/** How many a hint names, of those that somebody may have meant. */
+const MOST_NAMED = 10;
 
 interface DataOptions {
   readonly data: string;
@@ -132,26 +134,41 @@ function urlFor({ config, directory }: HubData, endpoint: string): string {
 
 async function list({ store }: HubData, options: InvitesOptions, { clock, terminal }: CommandIo): Promise<void> {
   const now = clock.now();
-  const { tokens, counts } = await store.read((db) => listTokens(db, options.status ?? null, MOST_LISTED, now));
+  const pages = allTokens((work) => store.read(work), options.status ?? null, now);
   if (options.json === true) {
-    printJson(terminal, { tokens: tokens.map((token) => tokenJson(token, now)), counts });
-    return;
-  }
-  if (tokens.length === 0) {
-    terminal.stderr.write('wghub: hint: there are none; see wghub spoke invite --help\n');
+    const tokens: object[] = [];
+    for await (const page of pages) tokens.push(...page.map((token) => tokenJson(token, now)));
+    printJson(terminal, { tokens, counts: await store.read((db) => countTokens(db, now)) });
     return;
   }
   const table = new TokenTable(now);
-  terminal.stdout.write(table.header() + tokens.map((token) => table.row(token)).join(''));
-  if (tokens.length === MOST_LISTED) terminal.stderr.write(`wghub: hint: these are the newest ${MOST_LISTED}\n`);
+  let count = 0;
+  for await (const page of pages) {
+    if (count === 0 && page.length > 0) terminal.stdout.write(table.header());
+    terminal.stdout.write(page.map((token) => table.row(token)).join(''));
+    count += page.length;
+  }
+  if (count === 0) terminal.stderr.write('wghub: hint: there are none; see wghub spoke invite --help\n');
+}
+
+type Read = <T>(work: (db: Parameters<typeof listTokens>[0]) => Promise<T>) => Promise<T>;
+
+async function* allTokens(read: Read, state: TokenState | null, now: number): AsyncGenerator<readonly InstallToken[]> {
+  let mark: InstallToken | null = null;
+  do {
+    const after: InstallToken | null = mark;
+    const page: readonly InstallToken[] = await read((db) => listTokens(db, state, after, PER_PAGE, now));
+    yield page;
+    mark = page.length === PER_PAGE ? (page.at(-1) ?? null) : null;
+  } while (mark !== null);
 }
 
 async function revoke({ store }: HubData, text: string, options: RevokeOptions, io: CommandIo): Promise<void> {
   const now = io.clock.now();
   const { fetched = false } = options;
   const token = await store.transaction(async (tx) => {
-    const { tokens } = await listTokens(tx, null, MOST_LISTED, now);
-    const revoked = await revokeToken(tx, idOf(tokens, text, now, fetched), now, { fetched });
+    const id = soleId(await findMeant(tx, text, { fetched, now, limit: MOST_NAMED + 1 }), text);
+    const revoked = await revokeToken(tx, id, now, { fetched });
     await recordToken(tx, 'install_token_revoked', revoked, COMMAND, now, { fetched: revoked.fetchedAt !== null });
     return revoked;
   });
@@ -159,19 +176,13 @@ async function revoke({ store }: HubData, text: string, options: RevokeOptions, 
   else io.terminal.stdout.write(`revoked the invitation of ${token.spokeName}; ${addressWords(token)} is free\n`);
 }
 
-/** The id of the token that somebody means by its id or its spoke's name, one that can be ended if any; what is neither is taken for an id. */
-function idOf(tokens: readonly InstallToken[], text: string, now: number, fetched: boolean): string {
-  const meant = tokens.filter(({ id, spokeName }) => id === text || spokeName === text);
-  const found = meant.filter((token) => {
-    return tokenState(token, now) === 'unused' || (fetched && token.fetchedAt !== null && token.endedAt === null);
-  });
-  if (found.length <= 1) return found[0]?.id ?? meant[0]?.id ?? text;
+/** The id of the only one that was found; what is none's id and no spoke's name is taken for an id. */
+function soleId(found: readonly InstallToken[], text: string): string {
+  if (found.length <= 1) return found[0]?.id ?? text;
+  const named = found.slice(0, MOST_NAMED).map((one) => `${one.id} (${addressWords(one)})`);
   throw new LatchkeyError('invite_ambiguous', 'more than one invitation is meant by that', {
     exit: 2,
-    hint: `name one by its id: ${found
-      .slice(0, 10)
-      .map((one) => `${one.id} (${addressWords(one)})`)
-      .join(', ')}`,
+    hint: `name one by its id: ${named.join(', ')}`,
   });
 }
 

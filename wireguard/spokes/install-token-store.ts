@@ -3,7 +3,7 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { addressesAt, offsetOf, type Pool } from '../address/pool.ts';
 import { freeOffset, takeOffset } from '../store/address-book.ts';
 import type { HubDatabase, InstallTokenTable, Platform, TokenEnd } from '../store/schema.ts';
-import { type HubAddress, type InstallToken, REGISTRATION_MS, TOKEN_STATES, type TokenState } from './install-token.ts';
+import { type HubAddress, type InstallToken, REGISTRATION_MS } from './install-token.ts';
 
 type Tx = Kysely<HubDatabase>;
 
@@ -203,50 +203,11 @@ export async function forgetTokens(tx: Tx, endedBefore: number): Promise<void> {
   await tx.deleteFrom('install_token').where('ended_at', '<', endedBefore).execute();
 }
 
-/** The newest tokens first, `limit` at the most, and how many there are of each state. */
-export async function listTokens(
-  db: Tx,
-  state: TokenState | null,
-  limit: number,
-  now: number,
-): Promise<{ readonly tokens: readonly InstallToken[]; readonly counts: Readonly<Record<TokenState, number>> }> {
-  const conditions: Readonly<Record<TokenState, ReturnType<typeof isState>>> = {
-    unused: isState('unused', now),
-    used: isState('used', now),
-    expired: isState('expired', now),
-    revoked: isState('revoked', now),
-  };
-  let query = db.selectFrom('install_token').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc');
-  if (state !== null) query = query.where(conditions[state]);
-  const rows = await query.limit(limit).execute();
-  const count = await db
-    .selectFrom('install_token')
-    .select(
-      TOKEN_STATES.map((one) =>
-        sql<number | string>`coalesce(sum(case when ${conditions[one]} then 1 end), 0)`.as(one),
-      ),
-    )
-    .executeTakeFirstOrThrow();
-  const counts = Object.fromEntries(TOKEN_STATES.map((one) => [one, Number(count[one])]));
-  return { tokens: rows.map(tokenOf), counts: counts as Record<TokenState, number> };
-}
-
-/** `tokenState` as a condition. */
-function isState(state: TokenState, now: number) {
-  const revoked = sql<boolean>`coalesce("end", '') = 'revoked'`;
-  if (state === 'revoked') return revoked;
-  if (state === 'used') return sql<boolean>`(not ${revoked} and fetched_at is not null)`;
-  const over = sql<boolean>`(coalesce("end", '') = 'expired' or expires_at <= ${now})`;
-  return state === 'expired'
-    ? sql<boolean>`(not ${revoked} and fetched_at is null and ${over})`
-    : sql<boolean>`(not ${revoked} and fetched_at is null and not ${over})`;
-}
-
 async function end(tx: Tx, id: string, how: TokenEnd, now: number): Promise<void> {
   await tx.updateTable('install_token').set({ ended_at: now, end: how }).where('id', '=', id).execute();
 }
 
-function tokenOf(row: Selectable<InstallTokenTable>): InstallToken {
+export function tokenOf(row: Selectable<InstallTokenTable>): InstallToken {
   const time = (value: number | null): number | null => (value === null ? null : Number(value));
   return {
     id: row.id,
