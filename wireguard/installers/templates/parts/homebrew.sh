@@ -47,7 +47,8 @@ brew() {
 }
 
 list_formulae() {
-  brew list --formula -1 >"$WORK/asked" 2>"$WORK/said" || {
+  # what is said when a signal comes meanwhile goes elsewhere
+  (brew list --formula -1) >"$WORK/asked" 2>"$WORK/said" || {
     cat "$WORK/said" >&2
     return 1
   }

@@ -32,7 +32,8 @@ ask_packages() {
 
 # list_packages FILE: fails rather than give half a list, by which half the system would seem to be new.
 list_packages() {
-  ask_packages >"$WORK/asked" 2>/dev/null || return 1
+  # what is said when a signal comes meanwhile goes elsewhere
+  (ask_packages) >"$WORK/asked" 2>/dev/null || return 1
   case $MANAGER in
     pacman | apk) sort -u "$WORK/asked" >"$1" ;;
     # rpm lists the keys that packages are signed with like packages

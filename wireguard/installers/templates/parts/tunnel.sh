@@ -152,13 +152,16 @@ handshake_seen() {
   }
 }
 
-# Something to carry, so that the tunnel begins at once. What ping takes to wait a second differs, and not everybody has it.
+# Something to carry, so that the tunnel begins at once. What ping takes to wait a second differs, and not everybody has it. Only a shell of
+# its own is silenced: what this one says when a signal comes meanwhile would be lost, too.
 poke() {
   for address in $HUB_ADDRESSES; do
-    case $address in
-      *:*) ping -6 -c 1 -W "${PING_WAIT:-1}" "$address" ;;
-      *) ping -c 1 -W "${PING_WAIT:-1}" "$address" ;;
-    esac >/dev/null 2>&1 && return 0
+    (
+      case $address in
+        *:*) ping -6 -c 1 -W "${PING_WAIT:-1}" "$address" ;;
+        *) ping -c 1 -W "${PING_WAIT:-1}" "$address" ;;
+      esac
+    ) >/dev/null 2>&1 && return 0
   done
   return 1
 }
