@@ -52,11 +52,7 @@ export async function sealOwnerCopy(
   passphrase: string,
   random: RandomBytes,
 ): Promise<string> {
-  if (passphrase.length < MIN_PASSPHRASE) {
-    throw new LatchkeyError('passphrase_too_short', `the passphrase must have at least ${MIN_PASSPHRASE} characters`, {
-      exit: 2,
-    });
-  }
+  refuseShortPassphrase(passphrase);
   const header = {
     format: 'latchkey-owner-copy' as const,
     version: 1 as const,
@@ -78,6 +74,14 @@ export async function sealOwnerCopy(
   const data = Buffer.concat([cipher.update(JSON.stringify(plain), 'utf8'), cipher.final()]);
   const copy: Copy = { ...header, tag: cipher.getAuthTag().toString('base64'), data: data.toString('base64') };
   return `${JSON.stringify(copy, null, 2)}\n`;
+}
+
+/** Throws `passphrase_too_short` (exit 2). */
+export function refuseShortPassphrase(passphrase: string): void {
+  if (passphrase.length >= MIN_PASSPHRASE) return;
+  throw new LatchkeyError('passphrase_too_short', `the passphrase must have at least ${MIN_PASSPHRASE} characters`, {
+    exit: 2,
+  });
 }
 
 /** What the file says of itself without the passphrase; unproven until it is opened. Throws `copy_unreadable`. */
