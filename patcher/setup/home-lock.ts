@@ -76,24 +76,24 @@ class HomeLock {
   readonly #home: Transport;
   readonly #path: string;
   readonly #line: string;
+  readonly #now: () => number;
   readonly #sureMs: number;
   readonly #timer: NodeJS.Timeout;
-  #heard = Date.now();
+  #heard: number;
   #isLost = false;
+  #isAsking = false;
 
-  private constructor(
-    home: Transport,
-    path: string,
-    line: string,
-    { renewMs = RENEW_MS, sureMs = SURE_MS }: HomeLockTimes,
-  ) {
+  private constructor(home: Transport, line: string, now: () => number, times: HomeLockTimes) {
+    const { path = LOCK, renewMs = RENEW_MS, sureMs = SURE_MS } = times;
     this.#home = home;
     this.#path = path;
     this.#line = line;
+    this.#now = now;
+    this.#heard = now();
     this.#sureMs = sureMs;
     this.#timer = setInterval(() => {
       // a line that is cut is told by what was to be done over it
-      this.#renew().catch(() => undefined);
+      if (!this.#isAsking) this.#renew().catch(() => undefined);
     }, renewMs);
     this.#timer.unref();
   }
@@ -120,20 +120,20 @@ class HomeLock {
         for (let looks = 0; looks < LOOKS; looks += 1) {
           await delay(lookAgainMs / LOOKS);
           const later = await ask(home, ['take', path, line]);
-          if (later === null) return new HomeLock(home, path, line, times);
+          if (later === null) return new HomeLock(home, line, now, times);
           if (later.line !== held.line || later.shown !== held.shown) throw busy(home, holderIn(later.line), later);
         }
         progress.note(`the lock of ${name} at home is taken over: it has ended, or cannot be reached`);
       }
       held = await ask(home, ['replace', path, line, held.line]);
     }
-    return new HomeLock(home, path, line, times);
+    return new HomeLock(home, line, now, times);
   }
 
   /** The same machine, for as long as nobody else is at work there. */
   guarded(): Transport {
     const run: Transport['run'] = async (argv, options) => {
-      if (Date.now() - this.#heard > this.#sureMs) await this.#renew();
+      if (this.#now() - this.#heard > this.#sureMs) await this.#renew();
       if (this.#isLost) throw lost(this.#home);
       return this.#home.run(argv, options);
     };
@@ -152,10 +152,15 @@ class HomeLock {
   }
 
   async #renew(): Promise<void> {
-    const { stdout } = await order(this.#home, ['renew', this.#path, this.#line]);
-    const said = stdout.toString('utf8');
-    if (said.includes('lock lost\n')) this.#isLost = true;
-    if (said.includes('lock kept\n')) this.#heard = Date.now();
+    this.#isAsking = true;
+    try {
+      const { stdout } = await order(this.#home, ['renew', this.#path, this.#line]);
+      const said = stdout.toString('utf8');
+      if (said.includes('lock lost\n')) this.#isLost = true;
+      if (said.includes('lock kept\n')) this.#heard = this.#now();
+    } finally {
+      this.#isAsking = false;
+    }
   }
 }
 

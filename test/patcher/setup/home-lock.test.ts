@@ -30,7 +30,7 @@ describe('the lock of a machine at home', () => {
 
   const deps = (changes: Partial<HomeLockDeps['by']> = {}, takeOver = false): HomeLockDeps => ({
     by: { user: 'ann', machine: 'desk-1', pid: process.pid, ...changes },
-    now: () => Date.UTC(2026, 10, 22, 1, 2, 3),
+    now: () => Date.now(),
     random: randomBytes,
     takeOver,
     progress: { step: () => undefined, note: (text) => void notes.push(text) },
@@ -45,7 +45,8 @@ describe('the lock of a machine at home', () => {
   };
 
   it('keeps a second desk out, and tells it who is at work, for which server, and since when', async () => {
-    await alone(deps(), async () => {
+    const since = () => Date.UTC(2026, 10, 22, 1, 2, 3);
+    await alone({ ...deps(), now: since }, async () => {
       await expect(alone(other, () => Promise.resolve('in'))).rejects.toMatchObject({
         code: 'home_busy',
         exit: 3,
@@ -62,7 +63,7 @@ describe('the lock of a machine at home', () => {
     await alone(deps(), async () => {
       for (const at of [1_000_000, 4_000_000_000]) {
         utimesSync(path, at, at);
-        const second = alone(other, () => Promise.resolve('in'), { lookAgainMs: 20_000 });
+        const second = alone(other, () => Promise.resolve('in'), { lookAgainMs: 6_000 });
         await expect(second).rejects.toMatchObject({ code: 'home_busy' });
       }
     });
