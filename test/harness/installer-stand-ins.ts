@@ -125,6 +125,7 @@ esac
 `,
   systemctl: `#!/bin/sh
 ${library}
+if [ "$1" = --version ]; then echo 'systemd 252 (252.39-1~deb12u1)'; exit 0; fi
 record systemctl "$@"
 verb=$1
 [ "$2" != --now ] || { /usr/local/bin/systemctl stop "$3"; shift; }

@@ -129,7 +129,7 @@ describe.skipIf(obstacle !== null)(
       expect(spoke.takeCalls()).toEqual([]);
     });
 
-    test('refuses one with name servers where nobody could be told of them', async () => {
+    test.runIf(isThorough)('refuses one with name servers where nobody could be told of them', async () => {
       const text = spokeText.replace('[Peer]', 'DNS = 10.66.0.1\n\n[Peer]');
       const before = await everything(spoke);
       const refused = await spoke.run(script(text));

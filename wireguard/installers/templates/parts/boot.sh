@@ -35,6 +35,7 @@ start_at_boot() {
   case $INIT in
     systemd)
       arm not_at_boot
+      write_patience || die "cannot write $(patience_file)"
       cmd systemctl enable "$UNIT" || die "systemd does not start $UNIT at boot"
       ;;
     openrc)
@@ -47,6 +48,43 @@ start_at_boot() {
       hint "have this run as root when the machine starts: wg-quick up $TUNNEL"
       ;;
   esac
+}
+
+PATIENCE_STAYS=''
+patience_file() { printf '/etc/systemd/system/%s.d/latchkey.conf' "$UNIT"; }
+
+# The unit of wg-quick waits for the name of a hub without an end, and the machine's boot with it; and where it is told that there is no such
+# name it gives up for good. An older systemd does not take a unit of its kind that is started again. To enable a unit makes systemd read this.
+write_patience() {
+  version=$(systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
+  if [ "${version:-0}" -lt 244 ]; then return 0; fi
+  file=$(patience_file)
+  if [ -e "$file" ]; then
+    PATIENCE_STAYS=yes
+    return 0
+  fi
+  if [ -d "${file%/*}" ]; then
+    TAKE_AWAY="$TAKE_AWAY $file"
+  else
+    mkdir -m 755 "${file%/*}" || return 1
+    TAKE_AWAY="$TAKE_AWAY && rm -r ${file%/*}"
+  fi
+  cat >"$file" <<PATIENCE || return 1
+# by Latchkey: a name that is not found keeps nothing else from starting, and is looked for again
+[Service]
+Environment=WG_ENDPOINT_RESOLUTION_RETRIES=5
+TimeoutStartSec=90
+Restart=on-failure
+RestartSec=30
+PATIENCE
+  chmod 644 "$file"
+}
+
+take_patience() {
+  file=$(patience_file)
+  if [ -n "$PATIENCE_STAYS" ] || ! grep -q '^# by Latchkey:' "$file" 2>/dev/null; then return 0; fi
+  rm -f "$file" || return 1
+  rmdir "${file%/*}" 2>/dev/null || :
 }
 
 # Alpine's package has a service for a link to be made to; where there is none, one is written.
@@ -80,7 +118,10 @@ SERVICE
 
 not_at_boot() {
   case $INIT in
-    systemd) if starts_at_boot; then cmd systemctl disable "$UNIT"; fi ;;
+    systemd)
+      take_patience || return 1
+      if starts_at_boot; then cmd systemctl disable "$UNIT"; fi
+      ;;
     openrc)
       if starts_at_boot; then cmd rc-update del "$UNIT" default || return 1; fi
       if [ "$(readlink "/etc/init.d/$UNIT")" = wg-quick ] || grep -q '^# by Latchkey$' "/etc/init.d/$UNIT" 2>/dev/null; then
