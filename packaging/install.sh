@@ -7,6 +7,7 @@ PROGRAMS='keyserver ncpatch wghub wgnode'
 ACCOUNT=latchkey
 UNITS=/etc/systemd/system
 PLISTS=/Library/LaunchDaemons
+CRON=/etc/cron.d
 
 # @@part say@@
 
@@ -364,6 +365,10 @@ services() {
   grep -l "$PREFIX/" "$1"/*"$2" 2>/dev/null
 }
 
+root_crontab() {
+  if has crontab && crontab -l 2>/dev/null | grep -v '^[[:space:]]*#' | grep -q "$PREFIX/"; then echo 'crontab of root'; fi
+}
+
 find_running() {
   RUNNING=''
   if [ ! -d /run/systemd/system ] || ! has systemctl; then return 0; fi
@@ -458,9 +463,9 @@ roll_to_previous() {
 }
 
 uninstall() {
-  used=$({ services "$UNITS" .service; services "$PLISTS" .plist; } | tr '\n' ' ')
+  used=$({ services "$UNITS" .service; services "$PLISTS" .plist; services "$CRON" ''; root_crontab; } | tr '\n' ' ')
   if [ -n "$used" ]; then
-    refuse "there are services that start it: $used" "disable and stop them (systemctl disable --now NAME, launchctl bootout system/NAME), remove their files, then try again"
+    refuse "there are services that start it: $used" "disable and stop them (systemctl disable --now NAME, launchctl bootout system/NAME), remove their files or lines of crontab -e, then try again"
   fi
   done_something=''
   for program in $PROGRAMS; do

@@ -261,6 +261,26 @@ describe.skipIf(obstacle !== null)('install.sh, in a root with nothing but busyb
     for (const path of ['etc/systemd', 'run/systemd', 'usr/bin/systemctl']) rmSync(at(path), { recursive: true });
   });
 
+  it('--uninstall refuses while cron starts it', async () => {
+    const line =
+      '* * * * * root /opt/latchkey/current/node/bin/node /opt/latchkey/current/wireguard/node/main.js check';
+    const crontab = (text: string) =>
+      writeFileSync(at('usr/bin/crontab'), `#!/bin/sh\necho '${text}'\n`, { mode: 0o755 });
+    const refused = async (what: string): Promise<void> => {
+      const before = state();
+      const { exit, stderr } = await install('--uninstall');
+      expect([exit, stderr]).toEqual([3, expect.stringContaining(`there are services that start it: ${what}`)]);
+      expect(state()).toEqual(before);
+    };
+    mkdirSync(at('etc/cron.d'), { recursive: true });
+    writeFileSync(at('etc/cron.d/latchkey-node-check'), `${line}\n`);
+    await refused('/etc/cron.d/latchkey-node-check');
+    rmSync(at('etc/cron.d'), { recursive: true });
+    crontab(line);
+    await refused('crontab of root');
+    crontab(`# ${line}`); // left to the next one, which is not refused
+  });
+
   it('--uninstall takes the programs away and keeps data, --purge leaves no trace', async () => {
     symlinkSync('/usr/bin/env', at('usr/local/bin/other'));
     expect((await inRoot(root, ['sh', '/opt/latchkey/current/install.sh', '--uninstall'])).exit).toBe(0);
@@ -268,7 +288,7 @@ describe.skipIf(obstacle !== null)('install.sh, in a root with nothing but busyb
     expect(existsSync(at('var/lib/latchkey/keys/config.json'))).toBe(true);
     expect((await install('--uninstall', '--purge')).exit).toBe(0);
     expect(readlinkSync(at('usr/local/bin/other'))).toBe('/usr/bin/env');
-    rmSync(at('usr/local/bin/other'));
+    for (const path of ['usr/local/bin/other', 'usr/bin/crontab']) rmSync(at(path));
     expect(settled(root)).toEqual(bare);
     expect(readFileSync(at('etc/passwd'), 'utf8')).toBe('root:x:0:0:root:/root:/bin/sh\n');
     expect(readFileSync(at('etc/group'), 'utf8')).toBe('root:x:0:\n');
