@@ -134,7 +134,11 @@ async function carryOut(
   { prompter, now }: CommandDeps,
 ): Promise<readonly StepReport[]> {
   context.progress.step('look what is at home already');
-  await refuseAhead(steps);
+  const isSkipped = (name: string): boolean => context.config.skip.some((one) => one === name);
+  await refuseAhead(
+    steps.filter(({ name }) => !isSkipped(name)),
+    earlier === null,
+  );
   let record: SetupRecord = {
     version: 1,
     config: context.config,
@@ -142,7 +146,6 @@ async function carryOut(
     steps: earlier?.steps ?? {},
   };
   file.write(record);
-  const skipped = context.config.skip;
   return runSteps(steps, {
     progress: context.progress,
     remember: (name, state) => {
@@ -150,7 +153,7 @@ async function carryOut(
       file.write(record);
     },
     allowed: async ({ name }) => {
-      if (skipped.some((one) => one === name)) return false;
+      if (isSkipped(name)) return false;
       // it changes nothing
       if (options.yes === true || prompter === null || name === 'doctor') return true;
       return isYes(prompter, 'do this? [yes/no/quit]');

@@ -38,10 +38,13 @@ export async function runSteps(steps: readonly SetupStep[], deps: RunStepsDeps):
 
 /** What others may have at home already, under the same names as what the steps before these would make there. */
 const ASKED_FIRST: readonly StepName[] = ['key-server', 'enrol'];
+/** Where nothing was set up yet: what a server lacks is told before anything is made for it. Later, the steps before these may mend it. */
+const ASKED_AT_FIRST: readonly StepName[] = [...ASKED_FIRST, 'ssh-tunnel', 'hook'];
 
 /** Before the first step: what is at home is another Nextcloud's, or cannot be used. Throws as the step itself would; nothing was changed. */
-export async function refuseAhead(steps: readonly SetupStep[]): Promise<void> {
-  for (const step of steps.filter(({ name }) => ASKED_FIRST.includes(name))) {
+export async function refuseAhead(steps: readonly SetupStep[], isFirst: boolean): Promise<void> {
+  const asked = isFirst ? ASKED_AT_FIRST : ASKED_FIRST;
+  for (const step of steps.filter(({ name }) => asked.includes(name))) {
     const look = await step.look();
     if (look.state === 'impossible') throw impossible(look);
   }

@@ -66,14 +66,31 @@ describe('the steps of a setup', () => {
     async (name) => {
       const look = { state: 'impossible', code: 'client_taken', words: 'it is another', hint: 'name it' } as const;
       const { steps, calls } = scene({ wireguard: {}, 'ssh-tunnel': {}, [name]: { look } });
-      await expect(refuseAhead(steps)).rejects.toMatchObject({ code: 'client_taken', exit: 3, hint: 'name it' });
+      for (const isFirst of [true, false]) {
+        await expect(refuseAhead(steps, isFirst)).rejects.toMatchObject({
+          code: 'client_taken',
+          exit: 3,
+          hint: 'name it',
+        });
+      }
+      expect(calls).toEqual([]);
+    },
+  );
+
+  it.each<[StepName]>([['hook'], ['ssh-tunnel']])(
+    'asks first whether %s can be, unless a setup is there that what comes before may mend',
+    async (name) => {
+      const look = { state: 'impossible', code: 'state_would_vanish', words: 'no volume', hint: 'add it' } as const;
+      const { steps, calls } = scene({ wireguard: {}, 'key-server': {}, [name]: { look } });
+      await expect(refuseAhead(steps, true)).rejects.toMatchObject({ code: 'state_would_vanish', exit: 3 });
+      await refuseAhead(steps, false);
       expect(calls).toEqual([]);
     },
   );
 
   it('asks nothing first of those that what comes before makes possible', async () => {
     const look = { state: 'impossible', code: 'no_scheduler', words: 'none', hint: 'install it' } as const;
-    await refuseAhead(scene({ 'key-server': {}, enrol: {}, watch: { look } }).steps);
+    await refuseAhead(scene({ 'key-server': {}, enrol: {}, hook: {}, watch: { look } }).steps, true);
   });
 
   it('tells why it failed, and not that the undoing failed too', async () => {
