@@ -112,8 +112,13 @@ describe('wghub admin', () => {
     expect((await wghub('admin', 'password', 'vera', ...withPassword())).exit).toBe(0);
     expect(await changedAt()).toBeGreaterThan(before);
     expect((await wghub('admin', 'totp', 'vera', ...open(), '--json')).json().totpSecret).toMatch(/^[A-Z2-7]{32}$/);
+    expect(await wghub('admin', 'logout', 'vera')).toMatchObject({
+      exit: 0,
+      stdout: 'logged vera out; sessions of before are over\n',
+    });
     const kept = await events();
     for (const argv of [
+      ['logout', 'eve'],
       ['password', 'eve', ...withPassword()],
       ['totp', 'eve', ...open()],
       ['role', 'eve', 'viewer'],
@@ -245,6 +250,7 @@ describe('wghub audit', () => {
         'account_role_changed',
         'account_password_changed',
         'account_totp_changed',
+        'account_logged_out',
         'token_made',
         'token_removed',
         'jwt_key_added',

@@ -4,7 +4,7 @@ import { DenialLog } from '../../platform/denials.ts';
 import type { AppRequest } from '../../platform/http-app.ts';
 import { createLog } from '../../platform/log.ts';
 import { hashPassword } from '../../platform/password.ts';
-import { removeAccount, renewTotp, setPassword, setRole } from '../../wireguard/access/accounts.ts';
+import { logOutAccount, removeAccount, renewTotp, setPassword, setRole } from '../../wireguard/access/accounts.ts';
 import { ROLE_SCOPES } from '../../wireguard/access/caller.ts';
 import { openAccess } from '../../wireguard/access/open-access.ts';
 import { openHubData } from '../../wireguard/data/hub-data.ts';
@@ -26,6 +26,7 @@ beforeAll(async () => {
       { name: 'repass', role: 'operator' },
       { name: 'recode', role: 'operator' },
       { name: 'rerole', role: 'operator' },
+      { name: 'logout', role: 'operator' },
     ],
   });
 });
@@ -153,6 +154,11 @@ describe('a session', () => {
       (name) => write((tx, now) => renewTotp(tx, hub.vault, name, COMMAND, now, systemRandom)),
     ],
     ['another role is given', 'rerole', (name) => write((tx, now) => setRole(tx, name, 'viewer', COMMAND, now))],
+    [
+      'somebody is logged out by the hub',
+      'logout',
+      (name) => write((tx, now) => logOutAccount(tx, name, COMMAND, now)),
+    ],
   ])('ends when %s', async (_, name, change) => {
     const token = await hub.login(name);
     expect((await session(token)).status).toBe(200);

@@ -655,8 +655,15 @@ describe('tokens that are over', () => {
     const before = await everything();
     const revoke = (query: string) =>
       hub.request('DELETE', `/api/installation/token/${token.id}${query}`, { token: 'ops' });
-    for (const query of ['', '?fetched=false', '?fetched=yes', '?fetched', '?force=true']) {
-      expect((await revoke(query)).status, query).toBe(400);
+    for (const [query, code] of [
+      ['', 'TOKEN_ALREADY_USED'],
+      ['?fetched=false', 'TOKEN_ALREADY_USED'],
+      ['?fetched=yes', 'INVALID_REQUEST'],
+      ['?fetched=', 'INVALID_REQUEST'],
+      ['?force=true', 'INVALID_REQUEST'],
+    ] as const) {
+      const { status, body } = await revoke(query);
+      expect([status, body.code], query).toEqual([400, code]);
     }
     expect(await everything()).toBe(before);
     expect((await revoke('?fetched=true')).status).toBe(200);

@@ -142,6 +142,12 @@ export async function setRole(
   await record(tx, 'account_role_changed', name, by, now, { role, before: row.role });
 }
 
+/** Ends the sessions of an account at every hub, and changes nothing else. Throws `account_unknown`. */
+export async function logOutAccount(tx: Kysely<HubDatabase>, name: string, by: Actor, now: number): Promise<void> {
+  await change(tx, await accountOf(tx, name), {}, now);
+  await record(tx, 'account_logged_out', name, by, now, {});
+}
+
 /** Marks the code of `step` as used; `false` when it, or a later one, was used before. */
 export async function useTotpStep(tx: Kysely<HubDatabase>, name: string, step: number, now: number): Promise<boolean> {
   const { numUpdatedRows } = await tx

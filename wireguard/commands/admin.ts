@@ -12,6 +12,7 @@ import {
   addAccount,
   assertNewAccount,
   listAccounts,
+  logOutAccount,
   ROLES,
   removeAccount,
   renewTotp,
@@ -30,7 +31,7 @@ interface AdminOptions extends UnsealOptions, PasswordOptions {
   readonly json?: boolean;
 }
 
-/** `admin add|list|password|totp|role|remove`: the people who may log in. Sessions of a changed account end at once. */
+/** `admin add|list|password|totp|role|logout|remove`: the people who may log in. Sessions of a changed account end at once. */
 export function addAdminCommands(program: Command, io: CommandIo): void {
   const admin = program.command('admin').description('the people who may log in');
   const addCommand = dataCommand(admin, 'add <name>', 'add an account and show its secret for codes, once').addOption(
@@ -48,6 +49,9 @@ export function addAdminCommands(program: Command, io: CommandIo): void {
   );
   dataCommand(admin, 'role <name> <role>', `give another role: ${ROLES.join(', ')}`).action(
     (name: string, role: string, options: AdminOptions) => changeRole(name, role, options, io),
+  );
+  dataCommand(admin, 'logout <name>', 'end the sessions of an account, and change nothing else').action(
+    (name: string, options: AdminOptions) => logOut(name, options, io),
   );
   dataCommand(admin, 'remove <name>', 'take an account away').action((name: string, options: AdminOptions) =>
     remove(name, options, io),
@@ -113,6 +117,13 @@ function changeRole(name: string, text: string, options: AdminOptions, io: Comma
   return withHubData(options.data, io.terminal.env, async ({ store }) => {
     await store.transaction((tx) => setRole(tx, name, role as Role, COMMAND, io.clock.now()));
     told(`${name} is ${role} now`, { changed: name, role }, options, io);
+  });
+}
+
+function logOut(name: string, options: AdminOptions, io: CommandIo): Promise<void> {
+  return withHubData(options.data, io.terminal.env, async ({ store }) => {
+    await store.transaction((tx) => logOutAccount(tx, name, COMMAND, io.clock.now()));
+    told(`logged ${name} out`, { loggedOut: name }, options, io);
   });
 }
 
