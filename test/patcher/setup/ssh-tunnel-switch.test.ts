@@ -5,7 +5,7 @@ import { Cleanup } from '../../harness/cleanup.ts';
 import { listTrees } from '../../harness/nextcloud-tree.ts';
 
 const tree = listTrees().at(-1);
-const LONG = 300_000;
+const LONG = 900_000;
 const CONFIG = ['--config', '/root/setup.json'];
 
 interface Status {
