@@ -1,6 +1,8 @@
 import type { RandomBytes } from '../../platform/clock.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 import type { LocalApp } from '../app-files.ts';
 import type { JournalDeps } from '../journal/transaction.ts';
+import type { Transport } from '../transports/transport.ts';
 import { openWorkplace, type Surroundings, type WorkOptions } from '../workplace.ts';
 import { agree } from './agree.ts';
 import type { Agreement } from './agreement.ts';
@@ -28,7 +30,8 @@ export interface PairDeps {
 
 /**
  * Connects to both machines and settles what is not settled yet, which it tells, as it takes its time; closes both connections whatever
- * happens. Unless it is a mere look, nobody else is at work at home meanwhile. Throws `home_busy`, `instance_known` (exit 3).
+ * happens. Unless it is a mere look, nobody else is at work at home meanwhile. Throws `not_root`, `home_busy`,
+ * `instance_known` (exit 3).
  */
 export async function withPair<T>(
   config: SetupConfig,
@@ -40,6 +43,7 @@ export async function withPair<T>(
   progress.step(`look for a Nextcloud on ${config.server.ssh ?? 'this machine'}`);
   const nextcloud = await openWorkplace(serverOptions(config), deps.around);
   try {
+    refuseUnlessRoot(nextcloud.instance.machine);
     progress.step(`look at the machine that keeps the key: ${config.home.ssh ?? 'this one'}`);
     const opened = await openHome(config.home, deps.around);
     const settled = async (home: HomeMachine): Promise<T> => {
@@ -69,6 +73,15 @@ export async function withPair<T>(
   } finally {
     await nextcloud.close();
   }
+}
+
+function refuseUnlessRoot({ user, label }: Transport): void {
+  if (user.uid === 0) return;
+  throw new LatchkeyError('not_root', `${label}, which Nextcloud runs on, is not acted on as root`, {
+    exit: 3,
+    field: 'server.sudo',
+    hint: 'log in as root, or with --sudo for an account with sudo',
+  });
 }
 
 /** How every other command of ncpatch is told of this server. */
