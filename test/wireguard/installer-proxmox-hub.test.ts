@@ -1,39 +1,24 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { run } from '../../platform/run.ts';
 import { Cleanup } from '../harness/cleanup.ts';
-import { answers, HubNetwork, type Machine, silentFrom } from '../harness/hub-network.ts';
-import { HubProcess } from '../harness/hub-process.ts';
+import { answers, silentFrom } from '../harness/hub-network.ts';
 import { type InstallerMachine, installerObstacle } from '../harness/installer-machine.ts';
 import { sshdMissing } from '../harness/sshd.ts';
+import { InstallingHub } from './installing-hub.ts';
 import { ClusterSsh, membersFile, proxmoxNode, tell } from './proxmox-node.ts';
 
 const obstacle = installerObstacle() ?? sshdMissing();
-const HUB = '10.205.0.1';
 const nodes = { pve1: '10.205.0.11', pve2: '10.205.0.12', pve3: '10.205.0.13' };
 
 describe.skipIf(obstacle !== null)(`a cluster of three joins a hub${obstacle === null ? '' : ` (${obstacle})`}`, () => {
   const cleanup = new Cleanup();
   const unguard = cleanup.guard();
-  const folder = mkdtempSync(join(tmpdir(), 'lk-proxmox-hub-'));
-  let machine: Machine;
-  let hub: HubProcess;
+  let berlin: InstallingHub;
   let [pve1, pve2, pve3] = [] as unknown as [InstallerMachine, InstallerMachine, InstallerMachine];
-  let token: string;
 
   beforeAll(async () => {
-    cleanup.add(folder, () => rmSync(folder, { recursive: true }));
-    const network = await HubNetwork.build(cleanup);
-    machine = await network.machine('hub', 1);
-    hub = new HubProcess(machine, join(folder, 'hub'), join(folder, 'hub.key'), cleanup);
-    const front = ['--listen', `${HUB}:8443`, '--tls-own', HUB];
-    await hub.init(['--interface', 'wg0', '--network', '10.77.0.0/24', '--name', 'berlin', ...front]);
-    hub.configure({ lookSeconds: 1 });
-    token = ((await hub.command(['token', 'add', 'ops', '--scopes', 'peers:read', 'peers:write'])) as { token: string })
-      .token;
-    await hub.start();
+    berlin = await InstallingHub.build(cleanup, [], { lookSeconds: 1 });
+    const { network } = berlin;
     [pve1, pve2, pve3] = await Promise.all([
       proxmoxNode(network, 'pve1', 11),
       proxmoxNode(network, 'pve2', 12, { files: { '.members': membersFile('pve2', nodes) } }),
@@ -51,21 +36,11 @@ describe.skipIf(obstacle !== null)(`a cluster of three joins a hub${obstacle ===
     await cleanup.run();
   });
 
-  // biome-ignore lint/suspicious/noExplicitAny: what a test expects of it says what it is
-  async function call(method: string, path: string, body?: object): Promise<any> {
-    const settings = [`url = "https://${HUB}:8443${path}"`, `header = "Authorization: Bearer ${token}"`];
-    const sent = body === undefined ? [] : ['-H', 'Content-Type: application/json', '-d', JSON.stringify(body)];
-    const argv = machine.inside(['curl', '-sSk', '-X', method, '-K', '-', ...sent]);
-    const { stdout } = await run(argv, { timeoutMs: 20_000, input: settings.join('\n') });
-    return JSON.parse(stdout.toString('utf8'));
-  }
-  async function commandFor(spokeName: string, clusterMembers = 0): Promise<string> {
-    const made = await call('POST', '/api/installation/token', { spokeName, platform: 'proxmox', clusterMembers });
-    return String(made.installCommands.proxmox);
-  }
+  const commandFor = async (spokeName: string, clusterMembers = 0): Promise<string> =>
+    (await berlin.commandsFor('proxmox', spokeName, { clusterMembers })).short;
   const shell = (node: InstallerMachine, line: string) =>
     run(node.inside(['sh', '-c', line]), { timeoutMs: 120_000, allowExit: 'any', env: { HOME: '/root' } });
-  const cluster = async () => (await call('GET', '/api/proxmox/clusters')).clusters;
+  const cluster = async () => (await berlin.call('GET', '/api/proxmox/clusters')).clusters;
 
   test('the first node joins, and the second over SSH; the third, which was down, fails later and is nowhere', async () => {
     const fetch = (await commandFor('pve1', 2)).replace(/ \| sh$/, ' >/root/install.sh');
@@ -92,10 +67,10 @@ describe.skipIf(obstacle !== null)(`a cluster of three joins a hub${obstacle ===
   test('the third joins by a token of its own, and the cluster of three is active', async () => {
     const { exit, stderr } = await shell(pve3, await commandFor('pve3'));
     expect([exit, stderr]).toEqual([0, expect.not.stringMatching(/error|warning/)]);
-    const { spokes } = await call('GET', '/api/spoke/list?os=proxmox');
+    const { spokes } = await berlin.call('GET', '/api/spoke/list?os=proxmox');
     const addresses = spokes.map((one: { addresses: string[] }) => one.addresses[0]?.replace(/\/\d+$/, ''));
     expect(addresses).toHaveLength(3);
-    expect(await silentFrom(machine, addresses)).toEqual([]);
+    expect(await silentFrom(berlin.machine, addresses)).toEqual([]);
     await vi.waitFor(
       async () =>
         expect(await cluster()).toEqual([
@@ -107,7 +82,7 @@ describe.skipIf(obstacle !== null)(`a cluster of three joins a hub${obstacle ===
         ]),
       { timeout: 20_000, interval: 300 },
     );
-    const { members } = (await call('GET', `/api/proxmox/clusters/${(await cluster())[0].id}`)).cluster;
+    const { members } = (await berlin.call('GET', `/api/proxmox/clusters/${(await cluster())[0].id}`)).cluster;
     expect(members.map(({ nodeName }: { nodeName: string }) => nodeName).sort()).toEqual(['pve1', 'pve2', 'pve3']);
   });
 });
