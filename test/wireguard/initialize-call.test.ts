@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { addInitCommand } from '../../wireguard/commands/init.ts';
 import { addSpokeCommands } from '../../wireguard/commands/spoke.ts';
 import { addStatusCommand } from '../../wireguard/commands/status.ts';
+import { allAtOnce } from './at-once.ts';
 import { runHubCommand } from './command-runner.ts';
 import { type HubWish, type RunningHub, startRunningHub } from './running-hub.ts';
 
@@ -97,6 +98,16 @@ test('until it is made nobody is invited, and the answer says what is missing', 
   const early = await hub.request('POST', '/api/installation/token', { token: 'ops', body });
   expect([early.status, early.body.code]).toEqual([404, 'INTERFACE_UNKNOWN']);
   expect(early.body.recoveryHint).toContain('POST /api/hub/initialize');
+});
+
+test('of ten at once one makes it', async () => {
+  await start({ tokens, interface: null });
+  const replies = await allAtOnce(hub.data.store, 10, () => initialize(order));
+  const codes = replies.map(({ status, body }) => body.code ?? status);
+  expect(codes.filter((code) => code === 201)).toHaveLength(1);
+  expect(codes.filter((code) => code === 'HUB_ALREADY_INITIALIZED')).toHaveLength(9);
+  const rows = await hub.data.store.read((db) => db.selectFrom('interface').select('name').execute());
+  expect(rows).toEqual([{ name: 'wg0' }]);
 });
 
 test('refuses a hub that has an interface', async () => {

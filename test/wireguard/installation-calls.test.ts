@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { generateKeyPair } from '../../wireguard/keys.ts';
 import { changeInterface } from '../../wireguard/store/interface-change.ts';
 import { countFreeAddresses } from '../../wireguard/store/peer-counts.ts';
+import { allAtOnce } from './at-once.ts';
 import { type HubAsk, type RunningHub, startRunningHub } from './running-hub.ts';
 
 const SCOPES = [
@@ -185,7 +186,7 @@ describe('GET /api/installation/script/:token', () => {
 
   test('of a hundred at once one gets it, and the others are told that it is used', async () => {
     const { token } = await invite();
-    const replies = await Promise.all(Array.from({ length: 100 }, () => fetchScript(token.token)));
+    const replies = await allAtOnce(hub.data.store, 100, () => fetchScript(token.token));
     expect(replies.filter(({ status }) => status === 200)).toHaveLength(1);
     expect(replies.filter(({ body }) => body.code === 'TOKEN_ALREADY_USED')).toHaveLength(99);
   });
@@ -358,7 +359,7 @@ describe('POST /api/spoke/register', () => {
 
   test('is good once: of a hundred at once one wins', async () => {
     const token = await fetched();
-    const replies = await Promise.all(Array.from({ length: 100 }, () => register(token.token)));
+    const replies = await allAtOnce(hub.data.store, 100, () => register(token.token));
     expect(replies.filter(({ status }) => status === 201)).toHaveLength(1);
     expect(replies.filter(({ body }) => body.code === 'TOKEN_ALREADY_USED')).toHaveLength(99);
     const peers = await hub.data.store.read((db) =>
@@ -546,6 +547,13 @@ describe('POST /api/proxmox/members', () => {
     expect((await register(second.token, facts)).status).toBe(201);
     // a member invites nobody
     expect((await ask(second.token, ['pve9'])).body.code).toBe('MEMBERS_NOT_ALLOWED');
+  });
+
+  test('gives them once: of twenty at once one gets them, and the others are told', async () => {
+    const token = await node(2);
+    const replies = await allAtOnce(hub.data.store, 20, () => ask(token, ['pve2', 'pve3']));
+    expect(replies.filter(({ status }) => status === 201)).toHaveLength(1);
+    expect(replies.filter(({ body }) => body.code === 'TOKEN_ALREADY_USED')).toHaveLength(19);
   });
 
   test('answers scripts in text: node, URL and hash', async () => {

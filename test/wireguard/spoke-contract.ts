@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { COMMAND } from '../../wireguard/hub/actor.ts';
 import { ACTIVE_MS, INACTIVE_MS } from '../../wireguard/peers/peer-status.ts';
+import { allAtOnce } from './at-once.ts';
 import { type HeardHub, type Joining, startHeardHub } from './heard-hub.ts';
 import { testInterface } from './hub-store.ts';
 import type { HubReply, HubWish } from './running-hub.ts';
@@ -272,7 +273,7 @@ export function testSpokes(config: () => HubWish['config'] | Promise<HubWish['co
 
     test('asked for by ten at once is done once', async () => {
       const { id } = await joined('wanted');
-      const answers = await Promise.all(Array.from({ length: 10 }, () => drop(`/api/spoke/${id}`)));
+      const answers = await allAtOnce(hub.data.store, 10, () => drop(`/api/spoke/${id}`));
       const statuses = answers.map(({ status, body }) => body.code ?? status).sort();
       expect(statuses).toEqual([200, ...Array.from({ length: 9 }, () => 'SPOKE_NOT_FOUND')]);
       const removals = (await hub.audit()).filter(
