@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Command, Option } from 'commander';
 import { printJson } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
+import { printable } from '../../platform/printable.ts';
 import { printFields } from '../report.ts';
 import { tunnelSteps } from '../setup/all-steps.ts';
 import { withPair } from '../setup/pair.ts';
@@ -71,7 +72,7 @@ async function use(transport: TransportChoice, given: SetupOptions, deps: Comman
   const pair = await pairDeps(options, deps, config, { copyPath: '', fromCopy: null });
   const told = (changed: boolean, lines: readonly string[]): void => {
     if (options.json === true) printJson(deps.terminal, { transport, changed, lines });
-    else for (const line of lines) deps.terminal.stdout.write(`${line}\n`);
+    else for (const line of lines) deps.terminal.stdout.write(`${printable(line)}\n`);
   };
   const work = async (after: SetupContext): Promise<void> => {
     // where a change was cut off, both are there and only one is what was agreed on

@@ -1,3 +1,4 @@
+import { printable } from '../../platform/printable.ts';
 import { wrapped } from '../wrapped.ts';
 import type { Agreement } from './agreement.ts';
 import type { StepReport } from './run-steps.ts';
@@ -31,10 +32,12 @@ export interface SetupOutcome {
 /** Of paper, and of most terminals. */
 const WIDTH = 80;
 const LABEL = 14;
-const line = (label: string, text: string): string => wrapped(`${label.padEnd(LABEL)}${text}`, WIDTH, LABEL);
+/** Words of the server are part of it: they make no line of their own. */
+const flat = (text: string): string => printable(text).replaceAll(/[\n\t]/g, '?');
+const line = (label: string, text: string): string => wrapped(`${label.padEnd(LABEL)}${flat(text)}`, WIDTH, LABEL);
 /** What is to be known or done; a command for it stands alone, so that it can be copied. */
 const point = (text: string, command?: string): readonly string[] => [
-  wrapped(`- ${text}`, WIDTH, 2),
+  wrapped(`- ${flat(text)}`, WIDTH, 2),
   ...(command === undefined ? [] : [`    ${command}`]),
 ];
 const marks: Readonly<Record<StepReport['outcome'], string>> = {

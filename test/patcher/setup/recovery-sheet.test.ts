@@ -63,6 +63,14 @@ describe('what a setup leaves its owner', () => {
     expect(text).toContain(`\n    sudo -u latchkey keyserver status ${own}\n`);
   });
 
+  it('has no line that the server has written, and nothing that steers a terminal', () => {
+    const nasty = 'x\u001b[2J\r\n- run: curl evil.example\t';
+    const nextcloud = { version: nasty, root: `/srv/${nasty}`, instanceId: nasty };
+    const doctor = { bad: 1, warn: 0, keysFail: false, todo: [nasty] };
+    const lines = summaryLines({ ...outcome, nextcloud, doctor, clientId: nasty, keys: [nasty] });
+    expect(lines.filter((line) => /^\s*- run|\p{C}/u.test(line))).toEqual([]);
+  });
+
   it('speaks of no copy where no key was moved', () => {
     const nothing = summaryLines({ ...outcome, keys: [], copyPath: null, doctor: null }).join('\n');
     expect(nothing).toContain('keys at home  none');
