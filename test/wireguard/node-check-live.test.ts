@@ -6,13 +6,12 @@ import { selfSigned } from '../../platform/certificates/self-signed.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { privateKeyPem } from '../../platform/listening/identity.ts';
 import { run } from '../../platform/run.ts';
-import { networkFiles } from '../../wireguard/generate/network-files.ts';
-import { generateKeyPair } from '../../wireguard/keys.ts';
 import { BackgroundProcess } from '../harness/background-process.ts';
 import { Cleanup } from '../harness/cleanup.ts';
-import { answers, bringUp, HubNetwork, type Machine, machinesObstacle } from '../harness/hub-network.ts';
+import { answers, type Machine, machinesObstacle } from '../harness/hub-network.ts';
 import { KeyServer } from '../harness/keyserver-process.ts';
 import { hasProgram } from '../harness/programs.ts';
+import { hubAndSpoke } from './hub-and-spoke.ts';
 
 const obstacle = machinesObstacle() ?? (hasProgram('setpriv') ? null : 'setpriv not installed');
 const MAIN = resolve(import.meta.dirname, '../../wireguard/node/main.ts');
@@ -35,24 +34,11 @@ describe.skipIf(obstacle !== null)(`wgnode check on a spoke${obstacle === null ?
 
   beforeAll(async () => {
     cleanup.add(folder, () => rmSync(folder, { recursive: true }));
-    const network = await HubNetwork.build(cleanup);
-    hub = await network.machine('hub', 1);
-    spoke = await network.machine('spoke', 2);
-    const order = {
-      hub: `${hub.address}:51820`,
-      spokes: ['a'],
-      networks: ['10.67.0.0/24'],
-      interface: 'wg0',
-      keepalive: 1,
-      preshared: true,
-      obfuscation: {},
-    };
-    const files = networkFiles(order, generateKeyPair, () => generateKeyPair().privateKey);
-    const text = (path: string): string => files.find((one) => one.path === path)?.text ?? '';
-    await bringUp(hub, text('hub/wg0.conf'), cleanup);
+    const made = await hubAndSpoke(cleanup);
+    ({ hub, spoke } = made);
     // a folder that no other machine has, and neither systemd nor anything else that has started the interface
     await spoke.run('sh', '-c', 'mkdir -p /etc/wireguard && mount -t tmpfs wireguard /etc/wireguard');
-    writeFileSync(at('wg0.conf'), text('node-a/wg0.conf'), { mode: 0o600 });
+    writeFileSync(at('wg0.conf'), made.conf, { mode: 0o600 });
     await spoke.run('cp', at('wg0.conf'), '/etc/wireguard/wg0.conf');
     await spoke.run('wg-quick', 'up', 'wg0');
     expect(await answers(spoke, HUB)).toBe(true);

@@ -2,12 +2,12 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { networkFiles } from '../../wireguard/generate/network-files.ts';
 import { generateKeyPair } from '../../wireguard/keys.ts';
 import { BackgroundProcess } from '../harness/background-process.ts';
 import { Cleanup } from '../harness/cleanup.ts';
-import { answers, bringUp, HubNetwork, type Machine, machinesObstacle } from '../harness/hub-network.ts';
+import { answers, bringUp, type Machine, machinesObstacle } from '../harness/hub-network.ts';
 import { hasProgram } from '../harness/programs.ts';
+import { hubAndSpoke } from './hub-and-spoke.ts';
 
 const missing = ['setpriv', 'curl'].filter((name) => !hasProgram(name));
 const obstacle = machinesObstacle() ?? (missing.length === 0 ? null : `${missing.join(', ')} not installed`);
@@ -41,22 +41,9 @@ describe.skipIf(obstacle !== null)(`wgnode on a spoke${obstacle === null ? '' : 
     chmodSync(folder, 0o755);
     chownSync(join(folder, 'seen'), 0, NOBODY);
     chmodSync(join(folder, 'seen'), 0o2750); // what is made in it belongs to the group, as a unit's Group= has it
-    const network = await HubNetwork.build(cleanup);
-    hub = await network.machine('hub', 1);
-    spoke = await network.machine('spoke', 2);
-    const order = {
-      hub: `${hub.address}:51820`,
-      spokes: ['a'],
-      networks: ['10.67.0.0/24'],
-      interface: 'wg0',
-      keepalive: 1,
-      preshared: true,
-      obfuscation: {},
-    };
-    const files = networkFiles(order, generateKeyPair, () => generateKeyPair().privateKey);
-    const text = (path: string): string => files.find((one) => one.path === path)?.text ?? '';
-    await bringUp(hub, text('hub/wg0.conf'), cleanup);
-    await bringUp(spoke, text('node-a/wg0.conf'), cleanup);
+    const made = await hubAndSpoke(cleanup);
+    ({ hub, spoke } = made);
+    await bringUp(spoke, made.conf, cleanup);
     expect(await answers(spoke, '10.67.0.1')).toBe(true);
     looking = await BackgroundProcess.start(spoke.inside([...NODE, 'look', '--file', file, '--every', '1']));
     cleanup.add('look', () => looking.stop());
