@@ -1,6 +1,8 @@
+import { basename, dirname } from 'node:path/posix';
 import * as z from 'zod';
 import { LatchkeyError } from '../platform/errors.ts';
 import type { Occ } from './actions/action.ts';
+import { STATE_PARENT } from './facts.ts';
 import { type JournalDeps, transaction, withJournal } from './journal/transaction.ts';
 import { remoteKey } from './keys/remote-key.ts';
 import { removeStateFolder } from './keys/state-folder.ts';
@@ -41,11 +43,19 @@ export async function remove(place: Workplace, deps: JournalDeps, dryRun: boolea
         const { path } = facts.stateFolder;
         progress.step(`remove the enrolment in ${path}`);
         const left = await removeStateFolder(place.instance.files, path);
-        if (left.length > 0) progress.note(`${path} stays, it holds what is not the app's: ${left.join(', ')}`);
+        if (left.length === 0) await removeOwnParent(place, path);
+        else progress.note(`${path} stays, it holds what is not the app's: ${left.join(', ')}`);
       }
     });
     return { dryRun, changes };
   });
+}
+
+/** A folder that `apply` makes for state folders where there is none, as beside the data of a snap; it goes with the last of them. */
+async function removeOwnParent({ instance }: Workplace, path: string): Promise<void> {
+  const parent = dirname(path);
+  const isOwn = instance.defaultStateFolder(basename(path)) === path && basename(parent) === 'latchkey';
+  if (isOwn && parent !== STATE_PARENT) await instance.files.run(['rmdir', '--', parent]);
 }
 
 const JOB = 'OCA\\RemoteKeyStorage\\Escrow\\HeartbeatJob';
