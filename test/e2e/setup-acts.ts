@@ -11,8 +11,8 @@ export interface SetupPlay {
   readonly kills: readonly number[];
   /** Whether all that may be cut off is cut off, and a second run is looked at. */
   readonly all: boolean;
-  /** More claims about the two machines once they are set up. */
-  readonly more?: (story: () => SetupStory) => void;
+  /** More that is refused before there is anything. */
+  readonly before?: (story: () => SetupStory) => void;
 }
 
 /** Why it cannot be played here, or `null`. */
@@ -21,7 +21,7 @@ export function playObstacle(kind: CloudKind): string | null {
 }
 
 /** A test of each act: from a stock Nextcloud through setup, use, and what may happen to machines and lines, to a stock one again. */
-export function playSetup({ kind, transport, kills, all, more }: SetupPlay): void {
+export function playSetup({ kind, transport, kills, all, before }: SetupPlay): void {
   const cleanup = new Cleanup();
   let story: SetupStory;
   vi.setConfig({ testTimeout: 900_000, hookTimeout: 300_000 });
@@ -47,6 +47,8 @@ export function playSetup({ kind, transport, kills, all, more }: SetupPlay): voi
       expect(story.leftovers()).toEqual([]);
     });
 
+    before?.(() => story);
+
     const killed = kills.length === 0 ? '' : ` after it was killed at ${kills.length} steps, with every file readable`;
     it(`sets up both machines${killed}`, async () => {
       story.configure({ transport });
@@ -66,8 +68,6 @@ export function playSetup({ kind, transport, kills, all, more }: SetupPlay): voi
       expect(await story.wrongFiles()).toEqual([]);
       expect(await story.write('later.txt', 'written after the move\n')).toBe(201);
     });
-
-    more?.(() => story);
 
     it('has files open again by itself after power and line were cut, and the home has moved', async () => {
       await story.serverLosesPower();

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cleanup } from '../harness/cleanup.ts';
 import type { NextcloudTree } from '../harness/nextcloud-tree.ts';
 import type { CloudKind } from '../harness/whole-cloud.ts';
-import { wholeMachineObstacle } from '../harness/whole-machine.ts';
+import { whileThere, wholeMachineObstacle } from '../harness/whole-machine.ts';
 import { lamp } from '../harness/whole-nextcloud.ts';
 import { buildPair, type WholePair } from '../harness/whole-pair.ts';
 import { privateKeyFiles, privateKeyMarks } from './key-files.ts';
@@ -132,8 +132,8 @@ export class SetupStory {
     const { server, cloud } = this.pair;
     const marks = this.#marks.map((mark) => Buffer.from(mark, 'latin1'));
     const holders = server.writtenFiles().filter((path) => {
-      const bytes = readFileSync(path);
-      return marks.some((mark) => bytes.includes(mark));
+      const bytes = whileThere(() => readFileSync(path));
+      return bytes !== null && marks.some((mark) => bytes.includes(mark));
     });
     return [...privateKeyFiles(server.path(cloud.data)), ...holders];
   }

@@ -260,7 +260,7 @@ export class WholeMachine implements Place {
       readdirSync(folder, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
         .map((entry) => join(entry.parentPath, entry.name))
-        .filter(hasContent),
+        .filter((place) => whileThere(() => hasContent(place)) === true),
     );
   }
 
@@ -277,13 +277,24 @@ export class WholeMachine implements Place {
 
 /** What a file holds is told by a hash, of a folder only that it is there. */
 function listed(folder: string, at: string): [string, string][] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) => {
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry): [string, string][] => {
     const place = join(entry.parentPath, entry.name);
     const path = join(at, place.slice(folder.length));
-    if (entry.isSymbolicLink()) return [path, `link to ${readlinkSync(place)}`];
-    if (entry.isFile()) return [path, contentOf(place)];
-    return [path, entry.isDirectory() ? 'folder' : 'taken away'];
+    if (entry.isSymbolicLink()) return [[path, `link to ${readlinkSync(place)}`]];
+    if (!entry.isFile()) return [[path, entry.isDirectory() ? 'folder' : 'taken away']];
+    const content = whileThere(() => contentOf(place));
+    return content === null ? [] : [[path, content]];
   });
+}
+
+/** `null` for a file that its machine has taken away since it was listed. */
+export function whileThere<T>(look: () => T): T | null {
+  try {
+    return look();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
 }
 
 function contentOf(place: string): string {

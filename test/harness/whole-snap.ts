@@ -54,7 +54,10 @@ export class WholeSnap extends WholeCloud {
   readonly data = DATA;
   readonly wish = {};
   /** Its own configuration is looked at, as it is the one part that may be changed and is to come back. */
-  readonly restless = [DATA, `${VAR}/${REVISION}/logs`, `${VAR}/${REVISION}/mysql`, '/var/lib/snapd/stand-in'];
+  readonly restless = [
+    ...[REVISION, 'current'].flatMap((one) => [`${VAR}/${one}/logs`, `${VAR}/${one}/mysql`]),
+    ...[DATA, '/var/lib/snapd/stand-in'],
+  ];
 
   static async install(machine: WholeMachine, tree: NextcloudTree): Promise<WholeSnap> {
     const cloud = new WholeSnap(machine);
