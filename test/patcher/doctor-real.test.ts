@@ -22,15 +22,13 @@ import { probeCopies } from '../../patcher/doctor/copies-probe.ts';
 import { copiesFindings } from '../../patcher/doctor/keys-on-disk.ts';
 import { admit } from '../../patcher/doctor/patient.ts';
 import { mend } from '../../patcher/doctor/repairs.ts';
-import { timerPaths } from '../../patcher/heartbeat-timer.ts';
 import { openWorkplace } from '../../patcher/workplace.ts';
 import { Cleanup } from '../harness/cleanup.ts';
-import { freePort } from '../harness/free-port.ts';
-import { KeyServer } from '../harness/keyserver-process.ts';
 import { isRoot, webUser } from '../harness/nextcloud-files.ts';
 import { instanceObstacle, NextcloudInstance } from '../harness/nextcloud-instance.ts';
 import { listTrees } from '../harness/nextcloud-tree.ts';
 import { makeUser, sshdMissing, startSshd } from '../harness/sshd.ts';
+import { KeyHandover, leaveNoTraces } from './key-handover.ts';
 import { type NcpatchRun, runNcpatch } from './ncpatch-run.ts';
 
 // A real Nextcloud whose keys have moved to a real key server, and copies of them planted where they are left in practice.
@@ -86,17 +84,8 @@ describe.runIf(canRun)('ncpatch doctor on a real nextcloud', { timeout: 600_000 
     await nextcloud.enableEncryption();
     await nextcloud.occ(['encryption:status']);
     state = `/var/lib/latchkey/${nextcloud.instanceId}`;
-    cleanup.add('traces', () => {
-      const paths = [state, `/var/lib/latchkey/ncpatch/${nextcloud.instanceId}`, ...timerPaths(nextcloud.instanceId)];
-      for (const path of paths) rmSync(path, { recursive: true, force: true });
-    });
-    const keyServer = await KeyServer.init({ data: join(folder, 'keys'), port: await freePort(), cleanup });
-    await keyServer.start();
-    const invitation = await keyServer.addClient('cloud');
-    const file = (name: string, text: string): string => {
-      writeFileSync(join(folder, name), text, { mode: 0o600 });
-      return join(folder, name);
-    };
+    leaveNoTraces(cleanup, nextcloud.instanceId);
+    const handover = await KeyHandover.open(folder, cleanup);
     kept = join(folder, 'kept');
     cpSync(join(nextcloud.dataFolder, 'files_encryption'), kept, { recursive: true });
     const moved = async (command: string, ...more: string[]): Promise<void> => {
@@ -105,15 +94,8 @@ describe.runIf(canRun)('ncpatch doctor on a real nextcloud', { timeout: 600_000 
       expect(run.exit).toBe(0);
     };
     await moved('apply');
-    const enrolment = ['--url', invitation.url, '--ca', file('ca.pem', invitation.ca)];
-    await moved('enroll', ...enrolment, '--code-file', file('code', invitation.code));
-    const copy = [
-      '--copy',
-      join(folder, 'copy'),
-      '--copy-passphrase-file',
-      file('passphrase', 'pass '.repeat(5).trim()),
-    ];
-    await moved('escrow', '--grant-file', file('grant', invitation.grant), ...copy);
+    await moved('enroll', ...handover.enrolment);
+    await moved('escrow', ...handover.escrow);
     await nextcloud.occ(['remotekey:heartbeat']);
     // as the first run of cron.php leaves it, without what its jobs do meanwhile
     await nextcloud.occ(['background:cron']);

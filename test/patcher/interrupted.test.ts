@@ -8,13 +8,13 @@ import { apply } from '../../patcher/apply.ts';
 import { timerPaths } from '../../patcher/heartbeat-timer.ts';
 import { openWorkplace } from '../../patcher/workplace.ts';
 import { Cleanup } from '../harness/cleanup.ts';
-import { freePort } from '../harness/free-port.ts';
-import { KeyServer } from '../harness/keyserver-process.ts';
+import type { KeyServer } from '../harness/keyserver-process.ts';
 import { WebDav } from '../harness/nextcloud-client.ts';
 import { isRoot } from '../harness/nextcloud-files.ts';
 import { instanceObstacle, NextcloudInstance } from '../harness/nextcloud-instance.ts';
 import { listTrees } from '../harness/nextcloud-tree.ts';
 import { type CuttableLine, sshdMissing, startCuttableLine, startSshd, type TestSshd } from '../harness/sshd.ts';
+import { KeyHandover, leaveNoTraces } from './key-handover.ts';
 import { type NcpatchRun, runNcpatch } from './ncpatch-run.ts';
 
 // A real Nextcloud and a real key server; ncpatch is killed, or its app broken, at every step there is.
@@ -68,7 +68,7 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
   const stateFolder = mkdtempSync(join(tmpdir(), 'lk-state-'));
   let sshd: TestSshd | null = null;
   let line: CuttableLine | null = null;
-  let secrets: { code: string; grant: string; passphrase: string; ca: string; url: string };
+  let handover: KeyHandover;
 
   beforeAll(async () => {
     if (tree === undefined) throw new Error('no tree');
@@ -79,28 +79,13 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
     const { instanceId } = nextcloud;
     rmSync(stateFolder, { recursive: true });
     await nextcloud.occ(['config:system:set', 'remotekeystorage.dir', '--value', stateFolder]);
-    cleanup.add('traces', () => {
-      const state = [stateFolder, `/var/lib/latchkey/${instanceId}`, `/var/lib/latchkey/ncpatch/${instanceId}`];
-      for (const path of [...state, ...timerPaths(instanceId)]) rmSync(path, { recursive: true, force: true });
-    });
-    keyServer = await KeyServer.init({ data: join(folder, 'keys'), port: await freePort(), cleanup });
-    await keyServer.start();
-    const invitation = await keyServer.addClient('cloud');
-    const file = (name: string, text: string): string => {
-      writeFileSync(join(folder, name), text, { mode: 0o600 });
-      return join(folder, name);
-    };
-    secrets = {
-      code: file('code', invitation.code),
-      grant: file('grant', invitation.grant),
-      passphrase: file('passphrase', randomBytes(18).toString('base64url')),
-      ca: file('ca.pem', invitation.ca),
-      url: invitation.url,
-    };
+    leaveNoTraces(cleanup, instanceId, [stateFolder]);
+    handover = await KeyHandover.open(folder, cleanup);
+    ({ keyServer } = handover);
     if (sshdMissing() === null) {
       sshd = await startSshd();
       line = await startCuttableLine(sshd.port);
-      file('known', `[127.0.0.1]:${line.port} ${sshd.hostKey}\n`);
+      writeFileSync(join(folder, 'known'), `[127.0.0.1]:${line.port} ${sshd.hostKey}\n`);
       for (const one of [sshd, line]) cleanup.add('line', () => ('stop' in one ? one.stop() : one.close()));
     }
     master = `${await nextcloud.appValue('encryption', 'masterKeyId')}.privateKey`;
@@ -220,24 +205,18 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
   });
 
   test('escrow before enrolment is refused', async () => {
-    const refused = await ncpatch('escrow', ['--copy', join(folder, 'copy'), '--grant-file', secrets.grant]);
+    const refused = await ncpatch('escrow', ['--copy', handover.copy, '--grant-file', handover.files.grant]);
     expect(refused.exit).toBe(3);
     expect(JSON.parse(refused.stdout)).toMatchObject({ error: { code: 'not_enrolled' } });
   });
 
   test('enroll', async () => {
-    const report = json(
-      await ncpatch('enroll', ['--url', secrets.url, '--ca', secrets.ca, '--code-file', secrets.code]),
-    );
+    const report = json(await ncpatch('enroll', handover.enrolment));
     expect(report).toMatchObject({ keys: [] });
   });
 
-  const escrowOptions = (): string[] => {
-    const copy = ['--copy', join(folder, 'copy'), '--copy-passphrase-file', secrets.passphrase];
-    return ['--grant-file', secrets.grant, ...copy];
-  };
   const escrow = (kill: { killAt?: number; afterMs?: number } = {}): Promise<NcpatchRun> =>
-    ncpatch('escrow', escrowOptions(), kill);
+    ncpatch('escrow', handover.escrow, kill);
 
   test.each(killedAt.escrow)('escrow killed in step %i after %i ms: the key is somewhere', async (killAt, afterMs) => {
     await escrow({ killAt, afterMs });
@@ -249,7 +228,7 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
   test.skipIf(sshdMissing() !== null).each(cutAt.escrow)(
     'escrow whose line is cut in step %i after %i ms: the key is somewhere',
     async (step, afterMs) => {
-      await overLine('escrow', escrowOptions(), step, afterMs);
+      await overLine('escrow', handover.escrow, step, afterMs);
       expect(onDisk() || (await onKeyServer())).toBe(true);
       if (!onDisk()) expect(existsSync(join(folder, 'copy'))).toBe(true);
     },
@@ -355,7 +334,7 @@ describe.runIf(canRun)('ncpatch on a real nextcloud', { timeout: 300_000 }, () =
     await keyServer.stop();
     await nextcloud.occ(['app:disable', 'remotekeystorage']);
     deleteApp();
-    json(await ncpatch('restore', ['--from-copy', join(folder, 'copy'), '--copy-passphrase-file', secrets.passphrase]));
+    json(await ncpatch('restore', ['--from-copy', handover.copy, '--copy-passphrase-file', handover.files.passphrase]));
     expect(onDisk()).toBe(true);
     json(await ncpatch('remove'));
     expect(appFolders()).toEqual([]);

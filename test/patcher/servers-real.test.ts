@@ -1,8 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { timerPaths } from '../../patcher/heartbeat-timer.ts';
 import { run } from '../../platform/run.ts';
 import { Cleanup } from '../harness/cleanup.ts';
 import { Detour } from '../harness/detour.ts';
@@ -12,6 +11,7 @@ import { isRoot, webUser } from '../harness/nextcloud-files.ts';
 import { instanceObstacle, NextcloudInstance } from '../harness/nextcloud-instance.ts';
 import { listTrees } from '../harness/nextcloud-tree.ts';
 import { hasProgram } from '../harness/programs.ts';
+import { KeyHandover, leaveNoTraces } from './key-handover.ts';
 import { type NcpatchRun, runNcpatch } from './ncpatch-run.ts';
 
 const tree = listTrees().at(-1);
@@ -67,32 +67,15 @@ describe.runIf(canRun)('ncpatch servers on a real nextcloud', { timeout: 300_000
       await nextcloud.occ(['encryption:status']);
     }
     state = `/var/lib/latchkey/${nextcloud.instanceId}`;
-    cleanup.add('traces', () => {
-      const paths = [state, `/var/lib/latchkey/ncpatch/${nextcloud.instanceId}`, ...timerPaths(nextcloud.instanceId)];
-      for (const path of paths) rmSync(path, { recursive: true, force: true });
-    });
-    const port = await freePort();
-    keyServer = await KeyServer.init({ data: join(folder, 'keys'), port, cleanup });
-    await keyServer.start();
-    direct = `https://127.0.0.1:${port}`;
-    detour = await Detour.open(port);
+    leaveNoTraces(cleanup, nextcloud.instanceId);
+    const handover = await KeyHandover.open(folder, cleanup);
+    ({ keyServer } = handover);
+    direct = handover.invitation.url;
+    detour = await Detour.open(Number(new URL(direct).port));
     cleanup.add('detour', () => detour.close());
-    const invitation = await keyServer.addClient('cloud');
-    const file = (name: string, text: string): string => {
-      writeFileSync(join(folder, name), text, { mode: 0o600 });
-      return join(folder, name);
-    };
     await done('apply');
-    const enrolment = ['--url', direct, '--ca', file('ca.pem', invitation.ca)];
-    await done('enroll', ...enrolment, '--code-file', file('code', invitation.code));
-    if (!isThorough) return;
-    const copy = [
-      '--copy',
-      join(folder, 'copy'),
-      '--copy-passphrase-file',
-      file('passphrase', 'pass '.repeat(5).trim()),
-    ];
-    await done('escrow', '--grant-file', file('grant', invitation.grant), ...copy);
+    await done('enroll', ...handover.enrolment);
+    if (isThorough) await done('escrow', ...handover.escrow);
   }, 300_000);
   afterAll(async () => {
     expect(await cleanup.run()).toEqual([]);

@@ -5,17 +5,16 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readLocalApp } from '../../patcher/app-files.ts';
 import { apply } from '../../patcher/apply.ts';
-import { timerPaths } from '../../patcher/heartbeat-timer.ts';
 import { watchFolder, watchPathsOutside } from '../../patcher/watch/watch-files.ts';
 import { openWorkplace } from '../../patcher/workplace.ts';
 import { run } from '../../platform/run.ts';
 import { Cleanup } from '../harness/cleanup.ts';
-import { freePort } from '../harness/free-port.ts';
-import { KeyServer } from '../harness/keyserver-process.ts';
+import type { KeyServer } from '../harness/keyserver-process.ts';
 import { WebDav } from '../harness/nextcloud-client.ts';
 import { isRoot } from '../harness/nextcloud-files.ts';
 import { instanceObstacle, NextcloudInstance } from '../harness/nextcloud-instance.ts';
 import { listTrees, nextTree } from '../harness/nextcloud-tree.ts';
+import { KeyHandover, leaveNoTraces } from './key-handover.ts';
 import { type NcpatchRun, runNcpatch } from './ncpatch-run.ts';
 
 // A real Nextcloud goes to its next release, in the way that takes apps away, and a real key server hears of what the watch did.
@@ -45,26 +44,14 @@ describe.runIf(canRun)('the watch of a real nextcloud', { timeout: 900_000 }, ()
     await nextcloud.serve();
     const { instanceId } = nextcloud;
     watch = watchFolder(instanceId);
-    cleanup.add('traces', () => {
-      const state = [`/var/lib/latchkey/${instanceId}`, `/var/lib/latchkey/ncpatch/${instanceId}`, watch];
-      for (const path of [...state, ...timerPaths(instanceId), ...watchPathsOutside(instanceId)]) {
-        rmSync(path, { recursive: true, force: true });
-      }
-    });
-    keyServer = await KeyServer.init({ data: join(folder, 'keys'), port: await freePort(), cleanup });
-    await keyServer.start();
-    const invitation = await keyServer.addClient('cloud');
-    clientId = invitation.clientId;
-    const file = (name: string, text: string): string => {
-      writeFileSync(join(folder, name), text, { mode: 0o600 });
-      return join(folder, name);
-    };
+    leaveNoTraces(cleanup, instanceId, [watch, ...watchPathsOutside(instanceId)]);
+    const handover = await KeyHandover.open(folder, cleanup);
+    ({ keyServer } = handover);
+    ({ clientId } = handover.invitation);
     expect((await dav().put(FILE, CONTENT)).status).toBe(201);
     ok(await ncpatch(['apply']));
-    const enrolment = ['--url', invitation.url, '--ca', file('ca.pem', invitation.ca)];
-    ok(await ncpatch(['enroll', ...enrolment, '--code-file', file('code', invitation.code)]));
-    const copy = ['--copy', join(folder, 'copy'), '--copy-passphrase-file', file('passphrase', 'a long passphrase')];
-    ok(await ncpatch(['escrow', '--grant-file', file('grant', invitation.grant), ...copy]));
+    ok(await ncpatch(['enroll', ...handover.enrolment]));
+    ok(await ncpatch(['escrow', ...handover.escrow]));
   }, 900_000);
   afterAll(async () => {
     expect(await cleanup.run()).toEqual([]);
