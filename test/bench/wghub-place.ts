@@ -11,9 +11,9 @@ import { hubConfig } from '../../wireguard/data/hub-config.ts';
 import { createHubData, type HubData, openHubData } from '../../wireguard/data/hub-data.ts';
 import { COMMAND } from '../../wireguard/hub/actor.ts';
 import { PeerRegister } from '../../wireguard/hub/peer-register.ts';
-import { generateKeyPair } from '../../wireguard/keys.ts';
-import { listInterfaces } from '../../wireguard/store/hub-interface.ts';
+import { type HubInterface, listInterfaces } from '../../wireguard/store/hub-interface.ts';
 import type { Cleanup } from '../harness/cleanup.ts';
+import { testInterface } from '../wireguard/hub-store.ts';
 
 /** A machine for one hub: a network namespace, and a data directory on disk. */
 export interface HubPlace {
@@ -68,21 +68,10 @@ export async function makeHubPlace(cleanup: Cleanup): Promise<HubPlace> {
   };
 }
 
-function facts(name: string): Parameters<typeof createHubData>[2] {
-  return {
-    name,
-    networks: ['10.96.0.0/12', 'fd42:4242:1::/64'],
-    addresses: ['10.96.0.1/12', 'fd42:4242:1::1/64'],
-    listenPort: 51820,
-    endpoint: 'hub.example:51820',
-    dns: ['10.96.0.1'],
-    mtu: null,
-    keepalive: 25,
-    fwMark: 0,
-    level: 'off',
-    obfuscation: {},
-    ...generateKeyPair(),
-  };
+/** The addresses of a network that a hundred thousand fit in. */
+function facts(name: string): HubInterface {
+  const networks = ['10.96.0.0/12', 'fd42:4242:1::/64'];
+  return testInterface({ name, networks, addresses: ['10.96.0.1/12', 'fd42:4242:1::1/64'], dns: ['10.96.0.1'] });
 }
 
 export async function withPlace<T>(

@@ -6,10 +6,10 @@ import { openSqlite } from '../../platform/sqlite.ts';
 import type { Store } from '../../platform/store.ts';
 import { Vault } from '../../platform/vault/vault.ts';
 import { giveBack, type Range, type RangeChange, take } from '../../wireguard/address/free-ranges.ts';
-import { generateKeyPair } from '../../wireguard/keys.ts';
 import { freeOffset, takeOffset } from '../../wireguard/store/address-book.ts';
 import { insertInterface } from '../../wireguard/store/hub-interface.ts';
 import { type HubDatabase, migrations } from '../../wireguard/store/schema.ts';
+import { testInterface } from '../wireguard/hub-store.ts';
 
 /** Where addresses come from. */
 interface Book {
@@ -28,6 +28,7 @@ export interface PoolFigures {
 }
 
 const NAME = 'wg0';
+const facts = testInterface({ name: NAME, networks: ['10.0.0.0/8'], addresses: ['10.0.0.1/8'] });
 /** Of a /8, without its own address, the hub's and the last. */
 const LAST = 2 ** 24 - 2;
 /** Allocations of one transaction. */
@@ -41,29 +42,12 @@ export async function benchPool(
   const folder = mkdtempSync(join(tmpdir(), 'lk-bench-pool-'));
   const store = await openSqlite<HubDatabase>(join(folder, 'hub.db'), { migrations, create: true });
   try {
-    await store.transaction((tx) => insertInterface(tx, facts(), Vault.create(systemRandom), Date.now()));
+    await store.transaction((tx) => insertInterface(tx, facts, Vault.create(systemRandom), Date.now()));
     return { memory, store: await measure(new StoreBook(store), allocations) };
   } finally {
     await store.close();
     rmSync(folder, { recursive: true });
   }
-}
-
-function facts(): Parameters<typeof insertInterface>[1] {
-  return {
-    name: NAME,
-    networks: ['10.0.0.0/8'],
-    addresses: ['10.0.0.1/8'],
-    listenPort: 51820,
-    endpoint: 'hub.example:51820',
-    dns: [],
-    mtu: null,
-    keepalive: 25,
-    fwMark: 0,
-    level: 'off',
-    obfuscation: {},
-    ...generateKeyPair(),
-  };
 }
 
 async function measure(book: Book, allocations: number): Promise<PoolFigures> {

@@ -10,9 +10,9 @@ import { HubMetrics } from '../../wireguard/calls/metrics.ts';
 import type { LiveInterface } from '../../wireguard/drivers/driver.ts';
 import { COMMAND } from '../../wireguard/hub/actor.ts';
 import { PeerRegister } from '../../wireguard/hub/peer-register.ts';
-import { generateKeyPair } from '../../wireguard/keys.ts';
-import { type HubInterface, insertInterface } from '../../wireguard/store/hub-interface.ts';
+import { insertInterface } from '../../wireguard/store/hub-interface.ts';
 import { type HubDatabase, migrations, type PeerKind } from '../../wireguard/store/schema.ts';
+import { testInterface } from '../wireguard/hub-store.ts';
 import { blocking, type Piece, pause } from './wghub-figures.ts';
 
 interface Case {
@@ -120,17 +120,7 @@ async function measure({ peers, kind, most, routes }: Case): Promise<Result> {
   };
 }
 
-const facts: HubInterface = {
-  name: 'wg0',
+const facts = testInterface({
   networks: ['10.96.0.0/12', 'fd42:4242:1::/64'],
   addresses: ['10.96.0.1/12', 'fd42:4242:1::1/64'],
-  listenPort: 51820,
-  endpoint: 'hub.example:51820',
-  dns: [],
-  mtu: null,
-  keepalive: 25,
-  fwMark: 0,
-  level: 'off',
-  obfuscation: {},
-  ...generateKeyPair(),
-};
+});

@@ -1,12 +1,11 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { PassThrough, Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addAdminCommands } from '../../keyserver/commands/admin.ts';
 import { readAudit } from '../../platform/audit-chain.ts';
 import { systemRandom } from '../../platform/clock.ts';
-import { runProgram } from '../../platform/command-line.ts';
+import { runCommandHere, type Said } from '../harness/command-runner.ts';
 import { makeTestData, type TestData } from './test-data.ts';
 
 type ReadQr = (pixels: Uint8ClampedArray, width: number, height: number) => { readonly data: string } | null;
@@ -24,27 +23,11 @@ async function keyserver(command: string, ...argv: string[]) {
   return keyserverOn({}, command, ...argv);
 }
 
-async function keyserverOn(more: { readonly isTTY?: boolean }, command: string, ...argv: string[]) {
-  const said = { stdout: '', stderr: '' };
-  const sink = (name: 'stdout' | 'stderr') =>
-    new Writable({
-      write: (chunk: Buffer, _encoding, done) => {
-        said[name] += chunk.toString();
-        done();
-      },
-    });
-  const terminal = {
-    stdin: new PassThrough(),
-    stdout: Object.assign(sink('stdout'), more),
-    stderr: sink('stderr'),
-    env: {},
-  };
+function keyserverOn({ isTTY = false }, command: string, ...argv: string[]): Promise<Said> {
   const { clock } = test;
   clock.set(clock.now() + 1000);
-  const io = { terminal, clock, random: systemRandom, stopSignal: () => new AbortController().signal };
   const words = [...command.split(' '), ...argv, '--data', test.data.directory];
-  const exit = await runProgram('keyserver', (program) => addAdminCommands(program, io), words, terminal);
-  return { exit, ...said };
+  return runCommandHere(addAdminCommands, words, { program: 'keyserver', clock, ...(isTTY ? { typed: [] } : {}) });
 }
 
 function passwordFile(text: string, mode = 0o600): string {

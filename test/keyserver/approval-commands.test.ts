@@ -1,11 +1,12 @@
-import { Readable, Writable } from 'node:stream';
+import type { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findApproval } from '../../keyserver/approvals/approvals.ts';
 import { askPerson, useApproval } from '../../keyserver/approvals/held-request.ts';
 import { addApprovalCommands } from '../../keyserver/commands/approval.ts';
 import { addClientCommands } from '../../keyserver/commands/client.ts';
 import { systemRandom } from '../../platform/clock.ts';
-import { runProgram } from '../../platform/command-line.ts';
+import type { CommandIo } from '../../platform/command-io.ts';
+import { runCommand, type Said } from './command-runner.ts';
 import { makeTestData, type TestData } from './test-data.ts';
 
 const minute = 60_000;
@@ -19,35 +20,12 @@ beforeAll(async () => {
 
 afterAll(() => made.remove());
 
-interface Said {
-  readonly exit: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** One command line, in this process. */
-async function keyserver(...argv: string[]): Promise<Said> {
-  const text = { stdout: '', stderr: '' };
-  const into = (name: 'stdout' | 'stderr') =>
-    new Writable({
-      write: (chunk: Buffer, _encoding, done) => {
-        text[name] += chunk.toString();
-        done();
-      },
-    });
-  const terminal = { stdin: Readable.from([]), stdout: into('stdout'), stderr: into('stderr'), env: {} };
-  const stopSignal = () => new AbortController().signal;
-  const io = { terminal, clock: made.clock, random: systemRandom, stopSignal };
-  const exit = await runProgram(
-    'keyserver',
-    (program) => {
-      addApprovalCommands(program, io);
-      addClientCommands(program, io);
-    },
-    [...argv, '--data', made.data.directory],
-    terminal,
-  );
-  return { exit, ...text };
+function keyserver(...argv: string[]): Promise<Said> {
+  const build = (program: Command, io: CommandIo): void => {
+    for (const add of [addApprovalCommands, addClientCommands]) add(program, io);
+  };
+  return runCommand(build, [...argv, '--data', made.data.directory], made.clock);
 }
 
 const json = async (...argv: string[]) =>

@@ -1,7 +1,6 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adminOf } from '../../keyserver/certificates/admin.ts';
@@ -16,11 +15,12 @@ import { addInitCommand } from '../../keyserver/commands/init.ts';
 import { openServerData } from '../../keyserver/server-data.ts';
 import { loadAuthority } from '../../keyserver/server-secrets.ts';
 import { systemClock, systemRandom } from '../../platform/clock.ts';
-import { runProgram } from '../../platform/command-line.ts';
+import type { CommandIo } from '../../platform/command-io.ts';
 import { run } from '../../platform/run.ts';
 import { keyfileMethod } from '../../platform/vault/unseal.ts';
 import { unsealVault } from '../../platform/vault/vault-file.ts';
 import { newRequest } from './certificate-request.ts';
+import { runCommand, type Said } from './command-runner.ts';
 
 const password = 'correct horse battery';
 let folder: string;
@@ -65,22 +65,11 @@ async function beside<T>(
 }
 
 /** The program as its main file puts it together, in this process. */
-async function keyserver(...argv: string[]) {
-  const said = { out: '', err: '' };
-  const into = (name: 'out' | 'err') =>
-    new Writable({
-      write: (chunk: Buffer, _encoding, done) => {
-        said[name] += chunk.toString();
-        done();
-      },
-    });
-  const terminal = { stdin: Readable.from([]), stdout: into('out'), stderr: into('err'), env: {} };
-  const io = { terminal, clock: systemClock, random: systemRandom, stopSignal: () => new AbortController().signal };
-  const build = (program: Command): void => {
+function keyserver(...argv: string[]): Promise<Said> {
+  const build = (program: Command, io: CommandIo): void => {
     for (const add of [addInitCommand, addClientCommands, addCertCommands, addDoctorCommand]) add(program, io);
   };
-  const exit = await runProgram('keyserver', build, [...argv, '--data', data], terminal);
-  return { exit, stdout: said.out, stderr: said.err };
+  return runCommand(build, [...argv, '--data', data]);
 }
 
 async function cert(...argv: string[]): Promise<Record<string, unknown>> {

@@ -1,18 +1,18 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PassThrough, Writable } from 'node:stream';
+import type { Command } from 'commander';
 import { SignJWT } from 'jose';
 import { CompiledQuery } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { appendAudit } from '../../platform/audit-chain.ts';
-import { systemRandom } from '../../platform/clock.ts';
-import { runProgram } from '../../platform/command-line.ts';
+import type { CommandIo } from '../../platform/command-io.ts';
 import { totpCode, totpSecretBytes, totpStep } from '../../platform/totp.ts';
 import { addAdminCommands } from '../../wireguard/commands/admin.ts';
 import { addAuditCommands } from '../../wireguard/commands/audit.ts';
 import { addJwtCommands } from '../../wireguard/commands/jwt.ts';
 import { addTokenCommands } from '../../wireguard/commands/token.ts';
+import { runCommandHere } from '../harness/command-runner.ts';
 import { type RunningHub, startRunningHub, testPassword } from './running-hub.ts';
 
 let hub: RunningHub;
@@ -27,24 +27,17 @@ beforeEach(() => {
 
 /** Runs a command in this process, as `main.ts` does, beside the running hub, on a terminal where nobody can be asked. */
 async function wghub(...argv: string[]) {
-  const said = { stdout: '', stderr: '' };
-  const sink = (name: 'stdout' | 'stderr') =>
-    new Writable({
-      write: (chunk: Buffer, _encoding, done) => {
-        said[name] += chunk.toString();
-        done();
-      },
-    });
-  const terminal = { stdin: new PassThrough(), stdout: sink('stdout'), stderr: sink('stderr'), env: {} };
-  const io = { terminal, clock: hub.clock, random: systemRandom, stopSignal: () => new AbortController().signal };
-  const build = (program: Parameters<typeof addAdminCommands>[0]) => {
+  const build = (program: Command, io: CommandIo) => {
     addAdminCommands(program, io);
     addTokenCommands(program, io);
     addJwtCommands(program, io);
     addAuditCommands(program, io);
   };
-  const exit = await runProgram('wghub', build, [...argv, '--data', hub.data.directory], terminal);
-  return { exit, ...said, json: () => JSON.parse(said.stdout) };
+  const said = await runCommandHere(build, [...argv, '--data', hub.data.directory], {
+    program: 'wghub',
+    clock: hub.clock,
+  });
+  return { ...said, json: () => JSON.parse(said.stdout) };
 }
 
 function file(content: string | Uint8Array, mode = 0o600): string {
