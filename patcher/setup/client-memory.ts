@@ -103,7 +103,7 @@ export function memoryOf(file: KnownFile, saidId: string, isLook: boolean): Clie
       `the Nextcloud there says that it is ${saidId}, which was set up as ${basename(twin.folder)}`,
       {
         exit: 3,
-        hint: `name the server as it was named then; if it has moved: mv ${twin.folder} ${dirname(file.path)}; a copy of a Nextcloud needs an id of its own`,
+        hint: `name the server as it was named then; if it has moved: mv ${twin.folder}/*.json ${dirname(file.path)}/; a copy of a Nextcloud needs an id of its own`,
       },
     );
   }
