@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemRandom } from '../../platform/clock.ts';
 import { DenialLog } from '../../platform/denials.ts';
 import type { AppRequest } from '../../platform/http-app.ts';
@@ -189,6 +189,22 @@ describe('a session', () => {
     await data.store.close();
   });
 
+  test('goes on while nothing can be written, and is told of once it can', async () => {
+    const token = await hub.login('ann');
+    const full = vi.spyOn(hub.data.store, 'transaction').mockRejectedValue(new Error('the disk is full'));
+    for (let worked = 0; worked < 3; worked++) {
+      hub.clock.skew += 10 * minute;
+      expect((await session(token)).status).toBe(200);
+    }
+    full.mockRestore();
+    expect(hub.log()).toContain('last use of a session was not noted');
+    const seen = async () => Math.max(...(await sessionRows()).map((row) => Number(row.seen_at)));
+    expect(await seen()).toBeLessThan(hub.clock.now() - 29 * minute);
+    hub.clock.skew += minute;
+    expect((await session(token)).status).toBe(200);
+    await expect.poll(seen).toBeGreaterThan(hub.clock.now() - minute);
+  });
+
   test('leaves its row when it is over, and the one that was idle longest makes room for the hundred and first', async () => {
     const first = await hub.login('ann');
     await write((tx, now) =>
@@ -216,6 +232,13 @@ describe('a session', () => {
     expect((await session(second)).status).toBe(200);
     expect(await sessionRows()).toHaveLength(100);
     hub.clock.skew += 15 * minute;
+    const old = { id: 'old', account: 'ann', source: '::1', changed_at: 1, began_at: 0, seen_at: 0 };
+    await write((tx, now) =>
+      tx
+        .insertInto('session')
+        .values({ ...old, began_at: now - 480 * minute, seen_at: now })
+        .execute(),
+    );
     const third = await hub.login('ann');
     expect(await sessionRows()).toHaveLength(1);
     expect((await session(third)).status).toBe(200);
