@@ -14,11 +14,12 @@ import { serverWords, withPair } from '../setup/pair.ts';
 import { recoverySheet } from '../setup/recovery-sheet.ts';
 import { describeSteps, refuseAhead, runSteps, type StepReport } from '../setup/run-steps.ts';
 import { settledTransport } from '../setup/settled-transport.ts';
-import type { SetupConfig } from '../setup/setup-config.ts';
+import type { MachineChoice, SetupConfig } from '../setup/setup-config.ts';
 import { type RecordFile, type SetupRecord, withStep } from '../setup/setup-record.ts';
 import type { SetupContext, SetupStep } from '../setup/setup-step.ts';
 import type { DoctorVerdict } from '../setup/steps/doctor-step.ts';
 import { type SetupOutcome, summaryLines } from '../setup/summary.ts';
+import type { Transport } from '../transports/transport.ts';
 import { hookOption } from './changing.ts';
 import { type CommandDeps, changing } from './command.ts';
 import { toldWhenInterrupted } from './interrupted.ts';
@@ -175,8 +176,8 @@ async function finish(
   const facts = await context.facts();
   const outcome: SetupOutcome = {
     ...{ steps, agreed, doctor, skipped: config.skip },
-    server: context.server.label,
-    home: context.home.transport.label,
+    server: await onPaper(context.server, config.server),
+    home: await onPaper(context.home.transport, config.home),
     serverWords: serverWords(config),
     nextcloud: { version: facts.version.versionString, root: facts.root, instanceId: facts.instanceId },
     client: config.client,
@@ -194,6 +195,13 @@ async function finish(
   if (doctor?.keysFail === true) deps.endWith(1);
   if (options.json === true) printJson(deps.terminal, outcome);
   else deps.terminal.stdout.write(`\n${lines.join('\n')}\n`);
+}
+
+/** What is printed is read elsewhere, where "this machine" is another one. */
+async function onPaper(machine: Transport, { local }: MachineChoice): Promise<string> {
+  if (local !== true) return machine.label;
+  const name = (await machine.run(['uname', '-n'])).stdout.toString('utf8').trim();
+  return name === '' ? machine.label : `${machine.label} (${name})`;
 }
 
 async function authorityOf({ home, agreed }: SetupContext): Promise<string | null> {

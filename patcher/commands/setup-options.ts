@@ -120,7 +120,9 @@ function over(fields: object | undefined, told: object): object {
 export function openRecord(options: SetupOptions, { terminal }: CommandDeps): OpenedRecord {
   const file = new RecordFile(setupFrom(options), terminal.env);
   const earlier = file.read();
-  return { file, earlier, config: setupFrom(options, earlier?.config) };
+  // what was left out once may be wanted by now
+  const before = earlier === null ? {} : { ...(earlier.config as object), skip: [] };
+  return { file, earlier, config: setupFrom(options, before) };
 }
 
 export interface OpenedRecord {

@@ -1,5 +1,5 @@
 import { type Html, html } from '../../platform/html.ts';
-import type { SetupOutcome } from './summary.ts';
+import { inHalves, type SetupOutcome } from './summary.ts';
 
 const STYLE = `
 @page { size: A4; margin: 16mm }
@@ -10,6 +10,7 @@ p, ol { margin: 0 0 2mm }
 ol { padding-left: 6mm }
 section { break-inside: avoid }
 code { font: 9pt/1.4 ui-monospace, monospace; overflow-wrap: anywhere }
+code span { display: inline-block; max-width: 100% }
 table { border-collapse: collapse; table-layout: fixed; width: 100%; margin: 3mm 0 }
 th, td { text-align: left; border-bottom: 0.2mm solid #999; padding: 1.2mm 3mm 1.2mm 0; vertical-align: top; font-weight: normal; overflow-wrap: anywhere }
 th { width: 38mm; font-weight: 600 }
@@ -28,7 +29,7 @@ export function recoverySheet(outcome: SetupOutcome): string {
     ['Its data', data],
     ['What opens its vault', keyfile],
     ['Client', `${client}${clientId === null ? '' : `, ${clientId}`}`],
-    ['Its authority', authority ?? 'unknown'],
+    ['Its authority', authority === null ? 'unknown' : inHalves(authority)],
     ['Keys at home', keys.length === 0 ? 'none' : keys.join(', ')],
     ['Owner’s copy', copy],
   ];
@@ -56,6 +57,12 @@ ${page.text}
 `;
 }
 
+/** It is typed from paper: no line ends within an option. */
+function command(words: string): Html {
+  const [first = '', ...rest] = words.split(' ');
+  return html`<code><span>${first}</span>${rest.map((word) => html` <span>${word}</span>`)}</code>`;
+}
+
 interface Situation {
   readonly title: string;
   readonly steps: readonly (string | Html)[];
@@ -69,36 +76,36 @@ function situations({ serverWords: server, client, agreed }: SetupOutcome): read
     {
       title: 'The machine at home is broken, stolen or gone',
       steps: [
-        html`Files open for up to a day from what is cached. Within that day, or after it, bring the keys back to the server’s disk: <code>ncpatch restore ${server} --from-copy COPY</code>. It asks for the passphrase. It needs nothing of the machine at home.`,
+        html`Files open for up to a day from what is cached. Within that day, or after it, bring the keys back to the server’s disk: ${command(`ncpatch restore ${server} --from-copy COPY`)}. It asks for the passphrase. It needs nothing of the machine at home.`,
         html`Stolen: whoever has it has keys that are still locked with Nextcloud’s <code>secret</code>. Change nothing in a hurry; keep the server’s disk to yourself.`,
-        html`With a new machine: a backup (<code>keyserver restore</code>) brings the old key server back; without one, <code>ncpatch teardown ${server}</code>, then <code>ncpatch setup</code> again.`,
+        html`With a new machine: a backup (${command('keyserver restore')}) brings the old key server back; without one, ${command(`ncpatch teardown ${server}`)}, then ${command('ncpatch setup')} again.`,
       ],
     },
     {
       title: 'The server was restored from a backup, or moved by its company',
       steps: [
         html`It asks with credentials of the past, is taken for a copy, and is locked: that is on purpose.`,
-        html`When you know that it was you: at home <code>${keyserver} client reset ${client} --data ${data}</code>, then <code>ncpatch enroll ${server} --replace --url ${url} --ca CA.PEM</code> with the code that it prints; CA.PEM is <code>ca.pem</code> of the key server’s data. The keys stay at home.`,
+        html`When you know that it was you: at home ${command(`${keyserver} client reset ${client} --data ${data}`)}, then ${command(`ncpatch enroll ${server} --replace --url ${url} --ca CA.PEM`)} with the code that it prints; CA.PEM is <code>ca.pem</code> of the key server’s data. The keys stay at home.`,
       ],
     },
     {
       title: 'An alert says that there are two servers, and it was not you',
       steps: [
-        html`At home: <code>${keyserver} kill --data ${data}</code> stops all releases at once. Look at who asked: <code>${keyserver} audit tail --data ${data}</code>.`,
-        html`Have the server looked at before it gets a key again: <code>ncpatch audit ${server}</code>.`,
+        html`At home: ${command(`${keyserver} kill --data ${data}`)} stops all releases at once. Look at who asked: ${command(`${keyserver} audit tail --data ${data}`)}.`,
+        html`Have the server looked at before it gets a key again: ${command(`ncpatch audit ${server}`)}.`,
       ],
     },
     {
       title: 'Nextcloud says 503, or files do not open',
       steps: [
-        html`<code>ncpatch doctor ${server}</code> tells on one page what is not as it should be, and the command that mends it.`,
-        html`After an upgrade of Nextcloud: <code>ncpatch apply ${server}</code>.`,
+        html`${command(`ncpatch doctor ${server}`)} tells on one page what is not as it should be, and the command that mends it.`,
+        html`After an upgrade of Nextcloud: ${command(`ncpatch apply ${server}`)}.`,
       ],
     },
     {
       title: 'Both machines are gone',
       steps: [
-        html`A backup of Nextcloud’s data and <code>config.php</code>, the owner’s copy and its passphrase are enough: set up Nextcloud from the backup, then <code>ncpatch restore --local --from-copy COPY</code>.`,
+        html`A backup of Nextcloud’s data and <code>config.php</code>, the owner’s copy and its passphrase are enough: set up Nextcloud from the backup, then ${command('ncpatch restore --local --from-copy COPY')}.`,
       ],
     },
   ];

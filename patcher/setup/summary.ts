@@ -81,8 +81,8 @@ function sshWords({ dials, endpoint, listen }: Ssh): string {
   return `127.0.0.1:${listen} on the server; ${dialled} ${endpoint.host}, TCP ${endpoint.port}`;
 }
 
-/** A fingerprint is compared, and does not fit on one line. */
-const inHalves = (fingerprint: string): string => fingerprint.replace(/^(.*?(?::..){16}:)/, '$1 ');
+/** Pure: a fingerprint in two parts, as it does not fit on one line, and is compared. */
+export const inHalves = (fingerprint: string): string => fingerprint.replace(/^(.*?(?::..){16}:)/, '$1 ');
 
 type Wireguard = NonNullable<Agreement['wireguard']>;
 type Ssh = NonNullable<Agreement['sshTunnel']>;

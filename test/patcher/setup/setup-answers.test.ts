@@ -1,6 +1,11 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { CommandDeps } from '../../../patcher/commands/command.ts';
-import { isYes, withServer } from '../../../patcher/commands/setup-options.ts';
+import { isYes, openRecord, withServer } from '../../../patcher/commands/setup-options.ts';
+import { agree } from '../../../patcher/setup/agree.ts';
+import { parseSetup } from '../../../patcher/setup/setup-config.ts';
 
 /** Somebody who answers with these, one after the other, and then leaves. */
 function somebody(...answers: string[]) {
@@ -62,4 +67,19 @@ describe('which server', () => {
       expect(person.asked).toEqual([]);
     },
   );
+});
+
+it('what an earlier run was told goes on to hold, but for what it was to leave out', async () => {
+  const state = mkdtempSync(join(tmpdir(), 'latchkey-answers-'));
+  try {
+    const ssh = 'root@cloud.example';
+    const deps = { terminal: { env: { XDG_STATE_HOME: state } } } as unknown as CommandDeps;
+    const config = parseSetup({ server: { ssh }, transport: 'ssh', client: 'office', skip: ['watch'] }, '/');
+    const agreed = await agree(config, 'linux', null, () => Promise.reject(new Error('not asked')));
+    openRecord({ ssh }, deps).file.write({ version: 1, config, agreed, steps: {} });
+    expect(openRecord({ ssh }, deps).config).toEqual({ ...config, skip: [] });
+    expect(openRecord({ ssh, skip: ['escrow'] }, deps).config.skip).toEqual(['escrow']);
+  } finally {
+    rmSync(state, { recursive: true });
+  }
 });
