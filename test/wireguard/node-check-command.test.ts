@@ -215,7 +215,7 @@ describe('wgnode check print', () => {
     expect(said.stdout).toContain(`\n0 */2 * * * root ${process.execPath} `);
     expect(said.stdout).toContain(`/wireguard/node/main.ts check ${words} >/dev/null 2>&1\n`);
     expect(said.stderr).toBe(
-      'wgnode: hint: as root: write it to /etc/cron.d/latchkey-node-check; cron reads it by itself\n',
+      'wgnode: hint: as root: write it to /etc/cron.d/latchkey-node-check, or have that done by --write; cron reads it by itself\n',
     );
     const json = await wgnode('check', 'print', '--form', 'launchd', '--interface', 'wg0', '--json');
     expect(JSON.parse(json.stdout).files).toEqual([

@@ -7,6 +7,7 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import { programPlace } from '../../platform/program-place.ts';
 import { type CheckOptions, checkOrder } from './check-order.ts';
 import { CHECK_LABEL, type CheckForm, checkForms, checkTimerFiles } from './check-units.ts';
+import { placeFiles } from './place-files.ts';
 
 /** `check print`, which takes the options of `check` too. */
 export function addCheckPrintCommand(check: Command, io: CommandIo): void {
@@ -15,12 +16,17 @@ export function addCheckPrintCommand(check: Command, io: CommandIo): void {
     .description('print the files of a timer that runs this check with these options; nothing is installed')
     .addOption(new Option('--form <form>', 'what starts it').choices([...checkForms]).makeOptionMandatory())
     .option('--every <pause>', 'how often: minutes that divide an hour, hours that divide a day', '1m')
-    .action((options: { form: CheckForm; every: string }, command: Command) =>
-      print(options, command.parent as Command, io),
-    );
+    .option('--write', 'write them to their places instead, as root')
+    .action((options: PrintOptions, command: Command) => print(options, command.parent as Command, io));
 }
 
-function print({ form, every }: { form: CheckForm; every: string }, check: Command, { terminal }: CommandIo): void {
+interface PrintOptions {
+  readonly form: CheckForm;
+  readonly every: string;
+  readonly write?: boolean;
+}
+
+function print({ form, every, write }: PrintOptions, check: Command, { terminal }: CommandIo): void {
   const options = check.opts<CheckOptions>();
   if (options.nagios === true) {
     throw new LatchkeyError('usage', '"--nagios" is for who asks: a timer has nobody to answer to', {
@@ -36,11 +42,14 @@ function print({ form, every }: { form: CheckForm; every: string }, check: Comma
     everySeconds: everySeconds(every),
     stateFolder: isGiven('state') ? dirname(resolve(options.state)) : null,
   });
+  if (write === true) placeFiles(files);
+  const paths = files.map(({ path }) => path).join(' and ');
   if (options.json === true) printJson(terminal, { files });
+  else if (write === true) terminal.stdout.write(`wrote ${paths}\n`);
   else if (files.length === 1) terminal.stdout.write(files[0]?.text ?? '');
   else for (const { path, text } of files) terminal.stdout.write(`# ${path}\n${text}\n`);
   terminal.stderr.write(
-    `wgnode: hint: as root: write it to ${files.map(({ path }) => path).join(' and ')}${hintOf(form, options)}\n`,
+    `wgnode: hint: as root: ${write === true ? '' : `write it to ${paths}, or have that done by --write`}${hintOf(form, options, write === true)}\n`,
   );
 }
 
@@ -73,10 +82,11 @@ function many(flag: string, values: readonly string[] = []): string[] {
   return values.length === 0 ? [] : [flag, ...values];
 }
 
-function hintOf(form: CheckForm, { interface: names = [], restart }: CheckOptions): string {
-  if (form === 'cron') return '; cron reads it by itself';
-  if (form === 'launchd') return `, then launchctl bootstrap system /Library/LaunchDaemons/${CHECK_LABEL}.plist`;
+function hintOf(form: CheckForm, { interface: names = [], restart }: CheckOptions, isWritten: boolean): string {
+  const then = isWritten ? '' : ', then ';
+  if (form === 'cron') return isWritten ? 'nothing more, cron reads it by itself' : '; cron reads it by itself';
+  if (form === 'launchd') return `${then}launchctl bootstrap system /Library/LaunchDaemons/${CHECK_LABEL}.plist`;
   const units = restart ? names.map((name) => `wg-quick@${name}`) : [];
   const enabled = units.length === 0 ? '' : `; it restarts what systemd starts: systemctl enable ${units.join(' ')}`;
-  return `, then systemctl daemon-reload, systemctl enable --now latchkey-node-check.timer${enabled}`;
+  return `${then}systemctl daemon-reload, systemctl enable --now latchkey-node-check.timer${enabled}`;
 }

@@ -3,6 +3,7 @@ import { cronTime, quoteForCron } from '../../platform/crontab.ts';
 import { MAIN_FILE } from '../../platform/program-place.ts';
 import { propertyList } from '../../platform/property-list.ts';
 import { assertPlainWords, commandLine, quoted, specifiersEscaped } from '../../platform/service-text.ts';
+import type { PlacedFile } from './place-files.ts';
 
 export const checkForms = ['systemd', 'cron', 'launchd'] as const;
 export type CheckForm = (typeof checkForms)[number];
@@ -20,16 +21,11 @@ export interface CheckTimerFacts {
   readonly stateFolder: string | null;
 }
 
-export interface CheckTimerFile {
-  readonly path: string;
-  readonly text: string;
-}
-
 const NAME = 'latchkey-node-check';
 export const CHECK_LABEL = 'latchkey.node-check';
 
 /** Pure: the files of a form, with the place where each belongs. */
-export function checkTimerFiles(form: CheckForm, facts: CheckTimerFacts): readonly CheckTimerFile[] {
+export function checkTimerFiles(form: CheckForm, facts: CheckTimerFacts): readonly PlacedFile[] {
   const { node, root, words, stateFolder } = facts;
   assertPlainWords([node, root, ...words, stateFolder ?? '']);
   if (form === 'cron') return [{ path: `/etc/cron.d/${NAME}`, text: cronFile(facts) }];

@@ -14,6 +14,7 @@ import { readLook, writeLook } from './look-file.ts';
 import { machineFacts } from './machine-facts.ts';
 import { type NodeStatus, nodeHealth, nodeStatus } from './node-status.ts';
 import { LOOK_FILE, NODE_USER, nodeUnits } from './node-units.ts';
+import { placeFiles } from './place-files.ts';
 
 interface LookOptions {
   readonly file: string;
@@ -62,10 +63,11 @@ export function addNodeCommands(program: Command, io: CommandIo): void {
   service
     .command('print')
     .description('print the systemd units of this node; nothing is installed')
+    .option('--write', 'write them to their places instead, as root')
     .requiredOption('--listen <ip:port>', 'an address of the tunnel; 8000 is the usual port')
     .option('--interface <name...>', 'interfaces that are to be there; all that are unless told')
     .option('--json', 'print JSON for programs')
-    .action((options: { listen: string; interface?: string[]; json?: boolean }) => print(options, io));
+    .action((options: PrintOptions) => print(options, io));
 }
 
 async function look(options: LookOptions, { clock, stopSignal }: CommandIo): Promise<void> {
@@ -151,15 +153,25 @@ function age(seconds: number | null): string {
   return seconds === null ? 'never' : `${seconds} s ago`;
 }
 
-function print(options: { listen: string; interface?: string[]; json?: boolean }, { terminal }: CommandIo): void {
+interface PrintOptions {
+  readonly listen: string;
+  readonly interface?: readonly string[];
+  readonly write?: boolean;
+  readonly json?: boolean;
+}
+
+function print(options: PrintOptions, { terminal }: CommandIo): void {
   const { host, port } = parseListenAddress(options.listen, '--listen');
   const facts = { ...programPlace(), listen: authorityOf(host, port), interfaces: options.interface ?? [] };
   const units = nodeUnits(facts);
+  const files = Object.entries(units).map(([name, text]) => ({ path: `/etc/systemd/system/${name}`, text }));
+  const isWritten = options.write === true;
+  if (isWritten) placeFiles(files);
   if (options.json === true) printJson(terminal, units);
-  else
-    for (const [name, text] of Object.entries(units)) terminal.stdout.write(`# /etc/systemd/system/${name}\n${text}\n`);
+  else if (isWritten) terminal.stdout.write(`wrote ${files.map(({ path }) => path).join(' and ')}\n`);
+  else for (const { path, text } of files) terminal.stdout.write(`# ${path}\n${text}\n`);
   const names = Object.keys(units).join(' ');
   terminal.stderr.write(
-    `wgnode: hint: as root: useradd --system --no-create-home ${NODE_USER}, write both to /etc/systemd/system, then systemctl daemon-reload, systemctl enable --now ${names}\n`,
+    `wgnode: hint: as root: useradd --system --no-create-home ${NODE_USER},${isWritten ? '' : ' write both to /etc/systemd/system (--write does),'} then systemctl daemon-reload, systemctl enable --now ${names}\n`,
   );
 }
