@@ -329,6 +329,8 @@ guard_ready() {
 
 apply() {
   begin
+  # whoever starts this may have another one, and what services and package managers make is for others to read too
+  USUAL_UMASK=022
   check_waiting
   find_boot
   check_tunnel
