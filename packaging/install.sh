@@ -497,6 +497,10 @@ uninstall() {
 }
 
 main() {
+  if ! command -v begin >/dev/null 2>&1; then
+    echo 'error: this is what install.sh is made of: npm run package writes it to dist' >&2
+    exit 2
+  fi
   read_options "$@"
   SYSTEM=$(uname -s)
   case $SYSTEM in

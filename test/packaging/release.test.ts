@@ -89,6 +89,13 @@ describe('a release', () => {
       expect(checked.stdout.toString('utf8')).toBe('');
     }
   });
+
+  it('is not installed by what its install.sh is made of', async () => {
+    const argv = ['sh', join(project, 'packaging/install.sh'), '--help'] as const;
+    const { exit, stdout, stderr } = await run(argv, { timeoutMs: 10_000, allowExit: 'any' });
+    expect([exit, stdout.toString()]).toEqual([2, '']);
+    expect(stderr).toContain('npm run package writes it to dist');
+  });
 });
 
 describe('its bill of materials', () => {
