@@ -9,6 +9,8 @@ export interface Progress {
   note(text: string): void;
   /** How far the step has come: `done` of `total` files, or whatever else is counted. */
   portion?(done: number, total: number, unit: string): void;
+  /** No portion is shown any more: others write to the same terminal. */
+  portionsEnd?(): void;
 }
 
 const ERASE_LINE = '\r\u001b[K';
@@ -37,6 +39,10 @@ export function progressOn(stream: Paper & { write(text: string): unknown }): Pr
       if (shown === percent) return;
       shown = percent;
       stream.write(`${ERASE_LINE}    ${done} of ${total} ${unit}, ${percent}`);
+    },
+    portionsEnd: () => {
+      if (shown !== '') stream.write(ERASE_LINE);
+      shown = '';
     },
   };
 }

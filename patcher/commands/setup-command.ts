@@ -123,8 +123,9 @@ async function showSteps(
     shown.step(`${name} (${marks[state]}): ${title}`);
     for (const line of lines) shown.note(line);
     count += 1;
-    if (count < wanted.length) looked(count);
+    looked(count);
   });
+  shown.portionsEnd?.();
 }
 
 async function carryOut(

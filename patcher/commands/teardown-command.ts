@@ -46,14 +46,14 @@ async function teardown(given: TeardownOptions, deps: CommandDeps): Promise<void
     // what is at home under the same names is another Nextcloud's then
     const isStrange = earlier === null && options.purge !== true && isUntouched(await context.facts());
     const steps = allSteps(context, () => undefined);
-    const plans = isStrange ? [] : await describeRemoval(steps);
+    const plans = isStrange ? [] : await describeRemoval(steps, progress);
     const isNothing = plans.length === 0 && options.purge !== true;
     if (!isNothing) await refuseUnreturned(context);
     if (isNothing || options.dryRun === true) return show(plans, options, deps);
     if (!(await mayTakeAway(plans, options, deps))) return;
     const left = await takeAllAway(steps, { purge: options.purge === true }, progress);
     progress.step('look whether all of it is gone');
-    const remaining = (await describeRemoval(steps)).flatMap(({ lines }) => lines);
+    const remaining = (await describeRemoval(steps, progress)).flatMap(({ lines }) => lines);
     if (remaining.length > 0) throw notAll(remaining);
     await removeJournal(context.server, (await context.facts()).instanceId);
     file.forget();

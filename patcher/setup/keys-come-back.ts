@@ -3,6 +3,7 @@ import { lookAtHome } from './key-server/home-end.ts';
 import { type KnownClient, keyServerCommands } from './key-server/key-server-commands.ts';
 import { serviceName } from './key-server/key-server-look.ts';
 import { refuseDoubt } from './key-server/own-client.ts';
+import { serverWords } from './pair.ts';
 import type { SetupContext } from './setup-step.ts';
 
 /** Why a key server would give no key back now. */
@@ -27,8 +28,10 @@ export async function refuseUnreturned(context: SetupContext): Promise<void> {
   refuseDoubt(enrolment.clientId, { name: context.config.client, memory: context.memory }, clients);
   const client = clients.find(({ id }) => id === enrolment.clientId);
   if (client === undefined) return;
+  const { data: folder, account: who } = context.agreed.keyServer;
   const why = unreturned((await own.status()).health, client, {
-    data: context.agreed.keyServer.data,
+    data: folder,
+    keyserver: `sudo -u ${who} keyserver`,
     start: context.home.platform === 'macos' ? 'launchctl kickstart system/' : 'systemctl start ',
     service: serviceName(context),
   });
@@ -36,7 +39,7 @@ export async function refuseUnreturned(context: SetupContext): Promise<void> {
   const { code, words, hint } = why;
   throw new LatchkeyError(code, `the keys would not come back: ${words}; nothing was taken away`, {
     exit: 3,
-    hint: `at home: ${hint}; or take them from your own copy: ncpatch teardown --from-copy FILE`,
+    hint: `at home: ${hint}; or take them from your own copy: ncpatch teardown ${serverWords(context.config)} --from-copy FILE`,
   });
 }
 
@@ -44,19 +47,20 @@ export async function refuseUnreturned(context: SetupContext): Promise<void> {
 export function unreturned(
   health: string,
   { name, state, killed }: Pick<KnownClient, 'name' | 'state' | 'killed'>,
-  { data, start, service }: { readonly data: string; readonly start: string; readonly service: string },
+  home: { readonly data: string; readonly keyserver: string; readonly start: string; readonly service: string },
 ): Unreturned | null {
+  const { data, keyserver, start, service } = home;
   const at = `--data ${data}`;
   if (health === 'killed') {
-    const hint = `keyserver revive ${at}, and no file KILL in ${data}`;
+    const hint = `${keyserver} revive ${at}, and no file KILL in there`;
     return { code: 'releases_stopped', words: 'the releases of the key server were stopped', hint };
   }
   if (health !== 'ok') {
     const words = health === 'not running' ? 'the key server does not run' : `the key server says "${health}"`;
-    return { code: 'key_server_silent', words, hint: `${start}${service}; why: keyserver doctor ${at}` };
+    return { code: 'key_server_silent', words, hint: `${start}${service}; why: ${keyserver} doctor ${at}` };
   }
   if (killed) {
-    const hint = `keyserver revive --client ${name} ${at}`;
+    const hint = `${keyserver} revive --client ${name} ${at}`;
     return { code: 'releases_stopped', words: `the releases of ${name} were stopped`, hint };
   }
   if (state === 'enrolled') return null;
@@ -64,7 +68,7 @@ export function unreturned(
     const hint = `a revoked client stays so; a new one has none of its keys`;
     return { code: 'client_revoked', words: `${name} was revoked at home`, hint };
   }
-  const hint = `why: keyserver audit tail ${at}; when it was you: keyserver client reset ${name} ${at}, and ncpatch setup`;
+  const hint = `why: ${keyserver} audit tail ${at}; when it was you: ${keyserver} client reset ${name} ${at}, and ncpatch setup`;
   return {
     code: 'client_locked',
     words: `${name} ${state === 'locked' ? 'is locked' : 'has no credentials'} at home`,

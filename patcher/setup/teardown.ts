@@ -16,14 +16,19 @@ function removalOrder(steps: readonly SetupStep[]): readonly SetupStep[] {
   return [...steps.filter(isOfKeys), ...steps.filter((step) => !isOfKeys(step)).toReversed()];
 }
 
-/** What a teardown would take away, in its order. */
-export async function describeRemoval(steps: readonly SetupStep[]): Promise<readonly RemovalPlan[]> {
+/** What a teardown would take away, in its order. Each step takes its time to look. */
+export async function describeRemoval(
+  steps: readonly SetupStep[],
+  progress?: Progress,
+): Promise<readonly RemovalPlan[]> {
   const plans: RemovalPlan[] = [];
-  for (const step of removalOrder(steps)) {
+  for (const [index, step] of removalOrder(steps).entries()) {
     const { name, title } = step;
+    progress?.portion?.(index, steps.length, 'steps looked at');
     const lines = await step.planRemoval();
     if (lines.length > 0) plans.push({ name, title, lines });
   }
+  progress?.portionsEnd?.();
   return plans;
 }
 

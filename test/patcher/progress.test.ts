@@ -20,6 +20,16 @@ it('a portion is one line of a terminal, written anew once for each percent, and
   );
 });
 
+it('a portion is gone when somebody else is to write', () => {
+  const { text, progress } = told(true);
+  progress.portionsEnd?.();
+  expect(text()).toBe('');
+  progress.portion?.(1, 2, 'files');
+  progress.portionsEnd?.();
+  progress.step('compare');
+  expect(text()).toBe('\r\u001b[K    1 of 2 files, 50 %\r\u001b[K[#] compare\n');
+});
+
 it('a log is not filled with portions', () => {
   const { text, progress } = told(false);
   progress.step('hash');

@@ -18,7 +18,12 @@ import { exampleFacts } from '../example-facts.ts';
 import { agreedOn, commandsWithin, contextOf } from './key-server-world.ts';
 
 const client = { name: 'cloud', state: 'enrolled', killed: false } as const;
-const home = { data: '/keys', start: 'systemctl start ', service: 'latchkey-keyserver.service' };
+const home = {
+  data: '/keys',
+  keyserver: 'sudo -u latchkey keyserver',
+  start: 'systemctl start ',
+  service: 'latchkey-keyserver.service',
+};
 
 describe('whether a key server gives keys back', () => {
   it.each([
