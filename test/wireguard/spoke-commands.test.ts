@@ -232,6 +232,13 @@ describe('wghub spoke list, show and remove', () => {
     expect(all.stdout).toMatch(/\n\n\d+ spokes: \d+ pending, 1 active, 0 inactive, 0 disabled\n$/);
     expect(widthOf((await spoke('list')).stdout)).toBeLessThanOrEqual(80);
     expect((await spoke('list', '--os', 'proxmox')).stdout).not.toContain('laptop');
+    // who was heard, or came long ago, is not waited for
+    expect(all.stderr).toBe('wghub: hint: who has just joined is pending until the hub looks, every 60 s\n');
+    expect((await spoke('list', '--status', 'active')).stderr).toBe('');
+    await hub.data.store.transaction((tx) =>
+      tx.updateTable('peer').set({ created_at: 1 }).where('name', '=', 'laptop').execute(),
+    );
+    expect((await spoke('list', '--os', 'macos')).stderr).toBe('');
     const { spokes, counts } = json(await spoke('list', '--status', 'active', '--json'));
     expect(spokes).toMatchObject([
       { name: 'pve1', os: 'proxmox', osFamily: 'proxmox', proxmox: { clusterName: 'homelab' } },

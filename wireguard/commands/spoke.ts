@@ -63,7 +63,7 @@ export function addSpokeCommands(program: Command, io: CommandIo): void {
     );
 }
 
-async function list({ store }: HubData, options: ListOptions, { clock, terminal }: CommandIo): Promise<void> {
+async function list({ store, config }: HubData, options: ListOptions, { clock, terminal }: CommandIo): Promise<void> {
   const interfaces = chosenInterfaces(await store.read(listInterfaceFacts), options.interface);
   const names = interfaces.map(({ name }) => name);
   const filter: SpokeFilter = {
@@ -78,15 +78,25 @@ async function list({ store }: HubData, options: ListOptions, { clock, terminal 
     printJson(terminal, { spokes, counts });
     return;
   }
-  const table = new SpokeTable(interfaces, clock.now());
+  const now = clock.now();
+  const table = new SpokeTable(interfaces, now);
+  const isNew = ({ peer: { status, createdAt } }: Spoke): boolean =>
+    status === 'pending' && Math.abs(now - createdAt) < 2 * config.lookSeconds * 1000;
   let count = 0;
+  let hasNew = false;
   for await (const page of pages) {
     if (count === 0 && page.length > 0) terminal.stdout.write(table.header());
     terminal.stdout.write(page.map((spoke) => table.row(spoke)).join(''));
     count += page.length;
+    hasNew ||= page.some(isNew);
   }
   if (count > 0) terminal.stdout.write(`\n${countWords(counts)}\n`);
   else terminal.stderr.write('wghub: hint: no such spokes yet; see wghub spoke invite --help\n');
+  if (hasNew) {
+    terminal.stderr.write(
+      `wghub: hint: who has just joined is pending until the hub looks, every ${config.lookSeconds} s\n`,
+    );
+  }
 }
 
 type Read = <T>(work: (db: Parameters<typeof readSpokePage>[0]) => Promise<T>) => Promise<T>;
