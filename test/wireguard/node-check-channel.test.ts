@@ -1,6 +1,8 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SMTPServer } from 'smtp-server';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { decideCheck } from '../../wireguard/node/check.ts';
 import { alertTellers, readChannel } from '../../wireguard/node/check-channel.ts';
@@ -167,6 +169,26 @@ describe('wgnode check, with channels', () => {
       { name: good, error: null },
     ]);
     expect(await wgnode('check', 'try')).toMatchObject({ exit: 2, stdout: '' });
+  });
+
+  it('sends mail with an id that mail can have', async () => {
+    let mail = '';
+    const smtp = new SMTPServer({
+      disabledCommands: ['STARTTLS', 'AUTH'],
+      onData: (stream, _session, done) => {
+        stream.on('data', (piece: Buffer) => (mail += piece.toString('utf8')));
+        stream.on('end', () => done());
+      },
+    });
+    const port = await new Promise<number>((listening) => {
+      const server = smtp.listen(0, '127.0.0.1', () => listening((server.address() as AddressInfo).port));
+    });
+    const channel = file({ ...MAIL, host: '127.0.0.1', port, tls: 'none' });
+    const { exit, stderr } = await wgnode('check', 'try', '--alert-channel', channel);
+    await new Promise<void>((closed) => smtp.close(() => closed()));
+    expect([exit, stderr]).toEqual([0, '']);
+    expect(mail).toMatch(/^Message-ID: <latchkey-[A-Za-z0-9.-]+-test@example\.org>\r$/m);
+    expect(mail).toMatch(/^To: ann@example\.org\r$/m);
   });
 
   it('goes into a timer by its whole path', async () => {
