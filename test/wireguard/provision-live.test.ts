@@ -78,6 +78,7 @@ describe.skipIf(obstacle !== null)(`a machine that is provisioned${obstacle === 
     async (shell) => {
       const applied = await machine.run(script(), { shell, piped: true });
       expect(applied).toMatchObject({ exit: 0, stdout: expect.stringMatching(/^waiting 30 seconds/) });
+      expect(applied.stderr).toContain('no service latchkey-hub here, so nothing starts the hub at boot');
       expect(await inForce(machine)).toMatch(/table inet latchkey .*\n1\n1\n$/s);
       expect(machine.read(RULES)).toBeNull();
       const kept = await machine.run(script(), { shell, args: ['--confirm'] });

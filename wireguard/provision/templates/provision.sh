@@ -65,9 +65,14 @@ find_boot() {
 # Of the services that such a machine has, those that are here are started at boot.
 find_units() {
   UNITS=$NFT_UNIT
+  ABSENT=''
   for unit in $SERVICES; do
     if [ "$INIT" = openrc ]; then unit=$(printf '%s' "$unit" | sed -e 's/\.service$//' -e 's/^wg-quick@/wg-quick./'); fi
-    if is_here "$unit" || is_coming "$unit"; then UNITS="$UNITS $unit"; fi
+    if is_here "$unit" || is_coming "$unit"; then
+      UNITS="$UNITS $unit"
+    else
+      ABSENT="$ABSENT $unit"
+    fi
   done
 }
 
@@ -269,6 +274,16 @@ tell_closed() {
   if [ -n "$closed" ]; then warn "something listens on TCP$closed, which these rules close; --open PORT keeps one open"; fi
 }
 
+# A hub that nothing starts is one less after the next power cut. What else is not here, not every machine has.
+tell_absent() {
+  case "$ABSENT " in
+    *' latchkey-hub'*)
+      warn "there is no service latchkey-hub here, so nothing starts the hub at boot"
+      hint "wghub service print prints it; put it in place, and do this again"
+      ;;
+  esac
+}
+
 # What a run before this has left: rules that wait, or those of a guard that somebody has killed.
 check_waiting() {
   if [ -e "$STATE/facts" ] && [ ! -e "$STATE/outcome" ]; then
@@ -347,6 +362,7 @@ apply() {
   fi
   check_main
   tell_closed
+  if [ "$INIT" != none ]; then tell_absent; fi
   write_before
   make_state
   start_guard
