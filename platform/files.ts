@@ -4,6 +4,7 @@ import {
   fchmodSync,
   fstatSync,
   fsyncSync,
+  mkdirSync,
   openSync,
   readSync,
   renameSync,
@@ -77,6 +78,15 @@ export function createSecretFile(path: string, data: string | Uint8Array): void 
         cause: error,
       });
     }
+    throw notWritten(path, error);
+  }
+}
+
+/** Makes a folder of its owner's alone, and those above it; one that is there stays as it is. Throws `file_not_written`. */
+export function makePrivateFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
     throw notWritten(path, error);
   }
 }

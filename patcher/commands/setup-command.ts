@@ -1,9 +1,8 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { printJson } from '../../platform/command-line.ts';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { writeFileAtomic } from '../../platform/files.ts';
+import { makePrivateFolder, writeFileAtomic } from '../../platform/files.ts';
 import type { Facts } from '../facts.ts';
 import { caFingerprint } from '../keys/enroll.ts';
 import { refuseObstacles } from '../obstacles.ts';
@@ -190,7 +189,7 @@ async function finish(
     at: deps.now(),
   };
   const lines = summaryLines(outcome);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makePrivateFolder(folder);
   writeFileAtomic(outcome.sheet, recoverySheet(outcome), { mode: 0o600 });
   writeFileAtomic(join(folder, 'summary.txt'), `${lines.join('\n')}\n`, { mode: 0o600 });
   if (doctor?.keysFail === true) deps.endWith(1);

@@ -29,7 +29,11 @@ function take(lock: string): void {
       }
       return;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
+      if (code !== 'EEXIST') {
+        const hint = 'is the disk full, or the folder somebody else’s?';
+        throw new LatchkeyError('file_not_written', `${lock} could not be written (${code})`, { hint, cause: error });
+      }
       if (tries > 0 || isHeld(lock)) throw running(lock);
       rmSync(lock, { force: true });
     }

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { LatchkeyError } from '../../platform/errors.ts';
-import { writeFileAtomic } from '../../platform/files.ts';
+import { makePrivateFolder, writeFileAtomic } from '../../platform/files.ts';
 import { parseInput } from '../../platform/schema.ts';
 import { parseSshTarget } from '../transports/ssh-target.ts';
 import type { Agreement } from './agreement.ts';
@@ -90,7 +90,7 @@ export class RecordFile {
   }
 
   write(record: SetupRecord): void {
-    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    makePrivateFolder(this.folder);
     writeFileAtomic(this.#path, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
   }
 
@@ -100,9 +100,9 @@ export class RecordFile {
     new KnownFile(this.folder).forget();
   }
 
-  /** Runs `work` as the only one for this pair on this machine. Throws `setup_running` (exit 3). */
+  /** Runs `work` as the only one for this pair on this machine. Throws `setup_running` (exit 3), `file_not_written`. */
   async alone<T>(work: () => Promise<T>): Promise<T> {
-    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    makePrivateFolder(this.folder);
     return aloneHere(this.#lock, work);
   }
 }

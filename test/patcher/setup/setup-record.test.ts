@@ -48,6 +48,20 @@ describe('the record of a setup', () => {
     );
   });
 
+  it('says where it could not be kept, and does nothing then', async () => {
+    writeFileSync(join(home, 'file'), '');
+    const nowhere = new RecordFile(config, { XDG_STATE_HOME: join(home, 'file') });
+    let ran = false;
+    const run = nowhere.alone(async () => {
+      ran = true;
+    });
+    await expect(run).rejects.toMatchObject({
+      code: 'file_not_written',
+      message: expect.stringContaining(nowhere.folder),
+    });
+    expect(ran).toBe(false);
+  });
+
   it('lets one run in at a time, and takes over from one that was killed', async () => {
     await file.alone(async () => {
       const second = file.alone(() => Promise.resolve('in'));
