@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { quoteForCron } from '../../platform/crontab.ts';
+import { scriptText } from '../../platform/script-text.ts';
 import { commandWords, wholePath } from '../../platform/service-text.ts';
 import {
   type Facts,
@@ -62,13 +63,9 @@ const DIRECTORY_MODE = 0o755;
 
 /** Reads what does not depend on the machine: the scripts, and the app as `apply` puts it there. */
 export async function readWatchParts(files: readonly TreeFile[]): Promise<WatchParts> {
-  const [script, inside] = await Promise.all(
-    ['watch.sh', 'inside.sh'].map((name) => readFile(new URL(name, import.meta.url), 'utf8')),
-  );
-  if (script === undefined || inside === undefined) throw new TypeError('two files were asked for');
   return {
-    script,
-    inside,
+    script: scriptText(new URL('watch.sh', import.meta.url), { folders: { own: new URL('parts/', import.meta.url) } }),
+    inside: await readFile(new URL('inside.sh', import.meta.url), 'utf8'),
     archive: packTree(files, DIRECTORY_MODE),
     // as `sort` puts them in the C locale
     hashes: hashLines(files)
