@@ -60,11 +60,12 @@ export function keyServerStep(context: SetupContext, patienceMs = PATIENCE_MS): 
   }
 
   function inUse(names: string, host: string): StepLook {
+    const bySsh = '"--transport ssh --client NAME" for this one';
     return {
       state: 'impossible',
       code: 'key_server_in_use',
-      words: `the key server in ${data} at home is there for ${names} already, and listens at ${host} alone, not at ${agreed.keyServer.listen.host} too`,
-      hint: 'several servers come to one home by SSH: "ncpatch tunnel use ssh" for the first, then "--transport ssh --client NAME" for this one',
+      words: `the key server in ${data} at home is there for ${names} already, and listens at ${host} alone`,
+      hint: `several servers come to one home by SSH: ${host === '127.0.0.1' ? '' : '"ncpatch tunnel use ssh" for the first, then '}${bySsh}`,
     };
   }
 
