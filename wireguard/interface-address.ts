@@ -109,12 +109,14 @@ export async function waitForPrivateAddress(
 
 /** The refusal for an address the server must not listen on. */
 export function listenRefused(address: string, place: AddressPlace, field = '--listen'): LatchkeyError {
+  // under a narrow umask, wireguard-go shuts the folder for everybody but root
+  const seen = '; one of wireguard-go is known by its socket, so this user has to see into /var/run/wireguard (755)';
   const where =
     place.kind === 'other' ? `is on ${place.interface}, which is not a WireGuard interface` : 'means every interface';
   return new LatchkeyError('listen_refused', `${address} ${where}`, {
     exit: 3,
     field,
-    hint: 'listen on 127.0.0.1, ::1 or the address of a WireGuard interface',
+    hint: `listen on 127.0.0.1, ::1 or the address of a WireGuard interface${place.kind === 'other' ? seen : ''}`,
   });
 }
 

@@ -186,7 +186,8 @@ describe('waitForPrivateAddress()', () => {
   });
   it('refuses an address that comes up on another interface', async () => {
     const deps = boot(machine({}), machine({ addresses: [['eth0', '10.8.0.1']] }));
-    await expect(waitForPrivateAddress('10.8.0.1', deps)).rejects.toMatchObject({ code: 'listen_refused' });
+    const hint = expect.stringContaining('see into /var/run/wireguard');
+    await expect(waitForPrivateAddress('10.8.0.1', deps)).rejects.toMatchObject({ code: 'listen_refused', hint });
   });
   it('waits for the interface and says so once', async () => {
     const deps = boot(machine({}), machine({}), up);
