@@ -6,6 +6,7 @@ import { restore } from '../../keys/restore.ts';
 import { freshGrant } from '../key-server/grant.ts';
 import type { SetupContext, SetupStep } from '../setup-step.ts';
 
+const counted = (files: number): string => (files === 1 ? 'one file' : `${files} files`);
 const movedKeys = (facts: Facts): readonly string[] => facts.enrolment?.keys ?? [];
 
 /** The private keys go home, and leave the server's disk once it is shown that they come back. */
@@ -40,7 +41,7 @@ export function escrowStep(context: SetupContext): SetupStep {
       const order = { grant, copy: { path: copyPath, passphrase } };
       const { keys, files, copies } = await escrow(facts, order, { occ, progress, now, random });
       return [
-        `moved ${keys.map(({ id }) => id).join(', ')}; ${files} files opened with what came back`,
+        `moved ${keys.map(({ id }) => id).join(', ')}; ${counted(files)} opened with what came back`,
         `your copy: ${copyPath}; keep it and its passphrase away from both machines`,
         ...copies.map((place) => `may still hold a copy of a key, look at it: ${place}`),
       ];
@@ -64,7 +65,7 @@ export function escrowStep(context: SetupContext): SetupStep {
           hint: 'nothing more was taken away; see: ncpatch restore --from-copy',
         });
       }
-      return [`${files} files opened with the keys on the disk; the key server keeps its own copies`];
+      return [`${counted(files)} opened with the keys on the disk; the key server keeps its own copies`];
     },
   };
 }
