@@ -129,7 +129,18 @@ describe('restartInterface()', () => {
       'UnitFileState=enabled\nActiveState=active\n',
       ['systemctl restart awg-quick@wg0.service'],
     ],
-    ['a service of OpenRC', ['/run/openrc', '/etc/init.d/wg-quick.wg0', CONF], '', ['rc-service wg-quick.wg0 restart']],
+    [
+      'a service of OpenRC, which would not restart what is gone',
+      ['/run/openrc', '/etc/init.d/wg-quick.wg0', CONF],
+      '',
+      ['rc-service wg-quick.wg0 zap', 'rc-service wg-quick.wg0 start'],
+    ],
+    [
+      'a service of OpenRC whose interface is half there',
+      ['/run/openrc', '/etc/init.d/wg-quick.wg0', CONF, '/sys/class/net/wg0'],
+      '',
+      ['rc-service wg-quick.wg0 stop', 'rc-service wg-quick.wg0 zap', 'rc-service wg-quick.wg0 start'],
+    ],
     [
       'a job of launchd',
       ['/Library/LaunchDaemons/com.latchkey.spoke.wg0.plist', '/usr/local/etc/wireguard/wg0.conf'],

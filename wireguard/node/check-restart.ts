@@ -36,7 +36,11 @@ const CONFIGURED: readonly (readonly ['wg-quick' | 'awg-quick', path: string])[]
 export function restartSteps(name: string, { starter, unit, isThere }: RestartFacts): readonly RestartStep[] {
   const must = (...argv: Argv): RestartStep => ({ argv, mayFail: false });
   if (starter === 'systemd') return [must('systemctl', 'restart', unit)];
-  if (starter === 'openrc') return [must('rc-service', unit, 'restart')];
+  if (starter === 'openrc') {
+    // "restart" ends where "stop" fails, and wg-quick has nothing to take down of an interface that is gone
+    const tried = (verb: string): RestartStep => ({ argv: ['rc-service', unit, verb], mayFail: true });
+    return [...(isThere ? [tried('stop')] : []), tried('zap'), must('rc-service', unit, 'start')];
+  }
   if (starter === 'launchd') return [must('launchctl', 'kickstart', '-k', `system/${unit}`)];
   const down: RestartStep = { argv: [starter, 'down', name], mayFail: true };
   return [...(isThere ? [down] : []), must(starter, 'up', name)];
