@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { decodeBase64Url } from '../../platform/encoding.ts';
-import { LatchkeyError } from '../../platform/errors.ts';
+import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
 import type { Occ } from '../actions/action.ts';
 import type { Facts } from '../facts.ts';
 import type { Progress } from '../progress.ts';
@@ -78,6 +78,21 @@ export async function enroll(
   const fingerprint = caFingerprint(order.ca);
   deps.progress.step(`enrol at ${order.urls.join(', ')}`);
   deps.progress.note(`certificate authority ${fingerprint}`);
-  const { clientId, keys } = await remoteKey(deps.occ).enroll(facts.stateFolder.path, order);
+  const { clientId, keys } = await remoteKey(deps.occ)
+    .enroll(facts.stateFolder.path, order)
+    .catch((error) => {
+      throw isLatchkeyError(error, 'unreachable') ? unreachable(error, facts, order) : error;
+    });
   return { clientId, keys, caFingerprint: fingerprint };
+}
+
+/** Where the machine's own way ends well, a container with a network of its own may have none. */
+function unreachable(error: LatchkeyError, { container }: Facts, { urls }: EnrollOrder): LatchkeyError {
+  if (container === undefined || container === null) return error;
+  const { engine, name } = container;
+  return new LatchkeyError(error.code, `${error.message}, asked from inside of the container ${name}`, {
+    exit: error.exit,
+    hint: `what it sends must leave the machine by the machine's own address, as through ${engine}'s bridge: macvlan, ipvlan and a bridge without masquerading do not; try it there: ${engine} exec ${name} curl -k ${urls[0]}`,
+    cause: error,
+  });
 }

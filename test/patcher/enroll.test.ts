@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import type { Facts } from '../../patcher/facts.ts';
 import { caFingerprint, checkEnrolOrder, enroll } from '../../patcher/keys/enroll.ts';
 import { exampleFacts } from './example-facts.ts';
 
@@ -80,5 +81,23 @@ test('enroll() does not spend the code where the app cannot run', async () => {
   await expect(enroll(exampleFacts(), order, { occ, progress })).rejects.toMatchObject({
     code: 'app_not_loaded',
     exit: 3,
+  });
+});
+
+test('enroll() tells of a container that the silence may be its own', async () => {
+  const error = { code: 'unreachable', message: 'no connection within 2 s', hint: 'check that the tunnel is up' };
+  const occ = async () => ({ exit: 1, stdout: Buffer.from(JSON.stringify({ error })), stderr: '' });
+  const progress = { step: () => undefined, note: () => undefined };
+  const base = exampleFacts();
+  const files = { path: '/apps/remotekeystorage', version: '1.0.0', content: '' };
+  const app: Facts['app'] = { ...base.app, enabled: true, files };
+  const facts: Facts = { ...base, app, stateFolder: { ...base.stateFolder, exists: true } };
+  await expect(enroll(facts, order, { occ, progress })).rejects.toMatchObject(error);
+  const engine = { engine: 'docker', name: 'cloud', image: 'nextcloud', kind: 'official' } as const;
+  const container = { ...engine, mounts: [], entryHooks: [], companions: [] };
+  await expect(enroll({ ...facts, container }, order, { occ, progress })).rejects.toMatchObject({
+    code: 'unreachable',
+    message: 'no connection within 2 s, asked from inside of the container cloud',
+    hint: expect.stringMatching(/macvlan.*docker exec cloud curl -k https:\/\/10\.9\.0\.1:8443$/),
   });
 });
