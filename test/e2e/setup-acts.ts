@@ -24,7 +24,7 @@ export function playObstacle(kind: CloudKind): string | null {
 export function playSetup({ kind, transport, kills, all, before }: SetupPlay): void {
   const cleanup = new Cleanup();
   let story: SetupStory;
-  vi.setConfig({ testTimeout: 900_000, hookTimeout: 300_000 });
+  vi.setConfig({ testTimeout: 1_800_000, hookTimeout: 600_000 });
 
   describe(`a setup of two whole machines, ${kind.name}, by ${transport}`, () => {
     beforeAll(async () => {

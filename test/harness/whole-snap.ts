@@ -13,6 +13,8 @@ const DATA = `${VAR}/common/nextcloud/data`;
 const IMAGES = '/var/lib/snapd/images';
 const PRIVATE_TMP = '/tmp/snap-private-tmp/snap.nextcloud/tmp';
 const OWN = '/usr/lib/snapd-stand-in';
+/** Whatever starts the snap has it look after itself by several programs first. */
+const SLOW = { timeoutMs: 300_000 };
 
 /** What snapd and its units do at boot: the squashfs of the revision in use, then what the snap does before its services. */
 const BOOT = `#!/bin/sh
@@ -70,30 +72,37 @@ export class WholeSnap extends WholeCloud {
     const php = (await machine.sh('php -r "echo PHP_CONFIG_FILE_SCAN_DIR;"')).trim();
     makeWholePhpQuick(machine, [php], '/usr/share/quick-php');
     const image = basename(await snapImage(tree));
-    await machine.sh(`${OWN}/boot; mkdir -p /var/lib/snapd/snaps /var/lib/snapd/snapshots
-ln -s ${IMAGES}/${image} /var/lib/snapd/snaps/nextcloud_${REVISION}.snap && snap install ${REVISION}`);
+    await machine.sh(
+      `${OWN}/boot; mkdir -p /var/lib/snapd/snaps /var/lib/snapd/snapshots
+ln -s ${IMAGES}/${image} /var/lib/snapd/snaps/nextcloud_${REVISION}.snap && snap install ${REVISION}`,
+      SLOW,
+    );
     await cloud.setUp(DATA);
     // the snap's database belongs to a revision, as its configuration does
     const own = `${VAR}/current/mysql`;
-    await machine.sh(`mv ${DATA}/owncloud.db ${own}/ && ln -s ${own}/owncloud.db ${DATA}/owncloud.db && snap start`);
+    await machine.sh(
+      `mv ${DATA}/owncloud.db ${own}/ && ln -s ${own}/owncloud.db ${DATA}/owncloud.db && snap start`,
+      SLOW,
+    );
     await leadToWeb(machine, '127.0.0.1:80');
-    await machine.sh('systemctl enable snapd-boot.service && systemctl enable --now snap.nextcloud.apache.service', {
-      timeoutMs: 300_000,
-    });
+    await machine.sh(
+      'systemctl enable snapd-boot.service && systemctl enable --now snap.nextcloud.apache.service',
+      SLOW,
+    );
     await cloud.serves();
     return cloud;
   }
 
   async occ(words: readonly string[], input?: string): Promise<string> {
     return this.machine.command(['snap', 'run', 'nextcloud.occ', '--no-ansi', '--no-interaction', ...words], {
-      timeoutMs: 300_000,
+      ...SLOW,
       ...(input === undefined ? {} : { input }),
     });
   }
 
   async cron(): Promise<void> {
     const words = '. "$SNAP/utilities/nextcloud-utilities"; exec run-php "$SNAP/htdocs/cron.php"';
-    await this.machine.command(['snap', 'run', '--shell', 'nextcloud.occ', '-c', words], { timeoutMs: 300_000 });
+    await this.machine.command(['snap', 'run', '--shell', 'nextcloud.occ', '-c', words], SLOW);
   }
 
   async dropSessions(): Promise<void> {
