@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { hostSchema } from '../../platform/listening/host-name.ts';
 import { parseJournal } from '../../patcher/journal/journal-format.ts';
 import { readCopyHeader } from '../../patcher/keys/owner-copy.ts';
 import { lastJson } from '../../patcher/occ.ts';
@@ -15,6 +14,7 @@ import { parseSshTarget } from '../../patcher/transports/ssh-target.ts';
 import { readSignedList } from '../../patcher/vendor/vendor-signature.ts';
 import { decodeBase64, decodeBase64Url, parseInteger } from '../../platform/encoding.ts';
 import { isLatchkeyError } from '../../platform/errors.ts';
+import { hostSchema } from '../../platform/listening/host-name.ts';
 import { isNetwork, parseNetworks } from '../../platform/listening/networks.ts';
 import { parseInput } from '../../platform/schema.ts';
 import { totpSecretBytes, totpSecretText } from '../../platform/totp.ts';
