@@ -89,7 +89,7 @@ test('enroll() tells of a container that the silence may be its own', async () =
   const occ = async () => ({ exit: 1, stdout: Buffer.from(JSON.stringify({ error })), stderr: '' });
   const progress = { step: () => undefined, note: () => undefined };
   const base = exampleFacts();
-  const files = { path: '/apps/remotekeystorage', version: '1.0.0', content: '' };
+  const files = { path: '/apps/remotekeystorage', version: '1.0.0', content: {} };
   const app: Facts['app'] = { ...base.app, enabled: true, files };
   const facts: Facts = { ...base, app, stateFolder: { ...base.stateFolder, exists: true } };
   await expect(enroll(facts, order, { occ, progress })).rejects.toMatchObject(error);
