@@ -205,6 +205,33 @@ describe('a session', () => {
     await expect.poll(seen).toBeGreaterThan(hub.clock.now() - minute);
   });
 
+  test('goes on when it is asked for while its last use is on the way to the store', async () => {
+    const token = await hub.login('ann');
+    const { store } = hub.data;
+    const [transaction, read] = [store.transaction.bind(store), store.read.bind(store)];
+    let open: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const writing = vi.spyOn(store, 'transaction').mockImplementation(async (job) => {
+      await gate;
+      return transaction(job);
+    });
+    hub.clock.skew += 14 * minute;
+    expect((await session(token)).status).toBe(200);
+    hub.clock.skew += 14 * minute;
+    // what was read before that use was written down comes after it
+    const reading = vi.spyOn(store, 'read').mockImplementation(async (job) => {
+      const answer = await read(job);
+      open();
+      await transaction(async () => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return answer;
+    });
+    expect((await session(token)).status).toBe(200);
+    for (const held of [writing, reading]) held.mockRestore();
+  });
+
   test('leaves its row when it is over, and the one that was idle longest makes room for the hundred and first', async () => {
     const first = await hub.login('ann');
     await write((tx, now) =>

@@ -63,13 +63,14 @@ export class Sessions {
   async find(text: string, source: string, now: number): Promise<Session | null> {
     const id = idOf(text);
     if (id === null) return null;
+    const known = this.#seen.get(id) ?? 0; // before the store is asked, which may answer as of then
     const found = await this.#store.read(async (db) => {
       const row = (await readSession(db, id))[0];
       return row === undefined ? null : { row, standing: await standingOf(db, row.account) };
     });
     if (found === null || found.standing === null) return null;
     const { row, standing } = found;
-    const seenAt = Math.max(Number(row.seen_at), this.#seen.get(id) ?? 0);
+    const seenAt = Math.max(Number(row.seen_at), known);
     const beganAt = Number(row.began_at);
     if (row.source !== source || standing.changed_at !== Number(row.changed_at)) return null;
     if (Math.abs(now - seenAt) >= limits.idle || Math.abs(now - beganAt) >= limits.whole) return null;
