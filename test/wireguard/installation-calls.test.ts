@@ -1,6 +1,7 @@
 import { createHash, randomBytes, verify } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { generateKeyPair } from '../../wireguard/keys.ts';
+import { installTokenHash } from '../../wireguard/spokes/install-token.ts';
 import { changeInterface } from '../../wireguard/store/interface-change.ts';
 import { countFreeAddresses } from '../../wireguard/store/peer-counts.ts';
 import { allAtOnce } from './at-once.ts';
@@ -583,10 +584,14 @@ describe('POST /api/proxmox/members', () => {
     expect((await fetchScript(fetched, '')).status).toBe(200);
     const rows = () =>
       hub.data.store.read((db) => db.selectFrom('install_token').select(['spoke_id', 'parent', 'end']).execute());
-    const parent = (await rows()).findLast((row) => row.parent !== null)?.parent ?? '';
     const made = hub.data.store.read((db) =>
-      db.selectFrom('install_token').select('spoke_id').where('id', '=', parent).executeTakeFirstOrThrow(),
+      db
+        .selectFrom('install_token')
+        .select(['id', 'spoke_id'])
+        .where('token_hash', '=', installTokenHash(token))
+        .executeTakeFirstOrThrow(),
     );
+    const { id: parent } = await made;
     const remove = `/api/spoke/${(await made).spoke_id}`;
     const free = async () => Number((await hub.data.store.read(countFreeAddresses)).get('wg0'));
     const before = await free();
