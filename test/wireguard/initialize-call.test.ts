@@ -55,7 +55,7 @@ test('takes name servers with commas between them, and an endpoint with a port o
   const { body } = await initialize({
     networkCIDR: '10.40.0.0/24',
     endpoint: '[2001:db8::1]:7000',
-    dns: '10.40.0.1, 9.9.9.9',
+    dns: '10.40.0.1, 9.9.9.9,',
   });
   expect(body.hubConfig).toMatchObject({
     listenPort: 51820,
