@@ -4,11 +4,12 @@ import { LatchkeyError } from '../../platform/errors.ts';
 import type { Facts } from '../facts.ts';
 import { progressOn } from '../progress.ts';
 import { printFields } from '../report.ts';
+import { rollback } from '../rollback.ts';
 import { allSteps } from '../setup/all-steps.ts';
 import { refuseUnreturned } from '../setup/keys-come-back.ts';
 import { withPair } from '../setup/pair.ts';
 import { parseSetup, type SetupConfig } from '../setup/setup-config.ts';
-import type { SetupRecord } from '../setup/setup-record.ts';
+import type { RecordFile, SetupRecord } from '../setup/setup-record.ts';
 import type { SetupContext } from '../setup/setup-step.ts';
 import { describeRemoval, type RemovalPlan, removeJournal, takeAllAway } from '../setup/teardown.ts';
 import { transportOf } from '../setup/transport-of.ts';
@@ -49,14 +50,16 @@ async function teardown(given: TeardownOptions, deps: CommandDeps): Promise<void
     const plans = isStrange ? [] : await describeRemoval(steps, progress);
     const isNothing = plans.length === 0 && options.purge !== true;
     if (!isNothing) await refuseUnreturned(context);
+    const isForgotten = isNothing && earlier !== null && options.dryRun !== true;
+    // an earlier one was cut off at its very end
+    if (isForgotten) await forget(context, file);
     if (isNothing || options.dryRun === true) return show(plans, options, deps);
     if (!(await mayTakeAway(plans, options, deps))) return;
     const left = await takeAllAway(steps, { purge: options.purge === true }, progress);
     progress.step('look whether all of it is gone');
     const remaining = (await describeRemoval(steps, progress)).flatMap(({ lines }) => lines);
     if (remaining.length > 0) throw notAll(remaining);
-    await removeJournal(context.server, (await context.facts()).instanceId);
-    file.forget();
+    await forget(context, file);
     if (options.json === true) return printJson(deps.terminal, { takenAway: plans, left });
     deps.terminal.stdout.write('taken back: a stock Nextcloud is left\n');
     if (left.length > 0) printFields(deps.terminal, [['told', left]]);
@@ -67,6 +70,14 @@ async function teardown(given: TeardownOptions, deps: CommandDeps): Promise<void
   await file.alone(() =>
     toldWhenInterrupted(deps.interrupts, tell, () => withPair(config, earlier?.agreed ?? null, pair, work)),
   );
+}
+
+/** What was written down of a setup and of changes on the server, once nothing of them is there. */
+async function forget({ nextcloud, journal, server, facts }: SetupContext, file: RecordFile): Promise<void> {
+  const { outcome } = await rollback(nextcloud, journal);
+  if (outcome === 'undone') throw notAll(['what an interrupted run had begun on the server was put back']);
+  await removeJournal(server, (await facts()).instanceId);
+  file.forget();
 }
 
 /** What was set up is what is taken away, whatever a file says by now; how the machines are reached may have changed. */

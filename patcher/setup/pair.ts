@@ -1,5 +1,5 @@
 import type { RandomBytes } from '../../platform/clock.ts';
-import { LatchkeyError } from '../../platform/errors.ts';
+import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
 import type { LocalApp } from '../app-files.ts';
 import type { JournalDeps } from '../journal/transaction.ts';
 import type { Transport } from '../transports/transport.ts';
@@ -45,7 +45,9 @@ export async function withPair<T>(
   try {
     refuseUnlessRoot(nextcloud.instance.machine);
     progress.step(`look at the machine that keeps the key: ${config.home.ssh ?? 'this one'}`);
-    const opened = await openHome(config.home, deps.around);
+    const opened = await openHome(config.home, deps.around).catch((error: unknown) => {
+      throw deps.fromCopy === null ? error : homeless(error, config);
+    });
     const settled = async (home: HomeMachine): Promise<T> => {
       const server = nextcloud.instance.machine;
       const choose = async () => {
@@ -73,6 +75,15 @@ export async function withPair<T>(
   } finally {
     await nextcloud.close();
   }
+}
+
+/** Whoever has a copy of the keys does not need the machine at home for them. */
+function homeless(error: unknown, config: SetupConfig): unknown {
+  if (!isLatchkeyError(error)) return error;
+  const { code, message, exit } = error;
+  const server = serverWords(config);
+  const hint = `is it gone for good? ncpatch restore ${server} --from-copy FILE brings the keys back, then ncpatch remove ${server} takes the app away`;
+  return new LatchkeyError(code, message, { exit, hint, cause: error });
 }
 
 function refuseUnlessRoot({ user, label }: Transport): void {

@@ -42,7 +42,8 @@ export async function takeAllAway(
 ): Promise<readonly string[]> {
   const left: string[] = [];
   for (const step of removalOrder(steps)) {
-    if (!options.purge && (await step.planRemoval()).length === 0) continue;
+    const isPurged = options.purge && step.name === 'key-server';
+    if (!isPurged && (await step.planRemoval()).length === 0) continue;
     progress.step(`take back ${step.name}: ${step.title}`);
     const lines = await step.takeAway(options);
     for (const line of lines) progress.note(line);
