@@ -4,6 +4,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Files that take longest, in that order: started last, one of them would run alone at the end. */
 const long = [
   'e2e/setup-story',
+  'e2e/setup-snap',
+  'e2e/setup-container',
   'attacks/attacks',
   'e2e/nextcloud-life',
   'patcher/interrupted',
