@@ -9,7 +9,7 @@ import type { Evidence } from '../../patcher/audit/evidence.ts';
 import { judge } from '../../patcher/audit/judge.ts';
 import { listTree } from '../../patcher/audit/list-tree.ts';
 import { Notebook } from '../../patcher/audit/notebook.ts';
-import { parseSettings, type SettingsLook } from '../../patcher/audit/settings-look.ts';
+import type { SettingsLook } from '../../patcher/audit/settings-look.ts';
 import type { TreeListing } from '../../patcher/audit/tree-listing.ts';
 import type { Finding, Verdict } from '../../patcher/audit/verdict.ts';
 import { ruleMark } from '../../patcher/audit/web-rules.ts';
@@ -468,38 +468,5 @@ describe.skipIf(tree === undefined)('judge() over a real release', () => {
     }
     expect(verdict.verified.length).toBeGreaterThan(50);
     expect(verdict.version).toBe(tree.version);
-  });
-});
-
-describe('parseSettings()', () => {
-  const output = (settings: string, lines = ''): string =>
-    `./config.php\0${settings}\n\0${lines}\0${'a'.repeat(128)}  -\n\0`;
-
-  it('reads paths as they are written, and counts those it cannot', () => {
-    const look = parseSettings(
-      output(
-        [
-          "'path' => '/srv/apps'",
-          `"path" => OC::$SERVERROOT . '/custom_apps'`,
-          "'path' => __DIR__ . '/../more' )",
-          "'path' => getenv('APPS')",
-          "'datadirectory' => '/srv/it\\'s data'",
-          "'version' => '33.0.1.2'",
-          "'instanceid' => 'oc1234567890'",
-          "'path' => 'bucket'",
-        ].join('\n'),
-        '3\n17\n',
-      ),
-      '/nc/config',
-      '/nc',
-    );
-    expect(look).toEqual({
-      paths: ['/srv/apps', '/nc/custom_apps', '/nc/more'],
-      dataDirectories: ["/srv/it's data"],
-      instanceId: 'oc1234567890',
-      version: '33.0.1.2',
-      unreadable: 1,
-      code: new Map([['config.php', { lines: [3, 17], hash: 'a'.repeat(128) }]]),
-    });
   });
 });
