@@ -44,7 +44,10 @@ export async function openSqlite<DB>(path: string, options: SqliteOptions): Prom
     );
     reader = connect(path, true);
   } catch (cause) {
-    throw new LatchkeyError('store_not_opened', `the database at ${path} could not be opened`, { cause });
+    throw new LatchkeyError('store_not_opened', `the database at ${path} could not be opened`, {
+      hint: 'is its disk full, or the folder somebody else’s?',
+      cause,
+    });
   }
   const tx = new Kysely<DB>({ dialect: sqliteDialect(writer) });
   const snapshot = new Kysely<DB>({ dialect: sqliteDialect(reader) });
