@@ -12,8 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import type { RequestListener } from 'node:http';
-import { Agent, createServer as createTlsServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { Agent } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { TLSSocket } from 'node:tls';
@@ -26,6 +25,7 @@ import { freePort } from '../harness/free-port.ts';
 import { KeyServer } from '../harness/keyserver-process.ts';
 import { hasProgram } from '../harness/programs.ts';
 import { HonestClient } from '../keyserver/honest-client.ts';
+import { type Answering, good, invented, json, problem, selfSigned, standIn } from './answering-server.ts';
 import { StateFolder } from './state-folder.ts';
 
 const SCRIPT = resolve(import.meta.dirname, '../../php-app/bin/heartbeat.sh');
@@ -266,8 +266,11 @@ describe.runIf(canRun)('heartbeat.sh', () => {
       expect(told).toMatchObject({ exit: 4, stdout: '', stderr: expect.stringContaining('(purge)') });
       expect([existsSync(join(copy, 'purge')), existsSync(cached), existsSync(others)]).toEqual([true, false, true]);
       expect((await beat(shell, copy)).exit).toBe(4);
-      expect(JSON.parse(await readText(join(copy, 'heartbeat.json')))).toMatchObject({ code: 'purge', answered: null });
-      expect(await readText(join(copy, 'purge'))).toBe('..');
+      expect(JSON.parse(readFileSync(join(copy, 'heartbeat.json'), 'utf8'))).toMatchObject({
+        code: 'purge',
+        answered: null,
+      });
+      expect(readFileSync(join(copy, 'purge'), 'utf8')).toBe('..');
     });
 
     test.concurrent.each<[string, (own: StateFolder) => void, number, string]>([
@@ -506,84 +509,6 @@ test.runIf(hasProgram('shellcheck'))('shellcheck finds nothing in it', async () 
   const { stdout } = await run(['shellcheck', '--shell=sh', SCRIPT], { timeoutMs: 20_000, allowExit: 'any' });
   expect(stdout.toString('utf8')).toBe('');
 });
-
-const good = `{"state":"ok","policy":{"ttl":1,"staleIfError":1},"head":{"seq":7,"hash":"${'a'.repeat(64)}"}}`;
-
-type Answering = Parameters<RequestListener>[1];
-
-function json(response: Answering, status: number, body: string | Buffer): void {
-  response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8' }).end(body);
-}
-
-function problem(response: Answering, status: number, code: string): void {
-  const body = JSON.stringify({ type: 'about:blank', title: code, status, code, detail: code });
-  response.writeHead(status, { 'Content-Type': 'application/problem+json' }).end(body);
-}
-
-function invented(base: string, number: number, url = 'https://h', ca = 'no certificate'): StateFolder {
-  const secret = (): string => randomBytes(32).toString('base64url');
-  const credentials = { clientId: `lk-${number}`, token: secret(), totpSecret: 'MZXW6YTB', link: secret(), grant: '' };
-  return StateFolder.make(join(base, `a host's "own" $(id) ${number}-${secret().slice(0, 6)}`), credentials, {
-    url,
-    ca,
-  });
-}
-
-/** A stand-in for the key server, with TLS 1.3 and a certificate that the folder trusts, and that answers as told. */
-async function standIn(
-  listener: RequestListener,
-  cleanup: Cleanup,
-  base: string,
-  onBody: (text: string) => void = () => undefined,
-): Promise<StateFolder> {
-  const { certificate, key } = await selfSigned(base, '127.0.0.1');
-  const options = {
-    cert: certificate,
-    key,
-    minVersion: 'TLSv1.3' as const,
-    requestCert: true,
-    rejectUnauthorized: false,
-  };
-  const server: Server = createTlsServer(options, (request, response) => {
-    let body = '';
-    request.setEncoding('utf8').on('data', (text: string) => {
-      body += text;
-    });
-    request.on('end', () => {
-      onBody(body);
-      listener(request, response as Answering);
-    });
-  });
-  server.keepAliveTimeout = 100;
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  cleanup.add('stand-in', () => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const { port } = server.address() as AddressInfo;
-  return invented(base, port, `https://127.0.0.1:${port}`, certificate);
-}
-
-const made = new Map<string, { certificate: string; key: string }>();
-
-async function selfSigned(base: string, name: string): Promise<{ certificate: string; key: string }> {
-  const known = made.get(name);
-  if (known !== undefined) return known;
-  const folder = mkdtempSync(join(base, 'tls-'));
-  const [keyFile, certificateFile] = [join(folder, 'key'), join(folder, 'certificate')];
-  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2'];
-  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  await run(['openssl', 'req', ...kind, ...subject, '-keyout', keyFile, '-out', certificateFile], {
-    timeoutMs: 20_000,
-  });
-  const pair = { certificate: await readText(certificateFile), key: await readText(keyFile) };
-  made.set(name, pair);
-  return pair;
-}
-
-async function readText(path: string): Promise<string> {
-  return (await import('node:fs/promises')).readFile(path, 'utf8');
-}
 
 function portOf(server: KeyServer): number {
   return Number(server.listen.slice(server.listen.lastIndexOf(':') + 1));
