@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { auditHead, readAudit, verifyAudit } from '../../platform/audit-chain.ts';
+import { type AuditEntry, auditHead, readAudit, verifyAudit } from '../../platform/audit-chain.ts';
 import { type CommandIo, dataCommand, showTime } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
 import { parseInteger } from '../../platform/encoding.ts';
@@ -58,18 +58,8 @@ function tail(options: AuditOptions, io: CommandIo): Promise<void> {
   });
 }
 
-/** A record as it is read back: what `AuditEntry` says, and its number. */
-interface AuditLine {
-  readonly seq: number;
-  readonly time: number;
-  readonly event: string;
-  readonly client?: string;
-  readonly source?: string;
-  readonly keys?: readonly string[];
-  readonly reason?: string;
-  readonly verdicts?: Readonly<Record<string, string>>;
-  readonly link?: string;
-}
+/** A record as it is read back. */
+type AuditLine = AuditEntry & { readonly seq: number };
 
 /** One record on one line, clients by their name; control characters cannot get into it, records are JSON and quoted fields are clean. */
 function showRecord(record: AuditLine, names: ReadonlyMap<string, string>): string {
