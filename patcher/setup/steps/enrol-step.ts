@@ -120,7 +120,7 @@ export function enrolStep(context: SetupContext): SetupStep {
       : [`at home: client ${client.name} (${client.id}) is revoked: nothing is released to it any more`];
   }
 
-  async function takeAway(): Promise<readonly string[]> {
+  async function takeAway({ purge }: { readonly purge: boolean }): Promise<readonly string[]> {
     const facts = await context.facts();
     const away = facts.enrolment?.keys ?? [];
     if (away.length > 0) {
@@ -136,7 +136,7 @@ export function enrolStep(context: SetupContext): SetupStep {
     const client = await toRevoke(facts);
     if (client === null) return [];
     await own.revokeClient(client.id);
-    return client.keys.length === 0
+    return purge || client.keys.length === 0
       ? []
       : [`the key server at home keeps what ${client.name} has stored: ${client.keys.join(', ')}`];
   }

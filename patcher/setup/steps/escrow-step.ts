@@ -52,7 +52,7 @@ export function escrowStep(context: SetupContext): SetupStep {
       const keys = movedKeys(await context.facts());
       return keys.length === 0 ? [] : [`to the server’s disk: ${keys.join(', ')}, from the key server or your copy`];
     },
-    takeAway: async () => {
+    takeAway: async ({ purge }) => {
       const facts = await context.facts();
       if (movedKeys(facts).length === 0) return [];
       const { fromCopy } = context;
@@ -65,7 +65,8 @@ export function escrowStep(context: SetupContext): SetupStep {
           hint: 'nothing more was taken away; see: ncpatch restore --from-copy',
         });
       }
-      return [`${counted(files)} opened with the keys on the disk; the key server keeps its own copies`];
+      const kept = purge ? '' : '; the key server keeps its own copies';
+      return [`${counted(files)} opened with the keys on the disk${kept}`];
     },
   };
 }
