@@ -29,7 +29,7 @@ export class SecondCloud extends WholeCloud {
       '/etc/nginx/sites-enabled/blog',
       nextcloudSite({ listen: ['81', `unix:${SOCKET}`], root: ROOT, fpm }),
     );
-    await machine.sh(`mkdir ${DATA} && chown -R ${webUser.name}: ${ROOT} ${DATA}`);
+    await machine.sh(`mkdir ${DATA} && chown -R --from=root ${webUser.name}: ${ROOT} ${DATA}`);
     await cloud.setUp(DATA);
     await machine.command(['systemctl', 'reload', 'nginx.service']);
     return cloud;

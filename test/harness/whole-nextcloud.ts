@@ -44,7 +44,7 @@ export class WholeNextcloud extends WholeCloud {
     const fpm = `/run/php/php${version}-fpm.sock`;
     const site = nextcloudSite({ listen: ['80', `unix:${WEB_SOCKET}`], root: ROOT, fpm });
     machine.write('/etc/nginx/sites-enabled/nextcloud', site.replace('{', '{\n    client_max_body_size 64m;'));
-    await machine.sh(`mkdir ${DATA} && chown -R ${webUser.name}: ${ROOT} ${DATA}`);
+    await machine.sh(`mkdir ${DATA} && chown -R --from=root ${webUser.name}: ${ROOT} ${DATA}`);
     await cloud.setUp(DATA);
     await machine.command(['systemctl', 'enable', '--now', unit, 'nginx.service']);
     return cloud;
