@@ -54,7 +54,9 @@ export class WholeContainer extends WholeCloud {
     for (const [path, { text, mode }] of Object.entries(filesOf(tree))) machine.write(placeOf(path), text, mode);
     makeWholePhpQuick(machine, [placeOf(CONF)], placeOf(QUICK), QUICK);
     machine.write(`${VOLUME}/config/apps.config.php`, APPS_CONFIG);
-    await machine.sh(`mkdir -p ${VOLUME}/custom_apps ${VOLUME}/data && chown -R --from=root ${webUser.name}: ${VOLUME}`);
+    await machine.sh(
+      `mkdir -p ${VOLUME}/custom_apps ${VOLUME}/data && chown -R --from=root ${webUser.name}: ${VOLUME}`,
+    );
     await leadToWeb(machine, `${INSIDE}:80`);
     await machine.command(['systemctl', 'enable', '--now', ...UNITS]);
     for (let tries = 0; !(await machine.tries(`docker exec ${CONTAINER} true`)); tries++) {
