@@ -18,18 +18,25 @@ export interface MailRoute {
   readonly ca: string | null;
 }
 
-/** For each step of the conversation, ms; the delivery loop limits the whole. */
-const stepLimit = 8_000;
+/** How long a mail server may be silent, ms; the caller's signal limits the whole. */
+export interface MailLimits {
+  /** Until it has greeted. */
+  readonly greeting: number;
+  /** Afterwards: some look for spam and viruses before they answer the end of a message, which they have taken then. */
+  readonly silence: number;
+}
+const usualLimits: MailLimits = { greeting: 8_000, silence: 60_000 };
 
 /**
  * Sends a notice by SMTP (RFC 5321) through nodemailer, https://nodemailer.com/smtp/. A repeated message keeps its
- * Message-ID, so that mailboxes may drop it. Throws `alert_not_sent`.
+ * Message-ID, so that mailboxes may drop it. Throws `alert_not_sent`, at once when the signal is aborted.
  */
 export async function sendMail(
   notice: Notice,
   route: MailRoute,
   password: string | null,
   signal: AbortSignal,
+  { greeting, silence } = usualLimits,
 ): Promise<void> {
   const transport = createTransport({
     host: route.host,
@@ -39,20 +46,19 @@ export async function sendMail(
     ignoreTLS: route.tls === 'none',
     ...(route.user !== null && { auth: { user: route.user, pass: password ?? '' } }),
     tls: { rejectUnauthorized: true, minVersion: 'TLSv1.2', ...(route.ca !== null && { ca: route.ca }) },
-    connectionTimeout: stepLimit,
-    greetingTimeout: stepLimit,
-    socketTimeout: stepLimit,
-    dnsTimeout: stepLimit,
+    connectionTimeout: greeting,
+    greetingTimeout: greeting,
+    socketTimeout: silence,
+    dnsTimeout: greeting,
     disableFileAccess: true,
     disableUrlAccess: true,
   });
-  const close = (): void => transport.close();
-  signal.addEventListener('abort', close, { once: true });
   try {
     const domain = route.from.slice(route.from.lastIndexOf('@') + 1);
     await transport.sendMail({
       from: route.from,
       to: [...route.to],
+      signal, // closing the transport would end nothing that is under way
       subject: headline(notice),
       text: `${notice.text}\n`,
       messageId: `<latchkey-${notice.id.replace(/[^A-Za-z0-9.-]/g, '-')}@${domain}>`,
@@ -62,7 +68,6 @@ export async function sendMail(
   } catch (cause) {
     throw mailFault(cause);
   } finally {
-    signal.removeEventListener('abort', close);
     transport.close();
   }
 }
@@ -92,7 +97,7 @@ function mailFault(cause: unknown): LatchkeyError {
   if (code === 'EDNS' || code === 'ENOTFOUND') {
     return notSent("the mail server's name could not be looked up", 'has this machine internet and DNS?');
   }
-  if (code === 'ETIMEDOUT')
+  if (code === 'ETIMEDOUT' || code === 'EABORT')
     return notSent('the mail server did not answer in time', 'can this machine reach that port?');
   return notSent(
     `the mail server could not be reached (${reply})`,

@@ -1,5 +1,5 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
@@ -15,6 +15,8 @@ import {
   parseConfig,
   parseSecret,
 } from '../../platform/alerts/channel-config.ts';
+import { type MailRoute, sendMail } from '../../platform/alerts/email.ts';
+import type { Notice } from '../../platform/alerts/notice.ts';
 import { systemRandom } from '../../platform/clock.ts';
 import { privateKeyPem } from '../../platform/listening/identity.ts';
 import { freePort } from '../harness/free-port.ts';
@@ -29,6 +31,7 @@ const message = {
   raisedAt: someMoment,
   earlier: 0,
 };
+const notice: Notice = { id: 'x 1', server, severity: 'info', title: 'a test', text: 'a test', alerts: [] };
 const secrets = { url: 'canary-url', token: 'canary-token' } as const;
 
 let folder: string;
@@ -275,6 +278,57 @@ describe('a channel by e-mail', () => {
     expect(found).toMatchObject({ code: 'alert_not_sent', message: expect.stringMatching(words) });
     expect(JSON.stringify([found, found.message])).not.toContain('canary');
     expect(mails).toEqual([]);
+  });
+
+  test.each<[string, (socket: Socket) => void]>([
+    ['says nothing', () => undefined],
+    [
+      'drips its greeting',
+      (socket) => {
+        const drip = setInterval(() => socket.write('220-wait\r\n'), 20);
+        socket.on('close', () => clearInterval(drip));
+      },
+    ],
+    [
+      'drips the answer to the first word',
+      (socket) => {
+        let drip: NodeJS.Timeout | undefined;
+        socket.write('220 here\r\n');
+        socket.once('data', () => (drip = setInterval(() => socket.write('250-wait\r\n'), 20)));
+        socket.on('close', () => clearInterval(drip));
+      },
+    ],
+  ])('gives up when told to, with a server that %s, and hangs up', async (_, behave) => {
+    const hung = Promise.withResolvers<void>();
+    const dripping = createServer((socket) => {
+      socket.on('error', () => undefined).on('close', () => hung.resolve());
+      behave(socket);
+    });
+    await new Promise<void>((resolve) => dripping.listen(0, '127.0.0.1', resolve));
+    cleanup.push(() => new Promise((resolve) => dripping.close(resolve)));
+    const { port } = dripping.address() as AddressInfo;
+    const plain = { ...route(port, { host: '127.0.0.1', tls: 'none', user: null }), kind: 'email' as const };
+    const limits = { greeting: 60_000, silence: 60_000 }; // longer than a test may take
+    const found = await failure(sendMail(notice, plain as MailRoute, null, AbortSignal.timeout(200), limits));
+    expect(found).toMatchObject({
+      code: 'alert_not_sent',
+      message: 'the mail server did not answer in time',
+    });
+    await hung.promise;
+  });
+
+  test('waits longer for the answer to a message than for a greeting', async () => {
+    let mails = 0;
+    const onData: SMTPServerOptions['onData'] = (stream, _session, done) => {
+      stream.resume().on('end', () => {
+        mails += 1;
+        setTimeout(done, 1_500);
+      });
+    };
+    const { port } = await mailServer({ disabledCommands: ['STARTTLS', 'AUTH'], authOptional: true, onData });
+    const plain = { ...route(port, { host: '127.0.0.1', tls: 'none', user: null }), kind: 'email' as const };
+    await sendMail(notice, plain as MailRoute, null, AbortSignal.timeout(30_000), { greeting: 1_000, silence: 30_000 });
+    expect(mails).toBe(1);
   });
 
   test('says that nobody listens there', async () => {
