@@ -5,8 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../platform/run.ts';
 import { pluginAnswer } from '../../wireguard/node/check-plugin.ts';
 import type { CheckFinding } from '../../wireguard/node/check-topic.ts';
-import { type CheckForm, checkTimerFiles } from '../../wireguard/node/check-units.ts';
+import { type CheckForm, checkForms, checkTimerFiles } from '../../wireguard/node/check-units.ts';
 import { addNodeCommands } from '../../wireguard/node/commands.ts';
+import { placeFiles } from '../../wireguard/node/place-files.ts';
 import { runCommandHere } from '../harness/command-runner.ts';
 import { freePort } from '../harness/free-port.ts';
 import { hasProgram } from '../harness/programs.ts';
@@ -203,6 +204,18 @@ describe('wgnode check print', () => {
     const main = `${facts.root}/wireguard/node/main.ts`;
     const words = [facts.node, '--disable-warning=ExperimentalWarning', main, 'check', ...facts.words];
     expect(said.stdout.toString()).toBe(`${words.join('\n')}\n`);
+  });
+
+  it.each(checkForms)('writes for %s over its own files, wherever the clone is, and over nobody else’s', (form) => {
+    const quiet = { ...facts, root: '/opt/lk', words: ['--interface', 'wg0'], stateFolder: '/srv/state' };
+    const files = checkTimerFiles(form, quiet).map(({ path, text }) => ({
+      path: join(folder, form, basename(path)),
+      text,
+    }));
+    placeFiles(files);
+    placeFiles(files);
+    for (const { path } of files) writeFileSync(path, '* * * * * root true\n');
+    expect(() => placeFiles(files)).toThrow('is there already, and not of this');
   });
 
   it('hands on what was given, with whole paths, and nothing that was not', async () => {

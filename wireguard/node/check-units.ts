@@ -80,10 +80,11 @@ WantedBy=timers.target
 `;
 }
 
-/** crontab(5). What is wrong is told by its own alerts; cron would mail it each time. */
+/** crontab(5). By its first line it is known as ours when it is written again. What is wrong is told by its own alerts; cron would mail it each time. */
 function cronFile(facts: CheckTimerFacts): string {
   const command = [facts.node, ...argumentsOf(facts)].map(quoteForCron).join(' ');
-  return `SHELL=/bin/sh
+  return `# by Latchkey
+SHELL=/bin/sh
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ${cronTime(facts.everySeconds)} root ${command} >/dev/null 2>&1
 `;
