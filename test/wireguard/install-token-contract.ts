@@ -32,7 +32,7 @@ export function testInstallTokens(makePlace: () => HubStorePlace | Promise<HubSt
   const pool = poolOf(hub);
   const fetch = { at: NOW + 1, from: '192.0.2.7', agent: 'curl/8', platform: 'linux' as const };
 
-  const make = async (wished: string | null = null, expiresAt = NOW + HOUR) => {
+  const make = async (wished: string | null = null, expiresAt = NOW + HOUR, createdAt = NOW) => {
     const { text, hash } = newTokenText(randomBytes);
     const given = {
       id: randomBytes(12).toString('hex'),
@@ -47,7 +47,7 @@ export function testInstallTokens(makePlace: () => HubStorePlace | Promise<HubSt
       createdBy: 'command',
       hub: { url: 'https://hub.example', pin: null, hubName: 'hub' },
       createdFrom: null,
-      createdAt: NOW,
+      createdAt,
       expiresAt,
     };
     const token = await store.transaction((tx) => insertToken(tx, pool, wished, given));
@@ -251,22 +251,25 @@ export function testInstallTokens(makePlace: () => HubStorePlace | Promise<HubSt
     expect(counts).toEqual({ unused: 1, used: 1, expired: 1, revoked: 0 });
   });
 
-  test('by a name are meant those that can be ended, else the newest that is over', async () => {
+  test('by a name are meant those that can be ended, else one whose script is out, else the newest', async () => {
     const meant = async (text: string, fetched = false) => {
       const found = await store.read((db) => findMeant(db, text, { fetched, now: NOW + 5, limit: 10 }));
       return found.map(({ id }) => id);
     };
-    const out = await make();
-    await fetchIt(out.token.id);
     const joined = await make();
     await fetchIt(joined.token.id);
     await register(joined.token.id, NOW + 2);
     const over = await make(null, NOW + 4);
-    const newest = [out, joined, over]
+    const newest = [joined, over]
       .map(({ token }) => token.id)
       .sort()
       .at(-1);
     expect(await meant('office')).toEqual([newest]);
+    const out = await make();
+    await fetchIt(out.token.id);
+    const newer = await make(null, NOW + HOUR, NOW + 1);
+    await store.transaction((tx) => revokeToken(tx, newer.token.id, NOW + 2));
+    expect(await meant('office')).toEqual([out.token.id]);
     expect(await meant('office', true)).toEqual([out.token.id]);
     const open = await make();
     expect(await meant('office')).toEqual([open.token.id]);

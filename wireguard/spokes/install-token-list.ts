@@ -40,7 +40,7 @@ export async function countTokens(db: Db, now: number): Promise<Readonly<Record<
 
 /**
  * The tokens that somebody means by an id or a spoke's name, the newest first, `limit` at the most: those that can be ended, with
- * `fetched` also ones whose script is out; where there are none, the newest that is over.
+ * `fetched` also ones whose script is out; where there are none, the newest whose script is out, else the newest that is over.
  */
 export async function findMeant(
   db: Db,
@@ -56,7 +56,9 @@ export async function findMeant(
   const isOut = sql<boolean>`(fetched_at is not null and ended_at is null)`;
   const open = fetched ? sql<boolean>`(${isState('unused', now)} or ${isOut})` : isState('unused', now);
   const rows = await meant.where(open).limit(limit).execute();
-  return (rows.length > 0 ? rows : await meant.limit(1).execute()).map(tokenOf);
+  if (rows.length > 0) return rows.map(tokenOf);
+  const out = await meant.where(isOut).limit(1).execute();
+  return (out.length > 0 ? out : await meant.limit(1).execute()).map(tokenOf);
 }
 
 /** `tokenState` as a condition. */
