@@ -147,8 +147,13 @@ case $verb in
       wg-quick@*)
         case $verb in
           is-active) if [ -e /sys/class/net/$name ]; then echo active; else echo inactive; exit 3; fi ;;
-          stop) [ ! -e /sys/class/net/$name ] || wg-quick down $name ;;
-          *) [ -e /sys/class/net/$name ] || wg-quick up $name ;;
+          stop)
+            rm -f "$here/$unit"
+            [ ! -e /sys/class/net/$name ] || wg-quick down $name ;;
+          *)
+            # as a unit that stays active: what was started is not started again, whatever became of its interface
+            if [ "$verb" = start ] && [ -e "$here/$unit" ]; then exit 0; fi
+            { [ -e /sys/class/net/$name ] || wg-quick up $name; } && echo >"$here/$unit" ;;
         esac ;;
     esac ;;
   reset-failed | daemon-reload) ;;
@@ -174,7 +179,9 @@ eend() { return $1; }
 RC_SVCNAME=$1
 . /etc/init.d/$1
 case $2 in
-  start | stop) $2 ;;
+  start) [ -e "$here/$1" ] || { start && echo >"$here/$1"; } ;;
+  stop) stop && rm -f "$here/$1" ;;
+  zap) rm -f "$here/$1" ;;
   *) exit 2 ;;
 esac
 `,

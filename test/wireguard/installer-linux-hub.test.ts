@@ -75,7 +75,7 @@ describe.skipIf(obstacle !== null)(`one command on a linux machine${obstacle ===
     const before = await spoke.state();
     const known = (await spokes()).length;
     const { short } = await berlin.commandsFor('linux', 'failing');
-    spoke.failAt('systemctl start*');
+    spoke.failAt('systemctl restart*');
     const { exit, stderr } = await pasted(spoke, short);
     expect([exit, stderr]).toEqual([1, expect.stringContaining('the hub has forgotten this spoke')]);
     expect(stderr.endsWith('\neverything is as it was before\n')).toBe(true);

@@ -186,7 +186,7 @@ const FAILURES: readonly Failure[] = [
   {
     name: 'systemd does not start the unit',
     says: 'could not start wg-quick@wg0.service',
-    prepare: failAt('systemctl start*'),
+    prepare: failAt('systemctl restart*'),
   },
   {
     name: 'wg-quick fails half-way',
@@ -212,7 +212,7 @@ const FAILURES: readonly Failure[] = [
 const SIGNALS: readonly (readonly [NodeJS.Signals, string])[] = [
   ['SIGINT', 'apt-get *install*'],
   ['SIGTERM', 'systemctl enable*'],
-  ['SIGHUP', 'systemctl start*'],
+  ['SIGHUP', 'systemctl restart*'],
   ['SIGINT', 'POST'],
   ['SIGTERM', 'handshake'],
 ];
@@ -303,7 +303,7 @@ describe.skipIf(obstacle !== null)(
 
     test('goes on undoing, whatever signals come meanwhile', async () => {
       const before = await debian();
-      machine.hangAt('systemctl start*');
+      machine.hangAt('systemctl restart*');
       let hung = false;
       const when = (): boolean => {
         hung ||= machine.hangs();
@@ -337,7 +337,7 @@ describe.skipIf(obstacle !== null)(
 
     test('says what it could not undo, and undoes the rest', async () => {
       const before = await debian();
-      machine.failAt('systemctl start*', 'systemctl disable*');
+      machine.failAt('systemctl restart*', 'systemctl disable*');
       scene.hub.answering = (request, usual) =>
         request.path.endsWith('/withdraw') ? { status: 503, body: '{}' } : usual(request);
       const { exit, stderr } = await machine.run(scene.script('linux'));
@@ -352,7 +352,7 @@ describe.skipIf(obstacle !== null)(
       const script = scene.script('linux');
       const lock = '/run/latchkey-installer';
       let refused: number | null = null;
-      machine.hangAt('systemctl start*');
+      machine.hangAt('systemctl restart*');
       const first = machine.run(script, {
         signal: { name: 'SIGKILL', when: () => machine.hangs() && refused !== null },
       });
@@ -383,7 +383,7 @@ describe.skipIf(obstacle !== null)(
       await machine.run(scene.script('linux'));
       await machine.command('sh', '-c', 'systemctl disable --now wg-quick@wg0.service');
       const before = await machine.state();
-      machine.failAt('systemctl start*');
+      machine.failAt('systemctl restart*');
       expect((await machine.run(scene.script('linux'))).exit).toBe(1);
       expect(await machine.state()).toEqual(before);
       expect(scene.hub.requests).toHaveLength(1);

@@ -27,8 +27,8 @@ const SECOND_TRIES = [
   ['alpine', 'apk update'],
 ] as const;
 const STARTS: Readonly<Record<Distribution['init'], readonly string[]>> = {
-  systemd: ['systemctl enable wg-quick@wg0.service', 'systemctl start wg-quick@wg0.service'],
-  openrc: ['rc-update add wg-quick.wg0 default', 'rc-service wg-quick.wg0 start'],
+  systemd: ['systemctl enable wg-quick@wg0.service', 'systemctl restart wg-quick@wg0.service'],
+  openrc: ['rc-update add wg-quick.wg0 default', 'rc-service wg-quick.wg0 zap', 'rc-service wg-quick.wg0 start'],
   none: [],
 };
 const STOPS: Readonly<Record<Distribution['init'], readonly string[]>> = {
@@ -217,6 +217,20 @@ describe.skipIf(obstacle !== null)(`linux.sh${obstacle === null ? '' : ` (${obst
     expect([exit, stdout]).toEqual([0, expect.stringContaining('was installed before; it is up again')]);
     expect([machine.takeCalls(), scene.hub.requests.length]).toEqual([STARTS.systemd, 1]);
     expect(await machine.state()).toEqual(after);
+  });
+
+  test.each([
+    ['systemd', DISTRIBUTIONS.debian, STARTS.systemd.slice(1)],
+    ['OpenRC', DISTRIBUTIONS.alpine, STARTS.openrc.slice(1)],
+  ])('starts a tunnel again whose interface is gone, and which %s has for started', async (_, distribution, calls) => {
+    await make(distribution);
+    const script = scene.script('linux');
+    await machine.run(script);
+    await machine.command('ip', 'link', 'delete', 'dev', 'wg0');
+    machine.takeCalls();
+    expect((await machine.run(script)).exit).toBe(0);
+    expect(machine.takeCalls()).toEqual(calls);
+    await machine.command('wg', 'show', 'wg0');
   });
 
   describe('name servers of the hub', () => {

@@ -151,7 +151,7 @@ describe.skipIf(obstacle !== null)(`--cluster on one of four nodes${obstacle ===
   test('a node that could not be joined is put back by itself, and its command is not shown again', async () => {
     await onlyTwo();
     const before = await pve2.state();
-    pve2.failAt('systemctl start*');
+    pve2.failAt('systemctl restart*');
     const end = await run(['--cluster=run']);
     expect([end.exit, end.stderr]).toEqual([
       1,

@@ -49,7 +49,7 @@ describe.skipIf(obstacle !== null)(`a cluster of three joins a hub${obstacle ===
     const [, command = ''] = /^pve3 \(down now\):\n {2}(f=.*)$/m.exec(end.stdout.toString()) ?? [];
 
     const before = await pve3.state();
-    pve3.failAt('systemctl start*');
+    pve3.failAt('systemctl restart*');
     expect((await shell(pve3, command)).stderr).toMatch(/^everything is as it was before$/m);
     pve3.failAt();
     await pve3.command('sh', '-c', 'rm /root/latchkey.*');

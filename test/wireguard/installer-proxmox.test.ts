@@ -155,7 +155,7 @@ describe.skipIf(obstacle !== null)(`proxmox.sh, run on a node${obstacle === null
         'apt-get update',
         'apt-get install wireguard-tools',
         'systemctl enable wg-quick@lkp0.service',
-        'systemctl start wg-quick@lkp0.service',
+        'systemctl restart wg-quick@lkp0.service',
       ]);
     } finally {
       node.program('apt-get', usual);
@@ -190,7 +190,7 @@ describe.skipIf(obstacle !== null)(`proxmox.sh, run on a node${obstacle === null
         /the hub's answer is not a configuration/,
       ],
       ['it cannot be started at boot', () => node.failAt('systemctl enable*'), /does not start .* at boot/],
-      ['it cannot be started', () => node.failAt('systemctl start*'), /systemd could not start/],
+      ['it cannot be started', () => node.failAt('systemctl restart*'), /systemd could not start/],
       [
         'nobody answers through it',
         () => {
@@ -220,7 +220,7 @@ describe.skipIf(obstacle !== null)(`proxmox.sh, run on a node${obstacle === null
     test('when it is told to end', async () => {
       await tell(node, { files: { '.members': samples.membersOfThree } });
       const before = await node.state();
-      node.hangAt('systemctl start*');
+      node.hangAt('systemctl restart*');
       const end = await run({ signal: { name: 'SIGTERM', when: () => node.hangs() } });
       expect([end.exit, end.stderr]).toEqual([1, expect.stringMatching(/everything is as it was before/)]);
       node.hangAt();

@@ -16,6 +16,8 @@ const isThorough = process.env.LATCHKEY_THOROUGH === '1';
 const obstacle = provisionObstacle() ?? (hasProgram('wireguard-go') ? null : 'wireguard-go not installed');
 const CONF = '/etc/wireguard/wg0.conf';
 const UNIT = 'wg-quick@wg0.service';
+/** By this the stand-in of systemd has the unit for started. */
+const STARTED = `/run/stand-in/${UNIT}`;
 
 describe.skipIf(obstacle !== null)(
   `a machine that is given its tunnel${obstacle === null ? '' : `: ${obstacle}`}`,
@@ -46,7 +48,7 @@ describe.skipIf(obstacle !== null)(
     });
     const takeAway = async (machine: InstallerMachine): Promise<void> => {
       await machine.command('sh', '-c', '[ ! -e /sys/class/net/wg0 ] || ip link delete dev wg0');
-      machine.remove(CONF);
+      for (const path of [CONF, STARTED]) machine.remove(path);
     };
     beforeEach(async () => {
       await makeNew(spoke);
@@ -84,11 +86,12 @@ describe.skipIf(obstacle !== null)(
         [hub, script(hubText, { role: 'hub', ruleset: hubRuleset(WISH, 'hub') })],
         [spoke, script(spokeText)],
       ] as const) {
+        machine.write(STARTED, ''); // of an interface that somebody has taken away
         expect(await machine.run(text)).toMatchObject({ exit: 0 });
         expect(await machine.run(text, { args: ['--confirm'] })).toMatchObject({ exit: 0 });
         expect(machine.takeCalls()).toEqual([
           `systemctl enable ${UNIT}`,
-          `systemctl start ${UNIT}`,
+          `systemctl restart ${UNIT}`,
           'systemctl enable nftables.service',
         ]);
       }
@@ -156,10 +159,21 @@ describe.skipIf(obstacle !== null)(
       const files = async () => (await spoke.state()).filter((line) => !line.includes(STATE));
       const before = await files();
       expect((await spoke.run(script(spokeText))).exit).toBe(0);
-      spoke.failAt('systemctl start*');
+      spoke.failAt('systemctl restart*');
       const failed = await spoke.run(script(spokeText), { args: ['--confirm'] });
       expect(failed).toMatchObject({ exit: 1, stdout: '', stderr: expect.stringContaining(`could not start ${UNIT}`) });
       spoke.failAt();
+      expect(await files()).toEqual(before);
+    });
+
+    test('is as it was when it was confirmed and what starts it does not bring it up', async () => {
+      const files = async () => (await spoke.state()).filter((line) => !line.includes(STATE));
+      const before = await files();
+      expect((await spoke.run(script(spokeText))).exit).toBe(0);
+      spoke.program('wg-quick', '#!/bin/sh\n[ "$1 $2" = "up wg0" ] || exec /usr/bin/wg-quick "$@"\n');
+      const failed = await spoke.run(script(spokeText), { args: ['--confirm'] });
+      spoke.remove('/usr/local/bin/wg-quick');
+      expect(failed).toMatchObject({ exit: 1, stdout: '', stderr: expect.stringContaining('wg0 is not up, although') });
       expect(await files()).toEqual(before);
     });
 

@@ -223,7 +223,7 @@ describe.skipIf(obstacle !== null)(`wireguardStep()${obstacle === null ? '' : ` 
     const before = await scene.state();
     const { machine } = scene.home;
     // home lost its power when it was about to be brought up
-    machine.hangAt('systemctl start wg-quick*');
+    machine.hangAt('systemctl restart wg-quick*');
     const cut = step.carryOut().then(
       () => 'carried out',
       () => 'cut off',

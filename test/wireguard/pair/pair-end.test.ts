@@ -45,7 +45,7 @@ describe.skipIf(obstacle !== null)(`one end of a pair${obstacle === null ? '' : 
     const key = await end.key();
     expect(await end.key()).toBe(key);
     const before = await place.machine.state();
-    const failing = ['systemctl enable wg-quick*', 'systemctl start wg-quick*', 'systemctl start *.timer'];
+    const failing = ['systemctl enable wg-quick*', 'systemctl restart wg-quick*', 'systemctl start *.timer'];
     for (const pattern of failing) {
       place.machine.failAt(pattern);
       await expect(end.up(OTHER)).rejects.toMatchObject({ code: 'pair_failed' });

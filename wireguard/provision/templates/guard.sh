@@ -116,6 +116,7 @@ keep_tunnel() {
   if [ "$TRY" = no ]; then return 0; fi
   drop_tunnel || die "cannot stop $TUNNEL, which was up on trial"
   start_tunnel
+  is_up || die "$TUNNEL is not up, although what starts it says that it is"
 }
 
 # From here on all of it is there after a restart too.

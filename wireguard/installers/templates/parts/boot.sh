@@ -131,16 +131,20 @@ not_at_boot() {
   esac
 }
 
+# Of a tunnel that is down. A service counts as started also when somebody has taken its interface away, and is not started again then.
 start_tunnel() {
   arm undo_start
   case $INIT in
     systemd)
-      with_usual_umask systemctl start "$UNIT" || {
+      with_usual_umask systemctl restart "$UNIT" || {
         if has journalctl; then journalctl -q --no-pager -n 20 -u "$UNIT" >&2; fi
         die "systemd could not start $UNIT"
       }
       ;;
-    openrc) with_usual_umask rc-service "$UNIT" start || die "OpenRC could not start $UNIT" ;;
+    openrc)
+      if ! interface_there; then rc-service "$UNIT" zap >/dev/null 2>&1 || :; fi
+      with_usual_umask rc-service "$UNIT" start || die "OpenRC could not start $UNIT"
+      ;;
     none) with_usual_umask wg-quick up "$CONF" || die "wg-quick could not bring up $TUNNEL" ;;
   esac
 }
