@@ -1,6 +1,7 @@
 # Who is at work on the machine at home, told by one file. Runs as root, on Linux and macOS. What it is to do is its first word:
 #   take LOCK HOLDER             it is HOLDER's, unless it is somebody's
-#   replace LOCK HOLDER STALE    the same, once what STALE has left there is out of the way
+#   replace LOCK HOLDER STALE [SHOWN]
+#                                the same, once what STALE has left there is out of the way, if it showed life last at SHOWN
 #   renew LOCK HOLDER            a sign of life
 #   give LOCK HOLDER             it is nobody's again
 # A holder is one line of text, unlike any other's. Answers are lines "name value" on stdout.
@@ -49,7 +50,7 @@ replace() {
 		if [ "$tries" -ge 30 ]; then fail "$LOCK.turn cannot be made"; fi
 		if [ "$tries" -eq 20 ]; then rmdir "$LOCK.turn"; else sleep 1; fi
 	done
-	if [ "$(head -n 1 "$LOCK" 2>/dev/null)" = "$1" ]; then rm -rf "$LOCK"; fi
+	if [ "$(head -n 1 "$LOCK" 2>/dev/null)" = "$1" ] && { [ -z "$2" ] || [ "$(shown)" = "$2" ]; }; then rm -rf "$LOCK"; fi
 	rmdir "$LOCK.turn"
 	take
 }
@@ -68,7 +69,7 @@ main() {
 	HOLDER=$3
 	case $1 in
 		take | renew | give) "$1" ;;
-		replace) replace "$4" ;;
+		replace) replace "$4" "${5-}" ;;
 		*) exit 2 ;;
 	esac
 }

@@ -5,6 +5,7 @@ import * as z from 'zod';
 import { LatchkeyError } from '../../platform/errors.ts';
 import { processLives } from '../../platform/process-lives.ts';
 import type { JournalDeps } from '../journal/transaction.ts';
+import { isOneMachine } from '../machine-name.ts';
 import type { RunResult, Transport } from '../transports/transport.ts';
 
 /** Gone after a power cut, as is whoever held it there. */
@@ -18,6 +19,8 @@ const LOOKS = 6;
 const SURE_MS = 45_000;
 /** As often others may be quicker. */
 const TRIES = 3;
+/** The last moment that a date can tell. */
+const LATEST = 8.64e15;
 
 export type HomeLockDeps = Pick<JournalDeps, 'by' | 'now' | 'random' | 'takeOver' | 'progress'>;
 
@@ -35,7 +38,7 @@ const holderSchema = z.strictObject({
   user: z.string().max(300),
   machine: z.string().max(300),
   pid: z.int(),
-  since: z.int(),
+  since: z.int().min(0).max(LATEST),
   for: z.string().max(300),
   nonce: z.string(),
 });
@@ -54,8 +57,8 @@ interface Held {
  * is given in place of `home` refuses to do anything there once somebody else has taken over. Throws `home_busy` (exit 3), which says
  * who is at work for which server and since when, and `home_lock_lost` (exit 3).
  *
- * Who holds it says so every few seconds. One that has ended on this very machine is known at once; any other is gone when it gives no
- * sign of life while it is watched, whatever clocks say.
+ * Who holds it says so every few seconds. One that has ended on this very machine is known at once, where the machine's name is no
+ * other's; any other is gone when it gives no sign of life while it is watched, whatever clocks say.
  */
 export async function aloneAtHome<T>(
   home: Transport,
@@ -109,8 +112,10 @@ class HomeLock {
       if (tries === TRIES) throw busy(home, holderIn(held.line), held);
       const holder = holderIn(held.line);
       const name = nameOf(holder);
-      const hasEnded = holder !== null && holder.machine === machine && !isAlive(holder.pid);
-      if (takeOver || hasEnded) {
+      const isHere = holder?.machine === machine && isOneMachine(machine);
+      const hasEnded = holder !== null && isHere && !isAlive(holder.pid);
+      const isEnough = takeOver || hasEnded;
+      if (isEnough) {
         progress.note(
           `the lock of ${name} at home is taken over${hasEnded ? ': that process has ended' : ', as asked'}`,
         );
@@ -125,7 +130,9 @@ class HomeLock {
         }
         progress.note(`the lock of ${name} at home is taken over: it has ended, or cannot be reached`);
       }
-      held = await ask(home, ['replace', path, line, held.line]);
+      // one that was watched may have shown life since
+      const lastSeen = isEnough ? [] : [String(held.shown)];
+      held = await ask(home, ['replace', path, line, held.line, ...lastSeen]);
     }
     return new HomeLock(home, line, now, times);
   }
@@ -133,8 +140,9 @@ class HomeLock {
   /** The same machine, for as long as nobody else is at work there. */
   guarded(): Transport {
     const run: Transport['run'] = async (argv, options) => {
-      if (this.#now() - this.#heard > this.#sureMs) await this.#renew();
+      if (!this.#isSure()) await this.#renew();
       if (this.#isLost) throw lost(this.#home);
+      if (!this.#isSure()) throw unsure(this.#home);
       return this.#home.run(argv, options);
     };
     return new Proxy(this.#home, {
@@ -149,6 +157,10 @@ class HomeLock {
     clearInterval(this.#timer);
     // where the line is cut it is found out by the next one
     if (!this.#isLost) await order(this.#home, ['give', this.#path, this.#line]).catch(() => undefined);
+  }
+
+  #isSure(): boolean {
+    return this.#now() - this.#heard <= this.#sureMs;
   }
 
   async #renew(): Promise<void> {
@@ -220,4 +232,10 @@ function lost(home: Transport): LatchkeyError {
       hint: 'wait for its end, then run the same again: it looks at what is there, and goes on',
     },
   );
+}
+
+function unsure(home: Transport): LatchkeyError {
+  return new LatchkeyError('home_refused', `${home.label}: it cannot be told whether another setup is at work there`, {
+    hint: 'run the same again: it looks at what is there, and goes on',
+  });
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { machineName } from '../../patcher/machine-name.ts';
+import { isOneMachine, machineName } from '../../patcher/machine-name.ts';
 
 const ID = '0123456789abcdef0123456789abcdef';
 
@@ -19,4 +19,9 @@ test('the id itself is not told', () => {
 
 test.each([null, '', 'uninitialized\n', 'not an id'])('without an id (%j) the host name must do', (id) => {
   expect(machineName('debian', id)).toBe('debian');
+});
+
+test('only the name of one with an id is no other’s', () => {
+  expect(isOneMachine(machineName('debian', ID))).toBe(true);
+  expect(['debian', 'MacBook-Pro.local', 'node-0123456', 'a-01234567.local'].filter(isOneMachine)).toEqual([]);
 });

@@ -13,6 +13,8 @@ import { hasProgram } from '../../harness/programs.ts';
 
 const SCRIPT = resolve(import.meta.dirname, '../../../patcher/setup/home-lock.sh');
 const script = readFileSync(SCRIPT, 'utf8');
+/** Named with the digest of its machine id. */
+const DESK = 'desk-1-0123abcd';
 
 describe('the lock of a machine at home', () => {
   let folder: string;
@@ -29,7 +31,7 @@ describe('the lock of a machine at home', () => {
   afterEach(() => rmSync(folder, { recursive: true }));
 
   const deps = (changes: Partial<HomeLockDeps['by']> = {}, takeOver = false): HomeLockDeps => ({
-    by: { user: 'ann', machine: 'desk-1', pid: process.pid, ...changes },
+    by: { user: 'ann', machine: DESK, pid: process.pid, ...changes },
     now: () => Date.now(),
     random: randomBytes,
     takeOver,
@@ -51,7 +53,7 @@ describe('the lock of a machine at home', () => {
         code: 'home_busy',
         exit: 3,
         message: expect.stringMatching(
-          /^ann@desk-1 \(process \d+\) is at work on this machine for root@cloud\.example since 2026-11-22T01:02:03\.000Z, last heard of \d+ seconds ago$/,
+          /^ann@desk-1-0123abcd \(process \d+\) is at work on this machine for root@cloud\.example since 2026-11-22T01:02:03\.000Z, last heard of \d+ seconds ago$/,
         ),
       });
     });
@@ -98,12 +100,20 @@ describe('the lock of a machine at home', () => {
   it('is taken over at once from a process of the same desk that was killed', async () => {
     await left(deps({ pid: 4_194_305 }));
     expect(await alone(deps(), () => Promise.resolve('in'), { lookAgainMs: 60_000 })).toBe('in');
-    expect(notes.join('\n')).toContain('ann@desk-1 (process 4194305) at home is taken over: that process has ended');
+    expect(notes.join('\n')).toContain(
+      'ann@desk-1-0123abcd (process 4194305) at home is taken over: that process has ended',
+    );
   });
 
   it('is not taken over at once from another desk, which may live under that number', async () => {
     await left(deps({ machine: 'desk-3', pid: 4_194_305 }));
     await expect(alone(other, () => Promise.resolve('in'))).rejects.toMatchObject({ code: 'home_busy' });
+  });
+
+  it('is not taken over at once by the bare name of a machine, which another may have too', async () => {
+    await left(deps({ machine: 'macbook', pid: 4_194_305 }));
+    const same = deps({ user: 'bob', machine: 'macbook' });
+    await expect(alone(same, () => Promise.resolve('in'))).rejects.toMatchObject({ code: 'home_busy' });
   });
 
   it.each<[string, () => void]>([
@@ -117,6 +127,28 @@ describe('the lock of a machine at home', () => {
     expect(await alone(other, () => Promise.resolve(readFileSync(path, 'utf8')))).toContain('"desk-2"');
     expect(notes).toHaveLength(2);
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('whose time cannot be told is somebody’s all the same', async () => {
+    await left(deps({ machine: 'desk-3' }));
+    writeFileSync(path, readFileSync(path, 'utf8').replace(/"since":\d+/, '"since":9000000000000000'));
+    await expect(alone(other, () => Promise.resolve('in'))).rejects.toMatchObject({ code: 'home_busy' });
+  });
+
+  it('is kept by a desk that shows life again after the last look', async () => {
+    await left(deps({ machine: 'desk-3' }));
+    old();
+    const before = readFileSync(path, 'utf8');
+    const late: Transport['run'] = (argv, options) => {
+      if (argv.includes('replace')) utimesSync(path, new Date(), new Date());
+      return home.run(argv, options);
+    };
+    const watching = new Proxy(home, {
+      get: (target, name) => (name === 'run' ? late : Reflect.get(target, name, target)),
+    });
+    const second = aloneAtHome(watching, 'root@cloud.example', other, () => Promise.resolve('in'), { path, ...quick });
+    await expect(second).rejects.toMatchObject({ code: 'home_busy' });
+    expect(readFileSync(path, 'utf8')).toBe(before);
   });
 
   it('is taken over where somebody says so, and the one before does nothing more at home', async () => {
@@ -144,6 +176,30 @@ describe('the lock of a machine at home', () => {
         rmSync(path);
         await sleep(30);
         await expect(guarded.run(['touch', join(folder, 'done')])).rejects.toMatchObject({ code: 'home_lock_lost' });
+      },
+      never,
+    );
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('lets nothing be done while nobody can tell whose it is', async () => {
+    let deaf = false;
+    const unclear: Transport['run'] = (argv, options) =>
+      deaf && argv.includes('renew') ? home.run(['false']) : home.run(argv, options);
+    const dulled = new Proxy(home, {
+      get: (target, name) => (name === 'run' ? unclear : Reflect.get(target, name, target)),
+    });
+    const never = { path, renewMs: 3_600_000, sureMs: 20 };
+    await aloneAtHome(
+      dulled,
+      'root@cloud.example',
+      deps(),
+      async (guarded) => {
+        deaf = true;
+        await sleep(30);
+        await expect(guarded.run(['touch', join(folder, 'done')])).rejects.toMatchObject({ code: 'home_refused' });
+        deaf = false;
+        expect((await guarded.run(['echo', 'on'])).exit).toBe(0);
       },
       never,
     );
@@ -182,7 +238,10 @@ describe('the lock of a machine at home', () => {
     expect(order('replace', path, 'second', 'third')).toMatch(/^lock held\n/);
     expect(order('give', path, 'second')).toBe('lock given\n');
     expect(order('renew', path, nasty)).toBe('lock kept\n');
-    expect(order('replace', path, 'second', nasty)).toBe('lock taken\n');
+    old();
+    expect(order('replace', path, 'second', nasty, '1000001')).toMatch(/^lock held\nshown 1000000\n/);
+    expect(order('replace', path, 'third', nasty, '1000000')).toBe('lock taken\n');
+    expect(order('replace', path, 'second', 'third')).toBe('lock taken\n');
     expect(order('renew', path, nasty)).toBe('lock lost\n');
     expect(order('give', path, 'second')).toBe('lock given\n');
     expect(readdirSync(folder)).toEqual([]);
