@@ -40,14 +40,17 @@ function take(lock: string): void {
   }
 }
 
-/** What was there before this machine was started is nobody's, whatever process has that number by now. */
+/**
+ * What was there before this machine was started is nobody's, whatever process has that number by now. What cannot be read may be
+ * somebody's.
+ */
 function isHeld(lock: string): boolean {
   try {
     const pid = Number(readFileSync(lock, 'utf8'));
     const isOfBefore = statSync(lock).mtimeMs < Date.now() - uptime() * 1000 - SLACK_MS;
     return !isOfBefore && Number.isInteger(pid) && pid > 0 && processLives(pid);
-  } catch {
-    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
   }
 }
 
