@@ -115,7 +115,9 @@ export function launchdLabel(name: string): string {
   return `latchkey.watch.${name}`;
 }
 
-function serviceUnit({ name, argv, environment }: HereJob): string {
+function serviceUnit(job: HereJob): string {
+  assertPlain(job);
+  const { name, argv, environment } = job;
   const variables = Object.entries(environment).map(([key, value]) => `Environment=${quoted(`${key}=${value}`)}\n`);
   return `# ${WRITTEN}
 [Unit]
@@ -143,11 +145,10 @@ WantedBy=timers.target
 `;
 }
 
-function plist({ name, argv, everySeconds: seconds, environment }: HereJob): string {
+function plist(job: HereJob): string {
+  assertPlain(job);
+  const { name, argv, everySeconds: seconds, environment } = job;
   const label = launchdLabel(name);
-  for (const word of [label, ...argv, ...Object.entries(environment).flat()]) {
-    if (/\p{Cc}/u.test(word)) throw new TypeError('a word of the job holds a control character');
-  }
   return propertyList(
     {
       Label: label,
@@ -158,6 +159,13 @@ function plist({ name, argv, everySeconds: seconds, environment }: HereJob): str
     },
     WRITTEN.replaceAll('--', '- -'),
   );
+}
+
+/** No file of a service can hold others. */
+function assertPlain({ name, argv, environment }: HereJob): void {
+  for (const word of [name, ...argv, ...Object.entries(environment).flat()]) {
+    if (/\p{Cc}/u.test(word)) throw new TypeError('a word of the job holds a control character');
+  }
 }
 
 const begins = (name: string): string => `# latchkey watch ${name}: ${WRITTEN}`;

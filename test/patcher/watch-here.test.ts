@@ -157,6 +157,13 @@ describe('files', () => {
     });
   });
 
+  test.each(['systemd', 'launchd'] as const)('of %s hold no control characters', (scheduler) => {
+    const socket = '/run/agent\nExecStartPre=/bin/true';
+    const withSocket = hereJobFor(order({ options: { ssh: 'root@cloud' }, env: { ...env, SSH_AUTH_SOCK: socket } }));
+    const withKey = hereJobFor(order({ options: { ...options, identity: '/home/ann/a\nb' } }));
+    for (const job of [withSocket, withKey]) expect(() => hereFiles(scheduler, job, env)).toThrow('control character');
+  });
+
   /** Stand-ins for what starts jobs: they note how they were called. */
   function programs(texts: Readonly<Record<string, string>>): void {
     mkdirSync(join(folder, 'bin'));
