@@ -9,6 +9,7 @@ const schema = z.strictObject({
   version: z.literal(1),
   clientId: z.string().min(1).max(128),
   instanceId: z.string().regex(/^[a-z0-9]{6,64}$/),
+  before: z.string().min(1).max(128).optional(),
 });
 
 /** Who a Nextcloud is, as the machine that set it up has come to know it. */
@@ -17,6 +18,8 @@ export interface Known {
   readonly clientId: string;
   /** Its id, as it told it then. */
   readonly instanceId: string;
+  /** Which client it was until then, as long as it is not sure that it is the new one. */
+  readonly before?: string | undefined;
 }
 
 /** One of another server that was set up from this machine. */
@@ -29,13 +32,17 @@ export interface KnownOther extends Known {
 export interface ClientMemory {
   /** The client that was invited for this Nextcloud; `null` when none was from here. */
   readonly clientId: string | null;
+  /** Which it may still be, where a run was cut off before its enrolment had ended. */
+  readonly before: string | null;
   /** Which Nextcloud it is, whatever it says by now. */
   readonly instanceId: string;
   readonly others: readonly KnownOther[];
   /** Where it is written. */
   readonly file: string;
-  /** On disk when it returns, but for a mere look. */
-  remember(clientId: string): void;
+  /** On disk when it returns, but for a mere look. `before` is believed too, until it is told without one. */
+  remember(clientId: string, before?: string | null): void;
+  /** As if nobody had been invited from here. */
+  forget(): void;
 }
 
 const FILE = 'known.json';
@@ -58,9 +65,9 @@ export class KnownFile {
     return existsSync(this.path) ? readKnown(this.path) : null;
   }
 
-  write({ clientId, instanceId }: Known): void {
+  write({ clientId, instanceId, before }: Known): void {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-    writeFileAtomic(this.path, `${JSON.stringify({ version: 1, clientId, instanceId })}\n`, { mode: 0o600 });
+    writeFileAtomic(this.path, `${JSON.stringify({ version: 1, clientId, instanceId, before })}\n`, { mode: 0o600 });
   }
 
   forget(): void {
@@ -78,8 +85,8 @@ export class KnownFile {
 
 function readKnown(path: string): Known {
   try {
-    const { clientId, instanceId } = parseInput(schema, JSON.parse(readFileSync(path, 'utf8')));
-    return { clientId, instanceId };
+    const { version: _, ...known } = parseInput(schema, JSON.parse(readFileSync(path, 'utf8')));
+    return known;
   } catch (cause) {
     throw new LatchkeyError('setup_record_damaged', `${path} is not as ncpatch has written it`, {
       exit: 3,
@@ -109,16 +116,26 @@ export function memoryOf(file: KnownFile, saidId: string, isLook: boolean): Clie
   }
   const instanceId = known?.instanceId ?? saidId;
   let clientId = known?.clientId ?? null;
+  let before = known?.before ?? null;
   return {
     get clientId() {
       return clientId;
     },
+    get before() {
+      return before;
+    },
     others,
     file: file.path,
     instanceId,
-    remember: (id) => {
+    remember: (id, earlier = null) => {
       clientId = id;
-      if (!isLook) file.write({ clientId: id, instanceId });
+      before = earlier === id ? null : earlier;
+      if (!isLook) file.write({ clientId: id, instanceId, before: before ?? undefined });
+    },
+    forget: () => {
+      clientId = null;
+      before = null;
+      if (!isLook) file.forget();
     },
   };
 }

@@ -7,7 +7,7 @@ import type { KnownClient } from './key-server-commands.ts';
 export interface OwnClient {
   /** What the key server was to call this Nextcloud. */
   readonly name: string;
-  readonly memory: Pick<ClientMemory, 'clientId' | 'others' | 'file'>;
+  readonly memory: Pick<ClientMemory, 'clientId' | 'before' | 'others' | 'file'>;
 }
 
 /** Why a step cannot go on. */
@@ -30,7 +30,7 @@ export function numberOf(candidate: string, name: string): number {
 
 /** Pure: whether another Nextcloud that was set up from this machine is that client. */
 export function isAnothers(clientId: string, { others }: Pick<ClientMemory, 'others'>): boolean {
-  return others.some((one) => one.clientId === clientId);
+  return others.some((one) => one.clientId === clientId || one.before === clientId);
 }
 
 /** Pure: one that was made for this Nextcloud, now or before, as far as it is known here. */
@@ -48,14 +48,14 @@ export function othersAmong(clients: readonly KnownClient[], own: OwnClient): re
  * they like; what is done at home for its client would else be done for the client of another Nextcloud.
  */
 export function doubtOf(said: string, { name, memory }: OwnClient, clients: readonly KnownClient[]): Doubt | null {
-  if (said === memory.clientId) return null;
+  if (said === memory.clientId || said === memory.before) return null;
   const audit = 'look whether somebody has changed the server: ncpatch audit';
   const doubt = (words: string, hint: string): Doubt => ({ code: 'client_differs', words, hint });
   if (memory.clientId !== null) {
     const words = `this Nextcloud says that it is the client ${said}, and was enrolled from here as ${memory.clientId}`;
     return doubt(words, `${audit}; if it was you who enrolled it anew: rm ${memory.file}`);
   }
-  const other = memory.others.find(({ clientId }) => clientId === said);
+  const other = memory.others.find((one) => isAnothers(said, { others: [one] }));
   if (other !== undefined) {
     const words = `this Nextcloud says that it is the client ${said}, which is another one's (${basename(other.folder)})`;
     return doubt(words, `name the server as it was named then, if it is the same one; else ${audit}`);

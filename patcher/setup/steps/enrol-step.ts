@@ -14,6 +14,8 @@ export function enrolStep(context: SetupContext): SetupStep {
   const own = keyServerCommands(context);
   /** Whom this run has invited. */
   let invited: string | null = null;
+  /** What was known before somebody was invited. */
+  let earlier: { readonly id: string | null } | null = null;
 
   /** None while there is no key server yet, as in a plan of everything. */
   async function knownClients(): Promise<readonly KnownClient[]> {
@@ -31,7 +33,7 @@ export function enrolStep(context: SetupContext): SetupStep {
       return { state: 'impossible', code, words, hint };
     }
     if (choice.kind !== 'done') return { state: 'missing' };
-    if (memory.clientId === null) memory.remember(choice.id);
+    if (memory.clientId !== choice.id || memory.before !== null) memory.remember(choice.id);
     return { state: 'done', words: `enrolled as ${choice.id}` };
   }
 
@@ -74,7 +76,9 @@ export function enrolStep(context: SetupContext): SetupStep {
       ? await own.addClient(choice.name, from)
       : await own.resetClient(choice.id);
     if (isNew) invited = clientId;
-    memory.remember(clientId);
+    // what the server says was believed just now: it goes on saying so until its enrolment has ended
+    earlier = { id: facts.enrolment?.clientId ?? memory.clientId };
+    memory.remember(clientId, earlier.id);
     const order = { urls, code, ca, replace: facts.enrolment !== null };
     const report = await enroll(facts, order, { occ: nextcloud.instance.occ, progress });
     if (report.clientId !== clientId) {
@@ -86,16 +90,26 @@ export function enrolStep(context: SetupContext): SetupStep {
         },
       );
     }
+    memory.remember(clientId);
+    earlier = null;
     keepGrant(context, clientId, grant);
     return [`enrolled as ${clientId} (${choice.name} at home)`]; // whose authority it is, enroll() has told
   }
 
   /** One that Nextcloud holds credentials of stays: only what came after its enrolment can have failed. */
   async function undo(): Promise<readonly string[]> {
-    if (invited === null) return [];
-    const id = invited;
+    const id = memory.clientId;
+    if (earlier === null || id === null) return [];
     if ((await context.facts()).enrolment?.clientId === id)
       return [`the enrolment as ${id} stays; the next run goes on with it`];
+    const left = invited === null ? [] : await uninvite(invited);
+    if (earlier.id === null) memory.forget();
+    else memory.remember(earlier.id);
+    earlier = null;
+    return left;
+  }
+
+  async function uninvite(id: string): Promise<readonly string[]> {
     const known = (await own.clients()).find((one) => one.id === id);
     if (known !== undefined && known.state !== 'revoked' && !isNobodys(known)) {
       return [`${known.name} (${id}) at home stays: another Nextcloud has its credentials by now`];

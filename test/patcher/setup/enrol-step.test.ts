@@ -295,6 +295,42 @@ describe.skipIf(obstacle !== null)('the enrolment of a setup', { timeout: 60_000
     expect(memory.clientId).toBe((await ownClients())[0]?.id);
   });
 
+  it.each<['before' | 'after']>([['before'], ['after']])(
+    'is still known as the client it was when a new enrolment fails %s the code was spent',
+    async (when) => {
+      const memory = memoryOf();
+      await step({ memory }).carryOut();
+      const first = enrolment?.clientId;
+      expect(memory).toMatchObject({ clientId: first, before: null });
+      await keyserver('client', 'revoke', name);
+      fails = when;
+      const failing = step({ memory });
+      await expect(failing.carryOut()).rejects.toMatchObject({ code: 'key_server_unreachable' });
+      // as a run that was killed here leaves it
+      expect(memory.before).toBe(first);
+      expect(await step({ memory }).look()).toEqual({ state: 'missing' });
+      expect(await freshGrant(context({ memory })).catch((error: { code: string }) => error.code)).not.toBe(
+        'client_differs',
+      );
+      await failing.undo();
+      expect(memory).toMatchObject({ clientId: first, before: null });
+      expect(await step({ memory }).look()).toEqual({ state: 'missing' });
+      fails = null;
+      await step({ memory }).carryOut();
+      expect(memory).toMatchObject({ clientId: enrolment?.clientId, before: null });
+      expect(await step({ memory }).look()).toMatchObject({ state: 'done' });
+    },
+  );
+
+  it('is known as nobody when a first enrolment has failed', async () => {
+    const memory = memoryOf();
+    fails = 'before';
+    const failing = step({ memory });
+    await expect(failing.carryOut()).rejects.toMatchObject({ code: 'key_server_unreachable' });
+    await failing.undo();
+    expect(memory.clientId).toBeNull();
+  });
+
   it('does not revoke a client whose keys are on the key server only', async () => {
     await step().carryOut();
     if (enrolment !== null) enrolment = { ...enrolment, keys: ['master_1.privateKey'] };

@@ -54,7 +54,7 @@ export function agreedOn(keyServer: Partial<Agreement['keyServer']>): Agreement 
 
 /** Of a machine that has set nothing up yet, unless told; kept nowhere. */
 export function memoryOf(known: Partial<ClientMemory> = {}): ClientMemory {
-  let { clientId = null } = known;
+  let { clientId = null, before = null } = known;
   return {
     instanceId: 'oc1234567890',
     others: [],
@@ -63,8 +63,16 @@ export function memoryOf(known: Partial<ClientMemory> = {}): ClientMemory {
     get clientId() {
       return clientId;
     },
-    remember: (id) => {
+    get before() {
+      return before;
+    },
+    remember: (id, earlier = null) => {
       clientId = id;
+      before = earlier === id ? null : earlier;
+    },
+    forget: () => {
+      clientId = null;
+      before = null;
     },
   };
 }

@@ -120,5 +120,16 @@ describe('the record of a setup', () => {
       file.forget();
       expect(new KnownFile(file.folder).read()).toBeNull();
     });
+
+    it('keeps whom a Nextcloud was before, until it is told without', () => {
+      const own = () => memoryOf(new KnownFile(file.folder), 'oc1234567890', false);
+      own().remember('lk-2', 'lk-1');
+      expect(own()).toMatchObject({ clientId: 'lk-2', before: 'lk-1' });
+      expect(new KnownFile(other().folder).others()).toMatchObject([{ clientId: 'lk-2', before: 'lk-1' }]);
+      own().remember('lk-2');
+      expect(own()).toMatchObject({ clientId: 'lk-2', before: null });
+      own().forget();
+      expect(new KnownFile(file.folder).read()).toBeNull();
+    });
   });
 });
