@@ -108,7 +108,7 @@ describe.skipIf(obstacle !== null)(`wghub provision --ssh${obstacle === null ? '
   test('has rules without SSH go away by themselves', async () => {
     const before = await everything(target);
     expect(await ready(place(), spoke(2222, 3), silent)).toBe('waiting');
-    await expect(decide(place(), 'confirm', silent, 2000)).rejects.toMatchObject({ code: 'provision_unconfirmed' });
+    await expect(decide(place(), 'confirm', silent, 2000)).rejects.toMatchObject({ code: 'provision_undecided' });
     await decided(target);
     expect(await everything(target)).toEqual(before);
     expect(await ready(place(), spoke(22), silent)).toBe('waiting'); // one gets in again
@@ -124,7 +124,7 @@ describe.skipIf(obstacle !== null)(`wghub provision --ssh${obstacle === null ? '
       allowExit: 'any',
     });
     await vi.waitFor(async () => expect(await inForce(target)).toContain('policy drop'), soon);
-    await expect(decide(place(), 'confirm', silent, 1500)).rejects.toMatchObject({ code: 'provision_unconfirmed' });
+    await expect(decide(place(), 'confirm', silent, 1500)).rejects.toMatchObject({ code: 'provision_undecided' });
     await cut; // it gets its last lines when what was before is back
     await decided(target);
     expect(await everything(target)).toEqual(before);

@@ -88,6 +88,9 @@ function withReady(command: Command): Command {
     .option('--confirm-within <seconds>', 'how long rules wait before what was before comes back', '60');
 }
 
+/** A confirmed tunnel is started by its unit, which may take 90 seconds. */
+const TUNNEL_SECONDS = 120;
+
 type Values = Omit<ProvisionValues, 'waitSeconds'>;
 
 async function carryOut(values: Values, options: ReadyOptions, io: CommandIo): Promise<void> {
@@ -116,7 +119,7 @@ async function carryOut(values: Values, options: ReadyOptions, io: CommandIo): P
     throw new LatchkeyError('provision_unconfirmed', 'that was no yes: what was before is back');
   }
   // over ssh this is a new connection, and so the proof that one gets in
-  await decide(place, 'confirm', listener, (waitSeconds + 5) * 1000);
+  await decide(place, 'confirm', listener, (waitSeconds + 5 + (values.tunnel === null ? 0 : TUNNEL_SECONDS)) * 1000);
   tell('confirmed', options, io);
 }
 

@@ -37,12 +37,18 @@ fi
 exec sh ${STATE}/guard.sh ${word} </dev/null
 `;
 
-/** Has rules that wait made permanent, or put back. Throws `provision_unconfirmed` when nobody got there, or too late. */
+/** What is decided may take as long as a unit of wg-quick does to start. */
+const DECIDE_MS = 180_000;
+
+/**
+ * Has rules that wait made permanent, or put back. Throws `provision_unconfirmed` when nobody got there, or too late, and
+ * `provision_undecided` when there was no answer in time.
+ */
 export async function decide(
   place: ShellArgv,
   word: 'confirm' | 'abandon',
   listener: Listener,
-  timeoutMs = 60_000,
+  timeoutMs = DECIDE_MS,
 ): Promise<void> {
   const answered = await run(place, { input: decision(word), timeoutMs, allowExit: 'any', ...listener }).catch(
     (cause: unknown) => {
@@ -50,7 +56,12 @@ export async function decide(
       throw cause;
     },
   );
-  if (answered?.exit === 0) return;
+  if (answered === null) {
+    throw new LatchkeyError('provision_undecided', 'there was no answer in time: what became of it is not known yet', {
+      hint: 'do again what had these rules loaded: it says whether they wait, or are in place, and loads them when they are gone',
+    });
+  }
+  if (answered.exit === 0) return;
   const words = word === 'confirm' ? 'nothing was confirmed' : 'nothing was put back now';
   throw new LatchkeyError('provision_unconfirmed', words, {
     hint: 'what was before comes back by itself, or is back already',
