@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { addProvisionCommands } from '../../wireguard/commands/provision.ts';
 import { generateKeyPair } from '../../wireguard/keys.ts';
+import { decide } from '../../wireguard/provision/carry-out.ts';
 import { overSsh } from '../../wireguard/provision/place.ts';
 import { guardText, provisionText } from '../../wireguard/provision/script.ts';
 import { SHELLS } from '../harness/installer-machine.ts';
@@ -82,6 +83,15 @@ describe('overSsh()', () => {
   });
   test.each(['', '-oProxyCommand=x', 'a b', 'a;b', 'ssh://', 'ann@hub\n'])('refuses %j', (target) => {
     expect(() => overSsh(target)).toThrow('"--ssh" must be');
+  });
+});
+
+describe('decide()', () => {
+  const silent = { onStdout: () => undefined, onStderr: () => undefined };
+  test('does not say what became of it when there was no answer in time', async () => {
+    const slow = decide(['sh', '-c', 'exec sleep 30'], 'confirm', silent, 100);
+    await expect(slow).rejects.toMatchObject({ code: 'provision_undecided' });
+    await expect(decide(['false'], 'confirm', silent)).rejects.toMatchObject({ code: 'provision_unconfirmed' });
   });
 });
 
@@ -169,6 +179,16 @@ describe('wghub provision', () => {
     expect(open).toMatchObject({ exit: 3, stdout: '', stderr: expect.stringContaining('can be read by others') });
     const unheard = await provision('hub', '--interface-file', fileOf(tunnelText()));
     expect(unheard).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('has no ListenPort') });
+  });
+  test.each(['10.0.1.1/32', '10.0.1.1/24, fd01::1/128'])('refuses a hub of which nobody is by %s', async (address) => {
+    const file = fileOf(tunnelText('ListenPort = 51999', address));
+    const refused = await provision('hub', '--interface-file', file, '--talking', 'all');
+    expect([refused.exit, refused.stdout]).toEqual([2, '']);
+    expect(refused.stderr).toMatch(/"--interface-file" has the Address .*\/(32|128), in whose network.*prefix length/s);
+  });
+  test('takes a hub with a second address in its network', async () => {
+    const file = fileOf(tunnelText('ListenPort = 51999', '10.0.1.1/24, 10.0.1.2/32'));
+    expect(await provision('hub', '--interface-file', file)).toMatchObject({ exit: 0 });
   });
   test.each([
     [[], 'either "--data" or "--interface-file"'],

@@ -41,6 +41,11 @@ export function hubOfFile(options: TunnelFileOptions & Omit<HubRuleOptions, 'dat
   const { name, listenPort, addresses } = tunnel;
   if (listenPort === null) throw wrong('has no ListenPort', 'that of a hub has one, by which spokes reach it');
   const networks = addresses.map((text) => networkOf(parsePrefix(text, FIELD)));
+  const alone = networks.find((one) => one.bits === width(one.family) && !isInside(one, networks.filter(isWide)));
+  if (alone !== undefined) {
+    const hint = "write the network's prefix length behind the hub's address: Address = 10.88.0.1/24";
+    throw wrong(`has the Address ${formatPrefix(alone)}, in whose network there is nobody but the hub`, hint);
+  }
   const [first, ...more] = options.talking;
   const isWord = more.length === 0 && (first === 'all' || first === 'none');
   const talking: TalkingWish = isWord ? first : options.talking.map((text) => talker(text, networks));
@@ -62,6 +67,10 @@ function talker(text: string, networks: readonly Prefix[]): string {
     exit: 2,
     field: '--talking',
   });
+}
+
+function isWide({ family, bits }: Prefix): boolean {
+  return bits < width(family);
 }
 
 function isInside(inner: Prefix, networks: readonly Prefix[]): boolean {
