@@ -4,6 +4,7 @@ look() {
 	tell sshd "$(command -v sshd || echo none)"
 	tell dropins "$(if reads_dropins; then echo yes; else echo no; fi)"
 	tell dropin "$(kind_of "$DROPIN" "$DROPIN_MARK")"
+	tell otherway "$(if goes_other_way; then echo yes; else echo no; fi)"
 	tell logins "$(kind_of "$LOGINS/authorized_keys" "$LOGIN_MARK")"
 	tell others "$(others | wc -l | tr -d ' ')"
 	tell shared "$(if is_shared; then echo yes; else echo no; fi)"
@@ -24,6 +25,12 @@ reads_dropins() {
 		fi
 	done
 	return 1
+}
+
+# The drop-in is for tunnels that go the other way, whatever else it says differently: one of an earlier version is not.
+goes_other_way() {
+	way=$(grep AllowTcpForwarding "$DROPIN" 2>/dev/null) || return 1
+	! printf '%s\n' "$DROPIN_TEXT" | grep -qxF -e "$way"
 }
 
 # Logins of other tunnels.
@@ -132,6 +139,8 @@ $rest"
 		fi
 	fi
 	rm -f "$LOGINS/unfinished-$LOGIN" "$LOGINS/unfinished-$NAME" "$LOGINS/authorized_keys.new"
+	# what another run began and never ended keeps nothing here once nobody logs in
+	if ! there "$LOGINS/authorized_keys"; then rm -f "$LOGINS"/unfinished-*; fi
 	rmdir "$LOGINS" 2>/dev/null
 	if [ ! -d "$LOGINS" ]; then
 		if [ "$(kind_of "$DROPIN" "$DROPIN_MARK")" = ours ]; then

@@ -38,6 +38,8 @@ export const dialledLook = z.object({
   sshd: program,
   dropins: yes,
   dropin: whose,
+  /** The drop-in is for tunnels of the other direction. */
+  otherway: yes,
   logins: whose,
   others: z.coerce.number().int(),
   shared: yes,
@@ -63,14 +65,19 @@ export interface Answer<T> {
   readonly hostKeys: readonly string[];
 }
 
+/** What a script has for itself, beside what it is told to wait for. */
+const WORK_SECONDS = 120;
+
 /** Runs a script on an end. Throws what the script says is wrong, in its words; `tunnel_failed` when it says nothing. */
 export async function ask<T>(
   transport: Transport,
   script: string,
   words: readonly string[],
   schema: z.ZodType<T>,
+  waitSeconds = 0,
 ): Promise<Answer<T>> {
-  const result = await transport.run(['sh', '-s', '--', ...words], { input: script, timeoutMs: 120_000 });
+  const timeoutMs = (WORK_SECONDS + waitSeconds) * 1_000;
+  const result = await transport.run(['sh', '-s', '--', ...words], { input: script, timeoutMs });
   const lines = result.stdout.toString('utf8').split('\n');
   const hostKeys = lines.flatMap((line) => (line.startsWith('hostkey ') ? [line.slice(8)] : []));
   const pairs = lines.flatMap((line): [string, string][] => {

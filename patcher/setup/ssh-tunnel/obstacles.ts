@@ -56,7 +56,7 @@ export function tunnelObstacle(state: TunnelState, plan: SshTunnelPlan): TunnelO
     const words = `${foreign[1]} on ${foreign[0]} is not Latchkey's`;
     return { code: 'tunnel_foreign', words, hint: 'look what it is for, and move it away' };
   }
-  if (dialled.others > 0 && dialled.dropin === 'ours' && !dialled.settled) {
+  if (dialled.others > 0 && dialled.dropin === 'ours' && dialled.otherway) {
     const words = `the account ${plan.account} of ${there} has other tunnels, which go the other way`;
     return {
       code: 'tunnel_account_shared',

@@ -46,6 +46,7 @@ const LAID: TunnelState = {
     sshd: '/usr/sbin/sshd',
     dropins: true,
     dropin: 'ours',
+    otherway: false,
     logins: 'ours',
     others: 0,
     shared: false,
@@ -76,7 +77,7 @@ describe('an obstacle to a tunnel', () => {
     ['tunnel_foreign', { serviceFile: 'foreign' }, {}],
     ['tunnel_foreign', { dialled: { ...dialled, dropin: 'foreign' } }, {}],
     ['tunnel_foreign', { dialled: { ...dialled, logins: 'foreign' } }, {}],
-    ['tunnel_account_shared', { dialled: { ...dialled, others: 1, settled: false } }, {}],
+    ['tunnel_account_shared', { dialled: { ...dialled, others: 1, otherway: true } }, {}],
     ['tunnel_name_taken', { serviceFile: 'other' }, {}],
     ['tunnel_name_taken', { dialling: { ...dialling, own: 'other' } }, {}],
     ['listen_taken', { listener: 'foreign' }, {}],
@@ -91,6 +92,8 @@ describe('an obstacle to a tunnel', () => {
 
   it('is none where a tunnel is, or where nothing is', () => {
     expect(tunnelObstacle(LAID, PLAN)).toBeNull();
+    // nor where sshd is yet to be told otherwise of all that end there
+    expect(tunnelObstacle({ ...LAID, dialled: { ...dialled, others: 1, settled: false } }, PLAN)).toBeNull();
     const bare: TunnelState = {
       ...LAID,
       dialling: { ...dialling, account: 'none', key: null },

@@ -84,6 +84,16 @@ describe.skipIf(wholeMachineObstacle() !== null)('an SSH tunnel that home lays',
     expect(world.files()).toEqual(bare);
   });
 
+  it('is gone for good though another run began something beside it and was cut off', async () => {
+    const ends = world.endsOf();
+    const beside = `${FOLDER}/logins/latchkey-tunnel/unfinished-latchkey-other@ocother12345`;
+    await world.lay(ends);
+    await world.server.sh(`touch ${beside}`);
+    await removeTunnel(ends, 'all');
+    expect(describeTunnelRemoval(ends.plan, await lookAtTunnel(ends))).toEqual([]);
+    expect(world.files()).toEqual(bare);
+  }, 60_000);
+
   describe('once it is there', () => {
     let own: ReturnType<SshTunnelWorld['files']>;
     const mainPid = (): Promise<string> => world.home.sh('systemctl show -P MainPID latchkey-tunnel-cloud.service');
@@ -157,6 +167,38 @@ describe.skipIf(wholeMachineObstacle() !== null)('an SSH tunnel that home lays',
       await world.lay(world.endsOf());
       expect(world.files()).toEqual(own);
     }, 60_000);
+
+    describe('beside the login of another one', () => {
+      const LIST = `${FOLDER}/logins/latchkey-tunnel/authorized_keys`;
+      const OTHER = `restrict,port-forwarding,command="/bin/false",permitlisten="127.0.0.1:9443" ssh-ed25519 ${'A'.repeat(68)} latchkey-other@ocother12345`;
+      const told = (edit: string): Promise<string> =>
+        world.server.sh(`sed -i '${edit}' ${DROP_IN}; systemctl reload ssh.service`);
+
+      beforeAll(() => world.server.sh(`echo '${OTHER}' >>${LIST}`));
+      afterAll(async () => {
+        await world.server.sh(`sed -i '/latchkey-other@/d' ${LIST}`);
+        expect(world.files()).toEqual(own);
+      });
+
+      it('is refused where those go the other way, with nothing changed', async () => {
+        await told('s/AllowTcpForwarding remote/AllowTcpForwarding local/; s/PermitOpen/PermitListen/');
+        const before = world.files();
+        expect(tunnelObstacle(await lookAtTunnel(world.endsOf()), world.plan())?.code).toBe('tunnel_account_shared');
+        expect(world.files()).toEqual(before);
+        await told('s/AllowTcpForwarding local/AllowTcpForwarding remote/; s/PermitListen/PermitOpen/');
+      });
+
+      it('is mended where an earlier version told sshd something else, and the other one stays', async () => {
+        await told('s/ClientAliveInterval .*/ClientAliveInterval 15/');
+        const state = await lookAtTunnel(world.endsOf());
+        expect([state.whole, state.dialled.others]).toEqual([false, 1]);
+        expect(tunnelObstacle(state, world.plan())).toBeNull();
+        await world.lay(world.endsOf());
+        expect((await lookAtTunnel(world.endsOf())).whole).toBe(true);
+        expect(await world.server.sh(`grep ClientAliveInterval ${DROP_IN}`)).toBe('\tClientAliveInterval 1\n');
+        expect(await world.server.sh(`grep -c . ${LIST}; grep latchkey-other@ ${LIST}`)).toBe(`3\n${OTHER}\n`);
+      }, 60_000);
+    });
 
     it('has a private key that nobody else at home reads, and that never came over a connection', async () => {
       const key = await world.home.sh(`cat ${FOLDER}/dials/cloud/key`);
