@@ -44,8 +44,8 @@ export interface TunnelState {
   readonly whole: boolean;
 }
 
-/** Until the first line is there; a dead one before it may hold the port for 45 s. */
-const PATIENCE_SECONDS = 75;
+/** Until the first line is there; a dead one before it may hold the port for 150 s where an earlier version told sshd to ask seldom. */
+const PATIENCE_SECONDS = 180;
 
 export function diallingEnd({ plan, home, server }: TunnelEnds): Transport {
   return plan.dials === 'home' ? home : server;
@@ -106,7 +106,8 @@ export async function layTunnel(ends: TunnelEnds, state: TunnelState): Promise<v
   if (trouble !== null) throw trouble;
   await askDialling(ends, service, hostKeys, 'dial', nothing);
   const waiting = endScript('dialled', plan, {});
-  const { values: end } = await ask(ends.server, waiting, ['await', String(PATIENCE_SECONDS)], listenerAnswer);
+  const words = ['await', String(PATIENCE_SECONDS)];
+  const { values: end } = await ask(ends.server, waiting, words, listenerAnswer, PATIENCE_SECONDS);
   if (end.listener !== 'ours') throw notStanding(end.listener, plan, service.unit);
   await Promise.all([
     askDialling(ends, service, hostKeys, 'finish', nothing),
