@@ -1,6 +1,24 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { sha256 } from '../platform/encoding.ts';
+import { run } from '../platform/run.ts';
 
 const DIGITS = 8;
+const FILES = ['/etc/machine-id', '/var/lib/dbus/machine-id'];
+
+/** The id of this machine, a Mac's from its hardware; `null` where it has none. */
+export async function machineIdHere(platform: string, ioreg = '/usr/sbin/ioreg'): Promise<string | null> {
+  if (platform !== 'darwin') {
+    const file = FILES.find((path) => existsSync(path));
+    return file === undefined ? null : readFileSync(file, 'utf8');
+  }
+  try {
+    const { stdout } = await run([ioreg, '-rd1', '-c', 'IOPlatformExpertDevice'], { timeoutMs: 5_000 });
+    const [, uuid] = /"IOPlatformUUID" = "([0-9A-Fa-f-]{36})"/.exec(stdout.toString('utf8')) ?? [];
+    return uuid?.replaceAll('-', '').toLowerCase() ?? null;
+  } catch {
+    return null;
+  }
+}
 
 /**
  * What this machine is called in a lock: its host name and eight digits of a digest of its machine id. Many machines are

@@ -1,12 +1,11 @@
 #!/usr/bin/env node
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { askLine, askSecret, runProgram, type Terminal } from '../platform/command-line.ts';
 import { isLatchkeyError } from '../platform/errors.ts';
 import { declareCommands } from './commands/declare.ts';
-import { machineName } from './machine-name.ts';
+import { machineIdHere, machineName } from './machine-name.ts';
 import type { Prompter } from './transports/prompter.ts';
 
 const terminal: Terminal = {
@@ -27,8 +26,7 @@ const person: Prompter = {
   },
 };
 
-const machineId = ['/etc/machine-id', '/var/lib/dbus/machine-id'].find((path) => existsSync(path));
-const machine = machineName(hostname(), machineId === undefined ? null : readFileSync(machineId, 'utf8'));
+const machine = machineName(hostname(), await machineIdHere(process.platform));
 
 let ending: 0 | 1 | 3 = 0;
 const code = await runProgram(
