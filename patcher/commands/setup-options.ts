@@ -120,8 +120,9 @@ function over(fields: object | undefined, told: object): object {
 export function openRecord(options: SetupOptions, { terminal }: CommandDeps): OpenedRecord {
   const file = new RecordFile(setupFrom(options), terminal.env);
   const earlier = file.read();
-  // what was left out once may be wanted by now
-  const before = earlier === null ? {} : { ...(earlier.config as object), skip: [] };
+  // what was left out once may be wanted by now: whoever can be asked is
+  const before =
+    earlier === null ? {} : { ...(earlier.config as object), ...(options.yes === true ? {} : { skip: [] }) };
   return { file, earlier, config: setupFrom(options, before) };
 }
 

@@ -69,7 +69,7 @@ describe('which server', () => {
   );
 });
 
-it('what an earlier run was told goes on to hold, but for what it was to leave out', async () => {
+it('what an earlier run was told goes on to hold; what it was to leave out only where nothing is asked', async () => {
   const state = mkdtempSync(join(tmpdir(), 'latchkey-answers-'));
   try {
     const ssh = 'root@cloud.example';
@@ -78,6 +78,8 @@ it('what an earlier run was told goes on to hold, but for what it was to leave o
     const agreed = await agree(config, 'linux', null, () => Promise.reject(new Error('not asked')));
     openRecord({ ssh }, deps).file.write({ version: 1, config, agreed, steps: {} });
     expect(openRecord({ ssh }, deps).config).toEqual({ ...config, skip: [] });
+    expect(openRecord({ ssh, yes: true }, deps).config).toEqual(config);
+    expect(openRecord({ ssh, yes: true, skip: ['escrow'] }, deps).config.skip).toEqual(['escrow']);
     expect(openRecord({ ssh, skip: ['escrow'] }, deps).config.skip).toEqual(['escrow']);
   } finally {
     rmSync(state, { recursive: true });
