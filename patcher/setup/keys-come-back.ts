@@ -13,6 +13,9 @@ export interface Unreturned {
   readonly hint: string;
 }
 
+/** What ails one key server alone: another one that has the same clients gives the keys. */
+const ABSENT = ['not running', 'sealed', 'degraded'];
+
 /**
  * Before a teardown takes anything away: what is on the key server only has to come back from it. Throws (exit 3) where it is known
  * that it would not. Nothing to know where the owner's copy is taken instead, or another key server is asked. Changes nothing.
@@ -29,7 +32,9 @@ export async function refuseUnreturned(context: SetupContext): Promise<void> {
   const client = clients.find(({ id }) => id === enrolment.clientId);
   if (client === undefined) return;
   const { data: folder, account: who } = context.agreed.keyServer;
-  const why = unreturned((await own.status()).health, client, {
+  const { health } = await own.status();
+  const isAskedElsewhere = enrolment.urls.some((url) => !context.agreed.keyServer.urls.includes(url));
+  const why = unreturned(isAskedElsewhere && ABSENT.includes(health) ? 'ok' : health, client, {
     data: folder,
     keyserver: `sudo -u ${who} keyserver`,
     start: context.home.platform === 'macos' ? 'launchctl kickstart system/' : 'systemctl start ',

@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { Agent } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -14,6 +15,7 @@ import { Cleanup } from '../../harness/cleanup.ts';
 import { freePort } from '../../harness/free-port.ts';
 import { KeyServer } from '../../harness/keyserver-process.ts';
 import { runCommand } from '../../keyserver/command-runner.ts';
+import { call } from '../../keyserver/honest-client.ts';
 import { exampleFacts } from '../example-facts.ts';
 import { agreedOn, commandsWithin, contextOf } from './key-server-world.ts';
 
@@ -65,6 +67,7 @@ describe.skipIf(obstacle !== null)('a teardown, before it begins', { timeout: 60
   let port: number;
   let transport: Transport;
   let clientId: string;
+  let enrolledId: string;
 
   beforeAll(async () => {
     const folder = mkdtempSync(join(tmpdir(), 'lk-keys-come-back-'));
@@ -74,14 +77,23 @@ describe.skipIf(obstacle !== null)('a teardown, before it begins', { timeout: 60
     await server.start();
     transport = commandsWithin(await openLocalTransport({ prompter: null }), addCommands);
     clientId = ((await keyserver('client', 'add', 'cloud', '--from', '127.0.0.1')) as { clientId: string }).clientId;
+    const second = (await keyserver('client', 'add', 'cloud-2', '--from', '127.0.0.1')) as { code: string; ca: string };
+    const agent = new Agent({ ca: second.ca });
+    const { body } = await call({ port, agent }, 'POST', '/v1/enroll', {}, { code: second.code });
+    agent.destroy();
+    enrolledId = String(body.clientId);
   });
   afterAll(async () => expect(await cleanup.run()).toEqual([]));
 
   const keyserver = async (...argv: string[]): Promise<unknown> =>
     JSON.parse((await runCommand(addCommands, [...argv, '--data', server.data, '--json'])).stdout);
 
-  function ahead(id: string, { keys = ['master_1'], fromCopy = null as string | null } = {}): Promise<void> {
-    const enrolment = { directory: '/x', clientId: id, urls: [`https://127.0.0.1:${port}`], keys };
+  function ahead(
+    id: string,
+    { keys = ['master_1'], fromCopy = null as string | null, also = [] as string[] } = {},
+  ): Promise<void> {
+    const urls = [`https://127.0.0.1:${port}`];
+    const enrolment = { directory: '/x', clientId: id, urls: [...urls, ...also], keys };
     const keyServer = {
       listen: { host: '127.0.0.1', port },
       data: server.data,
@@ -89,7 +101,7 @@ describe.skipIf(obstacle !== null)('a teardown, before it begins', { timeout: 60
       account: 'root',
     };
     return refuseUnreturned(
-      contextOf({ transport, platform: 'linux', keyserver: ['keyserver'] }, agreedOn(keyServer), {
+      contextOf({ transport, platform: 'linux', keyserver: ['keyserver'] }, agreedOn({ ...keyServer, urls }), {
         facts: async () => exampleFacts({ enrolment }),
         fromCopy,
       }),
@@ -120,5 +132,12 @@ describe.skipIf(obstacle !== null)('a teardown, before it begins', { timeout: 60
   it('stops where nothing runs that could be asked', async () => {
     await server.stop();
     await expect(ahead(clientId)).rejects.toMatchObject({ code: 'key_server_silent', exit: 3 });
+  });
+
+  it('does not stop for it where another key server can be asked, unless this client may have nothing', async () => {
+    const also = ['https://10.9.9.9:8443'];
+    await expect(ahead(clientId, { also })).rejects.toMatchObject({ code: 'client_locked' });
+    await expect(ahead(enrolledId)).rejects.toMatchObject({ code: 'key_server_silent', exit: 3 });
+    await ahead(enrolledId, { also });
   });
 });
