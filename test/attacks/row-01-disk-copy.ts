@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { isRoot, webUser } from '../harness/nextcloud-files.ts';
@@ -37,13 +37,15 @@ function* writtenElsewhere(stage: NextcloudStage, without: readonly string[]): G
     const { uid: owner, ctimeMs } = statSync(path);
     return owner !== uid || ctimeMs < stage.startedAt;
   };
-  yield* filesBelow(elsewhere, { without, skip });
+  // where that user cannot enter it has written nothing
+  const isClosed = (folder: Stats): boolean => folder.uid !== uid && (folder.mode & 0o011) === 0;
+  yield* filesBelow(elsewhere, { without, skip, isClosed });
 }
 
 /** Nextclouds and key servers of tests that run beside this one stand for other machines. */
 function otherTests(): string[] {
   return readdirSync(tmpdir())
-    .filter((name) => /^latchkey-/.test(name))
+    .filter((name) => /^(?:latchkey|lk)-/.test(name))
     .map((name) => join(tmpdir(), name));
 }
 

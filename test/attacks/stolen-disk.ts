@@ -1,4 +1,13 @@
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type Hit, searchBytes, type Thief } from './key-search.ts';
@@ -21,13 +30,16 @@ interface Walk {
   readonly without?: readonly string[];
   /** Do not look at this file. */
   readonly skip?: (path: string) => boolean;
+  /** Do not enter a folder that is so. */
+  readonly isClosed?: (folder: Stats) => boolean;
 }
 
 /** Every file below the folders. Other file systems mounted below them are not entered: they are walked by themselves. */
 export function* filesBelow(folders: readonly string[], walk: Walk = {}): Generator<string> {
   for (const folder of folders) {
     if (!existsSync(folder) || walk.without?.includes(folder)) continue;
-    yield* entries(folder, statSync(folder).dev, walk);
+    const stats = statSync(folder);
+    if (walk.isClosed?.(stats) !== true) yield* entries(folder, stats.dev, walk);
   }
 }
 
@@ -37,7 +49,10 @@ function* entries(folder: string, device: number, walk: Walk): Generator<string>
     if (walk.without?.includes(path)) continue;
     try {
       if (entry.isFile() && walk.skip?.(path) !== true) yield path;
-      else if (entry.isDirectory() && statSync(path).dev === device) yield* entries(path, device, walk);
+      else if (entry.isDirectory()) {
+        const stats = statSync(path);
+        if (stats.dev === device && walk.isClosed?.(stats) !== true) yield* entries(path, device, walk);
+      }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // gone since it was listed
     }
