@@ -270,16 +270,17 @@ export class WholeMachine implements Place {
 
   /** Every file, folder and link in which its disk differs from this system's, by path, also while it is off. */
   changes(): ReadonlyMap<string, string> {
-    const seenAt = ['/', ...this.#layers.map(({ at }) => at)];
-    return new Map(this.#changedFolders().flatMap((folder, n) => listed(folder, seenAt[n] ?? '')));
+    const layers = [{ at: '/', over: '/' }, ...this.#layers];
+    return new Map(this.#changedFolders().flatMap((folder, n) => listed(folder, layers[n] ?? { at: '', over: '' })));
   }
 }
 
-/** What a file holds is told by a hash, of a folder only that it is there. */
-function listed(folder: string, at: string): [string, string][] {
+/** What a file holds is told by a hash, of a folder only that it is there, where it was not from the beginning. */
+function listed(folder: string, { at, over }: Pick<Layer, 'at' | 'over'>): [string, string][] {
   return readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry): [string, string][] => {
     const place = join(entry.parentPath, entry.name);
     const path = join(at, place.slice(folder.length));
+    if (entry.isDirectory() && existsSync(join(over, place.slice(folder.length)))) return [];
     if (entry.isSymbolicLink()) return [[path, `link to ${readlinkSync(place)}`]];
     if (!entry.isFile()) return [[path, entry.isDirectory() ? 'folder' : 'taken away']];
     const content = whileThere(() => contentOf(place));
