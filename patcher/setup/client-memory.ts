@@ -22,6 +22,11 @@ export interface Known {
   readonly before?: string | undefined;
 }
 
+/** Pure: whether that is its client, or may still be. */
+export function isOf({ clientId, before }: Known, id: string): boolean {
+  return clientId === id || before === id;
+}
+
 /** One of another server that was set up from this machine. */
 export interface KnownOther extends Known {
   /** The folder of its record. */
@@ -94,6 +99,21 @@ function readKnown(path: string): Known {
       hint: 'it says which client of the key server a Nextcloud is: put it right, or move it away when you know that nothing is wrong',
     });
   }
+}
+
+/**
+ * One that an earlier version has set up, which went by the id and wrote down none: believed once, unless it is another's. `isEnrolled`
+ * is what the record says; the server is asked only where that matters.
+ */
+export async function adoptOnce(
+  memory: ClientMemory,
+  isEnrolled: boolean,
+  saidClient: () => Promise<string | undefined>,
+): Promise<void> {
+  if (!isEnrolled || memory.clientId !== null) return;
+  const said = await saidClient();
+  if (said === undefined || memory.others.some((one) => isOf(one, said))) return;
+  memory.remember(said);
 }
 
 /**

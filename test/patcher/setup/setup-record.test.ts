@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { agree } from '../../../patcher/setup/agree.ts';
-import { KnownFile, memoryOf } from '../../../patcher/setup/client-memory.ts';
+import { adoptOnce, KnownFile, memoryOf } from '../../../patcher/setup/client-memory.ts';
+import { doubtOf } from '../../../patcher/setup/key-server/own-client.ts';
 import { parseSetup } from '../../../patcher/setup/setup-config.ts';
 import { RecordFile, type SetupRecord, withStep } from '../../../patcher/setup/setup-record.ts';
 
@@ -119,6 +120,26 @@ describe('the record of a setup', () => {
       expect(statSync(new KnownFile(file.folder).path).mode & 0o777).toBe(0o600);
       file.forget();
       expect(new KnownFile(file.folder).read()).toBeNull();
+    });
+
+    it('is not what a server says that another Nextcloud is, or that nobody has set up', async () => {
+      new KnownFile(other().folder).write({ clientId: 'lk-2', instanceId: 'ocother12345', before: 'lk-3' });
+      const own = memoryOf(new KnownFile(file.folder), 'oc1234567890', false);
+      for (const id of ['lk-2', 'lk-3', undefined]) await adoptOnce(own, true, async () => id);
+      await adoptOnce(own, false, () => Promise.reject(new Error('asked')));
+      expect(own.clientId).toBeNull();
+      own.remember('lk-1');
+      await adoptOnce(own, true, () => Promise.reject(new Error('asked')));
+    });
+
+    it('is what a server says that an earlier version has set up, once', async () => {
+      const own = memoryOf(new KnownFile(file.folder), 'oc1234567890', false);
+      await adoptOnce(own, true, async () => 'lk-7');
+      const clients = [{ id: 'lk-7', name: 'by-hand' }] as unknown as Parameters<typeof doubtOf>[2];
+      expect(doubtOf('lk-7', { name: 'cloud', memory: own }, clients)).toBeNull();
+      expect(new KnownFile(file.folder).read()).toMatchObject({ clientId: 'lk-7' });
+      await adoptOnce(own, true, async () => 'lk-8');
+      expect(own.clientId).toBe('lk-7');
     });
 
     it('keeps whom a Nextcloud was before, until it is told without', () => {
