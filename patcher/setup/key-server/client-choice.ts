@@ -41,7 +41,7 @@ function chooseEnrolled(wish: ClientWish, enrolment: Enrolment, clients: readonl
   const doubt = doubtOf(clientId, wish, clients);
   if (doubt !== null) return refuse(doubt.code, doubt.words, doubt.hint);
   if (known.state === 'revoked') {
-    if (keys.length === 0) return newUnder(freeName(wish.name, clients), clients);
+    if (keys.length === 0) return newUnder(freeName(wish, clients), clients);
     const hint = 'bring them back from your own copy first: ncpatch restore --from-copy FILE';
     return refuse('client_revoked', `${known.name} was revoked at home, and has keys there that it still needs`, hint);
   }
@@ -60,10 +60,11 @@ function chooseEnrolled(wish: ClientWish, enrolment: Enrolment, clients: readonl
   return { kind: 'done', id: known.id };
 }
 
-function chooseName({ name, memory }: ClientWish, clients: readonly KnownClient[]): ClientChoice {
+function chooseName(wish: ClientWish, clients: readonly KnownClient[]): ClientChoice {
+  const { name, memory } = wish;
   const known = clients.find((one) => one.name === name);
   if (known === undefined || known.state === 'revoked' || (isNobodys(known) && !isAnothers(known.id, memory)))
-    return newUnder(freeName(name, clients), clients);
+    return newUnder(freeName(wish, clients), clients);
   if (known.state === 'locked') return locked(known);
   return refuse(
     'client_taken',
@@ -88,9 +89,10 @@ export function isNobodys({ state, killed, keys, releasedAt, heardAt, presentAt 
   return state === 'new' || state === 'enrolled';
 }
 
-/** A revoked client keeps its name: `cloud-2` comes after `cloud`. */
-function freeName(name: string, clients: readonly KnownClient[]): string {
-  const isFree = (candidate: string): boolean => clients.every((one) => one.name !== candidate || isNobodys(one));
+/** A revoked client keeps its name: `cloud-2` comes after `cloud`. So does one that another Nextcloud was just invited as. */
+function freeName({ name, memory }: OwnClient, clients: readonly KnownClient[]): string {
+  const isFree = (candidate: string): boolean =>
+    clients.every((one) => one.name !== candidate || (isNobodys(one) && !isAnothers(one.id, memory)));
   if (isFree(name)) return name;
   let number = 2;
   while (!isFree(`${name}-${number}`)) number += 1;

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { LatchkeyError } from '../../../platform/errors.ts';
-import type { ClientMemory } from '../client-memory.ts';
+import { type ClientMemory, isOf } from '../client-memory.ts';
 import type { KnownClient } from './key-server-commands.ts';
 
 /** What a server's word is held against. */
@@ -30,12 +30,13 @@ export function numberOf(candidate: string, name: string): number {
 
 /** Pure: whether another Nextcloud that was set up from this machine is that client. */
 export function isAnothers(clientId: string, { others }: Pick<ClientMemory, 'others'>): boolean {
-  return others.some((one) => one.clientId === clientId || one.before === clientId);
+  return others.some((one) => isOf(one, clientId));
 }
 
-/** Pure: one that was made for this Nextcloud, now or before, as far as it is known here. */
+/** Pure: one that was made for this Nextcloud: by name only while nobody was invited for it from here, as others may be called alike. */
 export function isOwn({ id, name: called }: KnownClient, { name, memory }: OwnClient): boolean {
-  return id === memory.clientId || (isOwnName(called, name) && !isAnothers(id, memory));
+  if (memory.clientId !== null) return id === memory.clientId || id === memory.before;
+  return isOwnName(called, name) && !isAnothers(id, memory);
 }
 
 /** Pure: those of other Nextclouds that may ask the same key server. */
@@ -55,7 +56,7 @@ export function doubtOf(said: string, { name, memory }: OwnClient, clients: read
     const words = `this Nextcloud says that it is the client ${said}, and was enrolled from here as ${memory.clientId}`;
     return doubt(words, `${audit}; if it was you who enrolled it anew: rm ${memory.file}`);
   }
-  const other = memory.others.find((one) => isAnothers(said, { others: [one] }));
+  const other = memory.others.find((one) => isOf(one, said));
   if (other !== undefined) {
     const words = `this Nextcloud says that it is the client ${said}, which is another one's (${basename(other.folder)})`;
     return doubt(words, `name the server as it was named then, if it is the same one; else ${audit}`);

@@ -67,6 +67,20 @@ describe('chooseClient() for a Nextcloud that is not enrolled', () => {
   });
 });
 
+describe('chooseClient() under a name that is taken', () => {
+  const anothers = { ...enrolled, id: 'lk-2', name: 'cloud-2', heardAt: null };
+  const memory = memoryOf({ others: [{ folder: '/r/blog', clientId: 'lk-2', instanceId: 'ocother12345' }] });
+  it('leaves alone whom another Nextcloud was just enrolled as', () => {
+    const choice = { kind: 'add', name: 'cloud-3' };
+    expect(chooseClient({ ...wish, memory }, null, [revoked, anothers])).toEqual(choice);
+    expect(chooseClient({ ...wish, memory }, enrolment(), [revoked, anothers])).toEqual(choice);
+    const was = memoryOf({
+      others: [{ folder: '/r/b', clientId: 'lk-9', before: 'lk-2', instanceId: 'ocother12345' }],
+    });
+    expect(chooseClient({ ...wish, memory: was }, null, [revoked, anothers])).toEqual(choice);
+  });
+});
+
 describe('chooseClient() for one that is', () => {
   it.each<[string, Partial<Enrolment>, readonly KnownClient[], string]>([
     ['at a key server that does not know it', { clientId: 'lk-9' }, [enrolled], 'enrolled_elsewhere'],
@@ -189,6 +203,7 @@ interface Canned {
   readonly platform?: 'linux' | 'macos';
   readonly keyServer?: Parameters<typeof agreedOn>[0];
   readonly clients?: readonly KnownClient[];
+  readonly memory?: Parameters<typeof memoryOf>[0];
   /** Of the Nextcloud that the step is told of. */
   readonly facts?: Partial<Facts>;
 }
@@ -217,6 +232,7 @@ function stepAt({ look, service, status, platform = 'linux', keyServer = {}, cli
   return keyServerStep(
     contextOf({ transport, platform, keyserver: ['/usr/local/bin/keyserver'] }, agreedOn(keyServer), {
       facts: async () => exampleFacts({ enrolment: null, ...more.facts }),
+      memory: memoryOf(more.memory),
     }),
   );
 }
@@ -352,6 +368,26 @@ describe('keyServerStep() takes away', () => {
     await expect(stepAt({ ...there, clients, facts }).takeAway({ purge: true })).rejects.toMatchObject({
       code: 'keys_on_key_server',
       exit: 3,
+    });
+  });
+  it('no key of a client that is only called alike, where it is known who was invited from here', async () => {
+    const alike = { ...other, name: 'cloud-2' };
+    const { encryption } = exampleFacts({});
+    const facts = { encryption: { ...encryption, privateKeys: ['master_2.privateKey'] } };
+    const scene = { ...there, facts, memory: { clientId: ours.id } };
+    const clients = [{ ...alike, state: 'revoked' as const }];
+    await expect(stepAt({ ...scene, clients }).takeAway({ purge: true })).rejects.toMatchObject({
+      code: 'keys_on_key_server',
+      message: expect.stringContaining('master_2 of cloud-2'),
+    });
+    const keyServer = { listen: { host: '10.71.203.1', port: 8443 } };
+    expect(await stepAt({ ...scene, keyServer, clients: [ours, alike] }).look()).toMatchObject({
+      code: 'key_server_in_use',
+      words: expect.stringContaining('for cloud-2 already'),
+    });
+    const before = { ...scene.memory, before: alike.id };
+    expect(await stepAt({ ...scene, keyServer, clients: [ours, alike], memory: before }).look()).toMatchObject({
+      code: 'key_server_differs',
     });
   });
   it('nothing on the word of a server that says it is the client of another', async () => {
