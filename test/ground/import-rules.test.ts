@@ -34,7 +34,12 @@ const wrappers: Record<string, readonly string[]> = {
     'keyserver/certificates/pkcs12.ts',
   ],
   pg: ['platform/postgres-connection.ts'],
-  'node:sqlite': ['platform/sqlite.ts', 'platform/sqlite-dialect.ts', 'platform/sqlite-snapshot.ts'],
+  'node:sqlite': [
+    'platform/sqlite.ts',
+    'platform/sqlite-dialect.ts',
+    'platform/sqlite-lock.ts',
+    'platform/sqlite-snapshot.ts',
+  ],
   'shamir-secret-sharing': ['platform/vault/shares.ts'],
   'age-encryption': ['platform/backup/age.ts'],
   'node:child_process': ['platform/run.ts', 'platform/launch.mjs'],

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { NetworkView } from '../../wireguard/interface-address.ts';
 import { generateKeyPair } from '../../wireguard/keys.ts';
-import { alertNotice, handOver } from '../../wireguard/node/check-alert.ts';
+import { alertNotice } from '../../wireguard/node/check-alert.ts';
 import { alertTellers, parseAlertCommand } from '../../wireguard/node/check-channel.ts';
+import { handOver } from '../../wireguard/node/check-handover.ts';
 import { askKeyserver, faultOf, parseKeyserver } from '../../wireguard/node/check-keyserver.ts';
 import { sightOf } from '../../wireguard/node/check-look.ts';
 import { type RestartView, restartInterface, restartSteps } from '../../wireguard/node/check-restart.ts';
@@ -299,13 +300,15 @@ describe('askKeyserver(), of a stand-in for a key server', () => {
 
 describe('handOver()', () => {
   const waiting = { ...NOTICE, to: 'command' };
+  const round = { now: () => NOTICE.at, keep: () => undefined };
   const by = (...argv: [string, ...string[]]) => alertTellers(argv, []);
 
   it('gives a program one alert after the other, in the members of a key server’s', async () => {
     const [out, script] = [join(folder, 'out'), join(folder, 'tell.sh')];
     writeFileSync(script, `cat >>'${out}'\n`);
     const over = { ...waiting, id: 'y', over: true, lasted: 61_000 };
-    expect(await handOver([waiting, over], by('/bin/sh', script), 'office')).toEqual({ left: [], failures: [] });
+    const handed = await handOver([waiting, over], by('/bin/sh', script), 'office', round);
+    expect(handed).toEqual({ left: [], failures: [], dropped: [] });
     const alerts = readFileSync(out, 'utf8').trimEnd().split('\n');
     expect(alerts.map((line) => JSON.parse(line))).toEqual([
       { version: 1, ...alertNotice(NOTICE, 'office') },
@@ -317,9 +320,9 @@ describe('handOver()', () => {
 
   it('keeps what a program did not take, and all behind it', async () => {
     const both = [waiting, { ...waiting, id: 'y' }];
-    const handed = await handOver(both, by('/bin/false'), 'office');
+    const handed = await handOver(both, by('/bin/false'), 'office', round);
     expect(handed).toMatchObject({ left: both, failures: [{ code: 'command_failed' }] });
-    const gone = await handOver(both, by('/nowhere/at all'), 'office');
+    const gone = await handOver(both, by('/nowhere/at all'), 'office', round);
     expect(gone).toMatchObject({ left: both, failures: [{ code: 'command_missing' }] });
   });
 

@@ -1,6 +1,5 @@
 import type { Notice } from '../../platform/alerts/notice.ts';
-import type { AlertTeller } from './check-channel.ts';
-import type { CheckEvent, CheckNotice, WaitingNotice } from './check-state.ts';
+import type { CheckEvent, CheckNotice } from './check-state.ts';
 
 /** Pure: a notice as it goes out; the members are those of a key server's alerts, so that one receiver can take both. */
 export function alertNotice({ id, event, over, subject, said, at, lasted }: CheckNotice, host: string): Notice {
@@ -37,41 +36,6 @@ const TEXTS: Readonly<Record<CheckEvent, { readonly done: string; readonly todo:
     todo: 'look whether the key server runs and its vault is open: keyserver status, keyserver doctor',
   },
 };
-
-/** What one way out did not take, and why; what is behind it waits too. */
-interface HandedOver {
-  readonly left: readonly WaitingNotice[];
-  readonly failures: readonly unknown[];
-}
-
-/** Hands over what waits, each way out at its own pace and oldest first. Answers what is left, and why. */
-export async function handOver(
-  waiting: readonly WaitingNotice[],
-  tellers: readonly AlertTeller[],
-  host: string,
-): Promise<HandedOver> {
-  const results = await Promise.all(
-    tellers.map((teller) =>
-      handTo(
-        teller,
-        waiting.filter(({ to }) => to === teller.name),
-        host,
-      ),
-    ),
-  );
-  return { left: results.flatMap(({ left }) => left), failures: results.flatMap(({ failures }) => failures) };
-}
-
-async function handTo(teller: AlertTeller, own: readonly WaitingNotice[], host: string): Promise<HandedOver> {
-  for (const [at, notice] of own.entries()) {
-    try {
-      await teller.tell(alertNotice(notice, host));
-    } catch (failure) {
-      return { left: own.slice(at), failures: [failure] };
-    }
-  }
-  return { left: [], failures: [] };
-}
 
 function minutes(ms: number): string {
   const whole = Math.round(ms / 60_000);

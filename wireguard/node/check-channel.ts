@@ -19,11 +19,16 @@ export interface AlertTeller {
   readonly name: string;
   /** Throws for one that could not tell anything, as its file is not what it should be. */
   look(): void;
-  /** Throws when it did not get there. */
-  tell(notice: Notice): Promise<void>;
+  /** Throws when it did not get there, or not in time, and when the signal is aborted. */
+  tell(notice: Notice, signal: AbortSignal): Promise<void>;
 }
 
-const LIMIT_MS = 20_000;
+/** How long one notice may take, ms; a mail server may look for long at what it has taken already. */
+export interface TellingLimits {
+  readonly mail: number;
+  readonly other: number;
+}
+const LIMITS: TellingLimits = { mail: 45_000, other: 20_000 };
 const MOST_BYTES = 65_536;
 /** So that what waits for them fits into what is kept between two rounds. */
 const MOST_CHANNELS = 8;
@@ -43,6 +48,7 @@ export function parseAlertCommand(text: string): readonly [string, ...string[]] 
 export function alertTellers(
   command: readonly [string, ...string[]] | null,
   files: readonly string[],
+  limits = LIMITS,
 ): readonly AlertTeller[] {
   if (files.length > MOST_CHANNELS) {
     throw new LatchkeyError('usage', `"--alert-channel" must name at most ${MOST_CHANNELS} files`, {
@@ -50,18 +56,20 @@ export function alertTellers(
       field: '--alert-channel',
     });
   }
+  const within = (signal: AbortSignal, ms: number) => AbortSignal.any([signal, AbortSignal.timeout(ms)]);
   const none = (): ChannelSecret => ({ url: null, token: null });
   const tellers = [...new Set(files)].map((name) => ({
     name,
     look: () => void readChannel(name),
-    tell: (notice: Notice): Promise<void> => {
+    tell: async (notice: Notice, signal: AbortSignal): Promise<void> => {
       const { config, secret } = readChannel(name);
-      return sendNotice(notice, config, () => secret, AbortSignal.timeout(LIMIT_MS));
+      const limit = config.kind === 'email' ? limits.mail : limits.other;
+      return sendNotice(notice, config, () => secret, within(signal, limit));
     },
   }));
   if (command === null) return tellers;
   const config = { kind: 'command' as const, argv: [...command] };
-  const tell = (notice: Notice) => sendNotice(notice, config, none, AbortSignal.timeout(LIMIT_MS));
+  const tell = (notice: Notice, signal: AbortSignal) => sendNotice(notice, config, none, within(signal, limits.other));
   return [{ name: 'command', look: () => undefined, tell }, ...tellers];
 }
 

@@ -4,17 +4,19 @@ import { hostname } from 'node:os';
 import { type Command, Option } from 'commander';
 import type { CommandIo } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
-import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 import { type CheckDecision, decideCheck } from './check.ts';
-import { alertNotice, handOver } from './check-alert.ts';
+import { alertNotice } from './check-alert.ts';
 import type { AlertTeller } from './check-channel.ts';
+import { faultWords } from './check-fault.ts';
+import { handOver } from './check-handover.ts';
 import { askKeyserver } from './check-keyserver.ts';
 import { sightOf } from './check-look.ts';
 import { type CheckOptions, type CheckOrder, checkOrder } from './check-order.ts';
 import { PLUGIN_EXIT, pluginAnswer } from './check-plugin.ts';
 import { addCheckPrintCommand } from './check-print.ts';
 import { restartInterface } from './check-restart.ts';
-import { NO_CHECK_YET, readCheckState, writeCheckState } from './check-state.ts';
+import { aloneWithState, NO_CHECK_YET, readCheckState, writeCheckState } from './check-state.ts';
 import { addCheckTryCommand } from './check-try.ts';
 
 const STATE_FILE = `${process.platform === 'darwin' ? '/var/db' : '/var/lib'}/latchkey-node/check.json`;
@@ -51,13 +53,13 @@ export function addCheckCommand(program: Command, io: CommandIo): void {
 }
 
 /** The key servers first: what is sent to them has an idle tunnel shake hands. */
-async function look({ interfaces, keyservers }: CheckOrder, caFile: string | undefined, now: () => number) {
-  const ca = caFile === undefined ? null : readAuthority(caFile);
+async function look({ interfaces, keyservers }: CheckOrder, ca: string | null, now: () => number) {
   const asked = await Promise.all(keyservers.map(async (url) => ({ url, fault: await askKeyserver(url, ca) })));
   return { interfaces: await sightOf(interfaces, now()), keyservers: asked };
 }
 
-function readAuthority(path: string): string {
+function readAuthority(path: string | undefined): string | null {
+  if (path === undefined) return null;
   try {
     const text = readFileSync(path, 'utf8');
     if (new X509Certificate(text).subject !== undefined) return text;
@@ -70,25 +72,40 @@ function readAuthority(path: string): string {
   });
 }
 
-async function check(options: CheckOptions, { clock, terminal }: CommandIo): Promise<void> {
+async function check(options: CheckOptions, io: CommandIo): Promise<void> {
   const order = checkOrder(options);
+  const ca = readAuthority(options.ca);
+  await aloneWithState(options.state, () => round(options, order, ca, io));
+}
+
+async function round(
+  options: CheckOptions,
+  order: CheckOrder,
+  ca: string | null,
+  { clock, terminal }: CommandIo,
+): Promise<void> {
   const note = (text: string): void => void terminal.stderr.write(`${text}\n`);
   const before = readCheckState(options.state, () =>
     note(`wgnode: hint: ${options.state} was damaged; it starts anew`),
   );
-  const sight = await look(order, options.ca, clock.now.bind(clock));
+  const sight = await look(order, ca, clock.now.bind(clock));
   const decision = decideCheck(before, sight, order.rules, clock.now());
   const { waiting } = decision.state;
   writeCheckState(options.state, decision.state);
   const restarts: Restarted[] = [];
   for (const name of decision.restart) restarts.push(await restarted(name, note)); // one at a time: they share name servers and rules
   const host = hostname();
-  const { left, failures } = await handOver(waiting, order.tellers, host);
-  if (waiting.length > 0) writeCheckState(options.state, { ...decision.state, waiting: [...left] });
+  const { left, failures, dropped } = await handOver(waiting, order.tellers, host, {
+    now: clock.now.bind(clock),
+    keep: (kept) => writeCheckState(options.state, { ...decision.state, waiting: [...kept] }),
+  });
   const undelivered = left.length;
-  if (undelivered > 0) {
-    note(`wgnode: hint: ${failures.map(reason).join(', ')}; alerts that are tried again: ${undelivered}`);
+  if (undelivered + failures.length > 0) {
+    const why = failures.length === 0 ? 'they wait' : failures.map(faultWords).join(', ');
+    note(`wgnode: hint: ${why}; alerts that are tried again: ${undelivered}`);
   }
+  for (const { to, said } of dropped)
+    note(`wgnode: hint: ${to} did not take an alert for a day, it is dropped: ${said}`);
   const unfit = order.tellers.flatMap(faultOf);
   for (const fault of unfit) note(`wgnode: hint: a way out for alerts cannot be used: ${fault}`);
   const { findings, notices } = decision;
@@ -111,7 +128,7 @@ async function restarted(name: string, say: (line: string) => void): Promise<Res
     await restartInterface(name, say);
     return { interface: name, error: null };
   } catch (error) {
-    return { interface: name, error: reason(error) };
+    return { interface: name, error: faultWords(error) };
   }
 }
 
@@ -120,14 +137,8 @@ function faultOf(teller: AlertTeller): string[] {
     teller.look();
     return [];
   } catch (error) {
-    return [reason(error)];
+    return [faultWords(error)];
   }
-}
-
-/** Only our own errors are told in words. */
-function reason(error: unknown): string {
-  if (!isLatchkeyError(error)) throw error;
-  return error.message;
 }
 
 function printRound(
@@ -147,11 +158,11 @@ async function plugin(options: CheckOptions, { clock, terminal }: CommandIo): Pr
   let answer: ReturnType<typeof pluginAnswer>;
   try {
     const order = checkOrder(options);
-    const sight = await look(order, options.ca, clock.now.bind(clock));
+    const sight = await look(order, readAuthority(options.ca), clock.now.bind(clock));
     const { findings } = decideCheck(NO_CHECK_YET, sight, { ...order.rules, restarts: false }, clock.now());
     answer = pluginAnswer(findings, order.rules);
   } catch (error) {
-    const message = isLatchkeyError(error) ? error.message : 'something broke that should not have';
+    const message = faultWords(error);
     say(`UNKNOWN: ${message}`);
     throw new LatchkeyError('unknown', message, { exit: PLUGIN_EXIT.unknown, cause: error, extra: { told: true } });
   }

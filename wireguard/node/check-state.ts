@@ -1,8 +1,9 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as z from 'zod';
-import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 import { writeFileAtomic } from '../../platform/files.ts';
+import { holdFile } from '../../platform/sqlite-lock.ts';
 
 const count = z.int().min(0).max(1_000_000);
 const moment = z.int();
@@ -31,8 +32,13 @@ const noticeSchema = z.strictObject({
   /** How long it lasted, of one that is over; milliseconds. */
   lasted: count.max(Number.MAX_SAFE_INTEGER).nullable(),
 });
+/** How often it was not taken, since when, and when last. */
+const failedSchema = z.strictObject({ tries: count, since: moment, at: moment });
 /** `to` is the name of a way out; there was but one when nothing was said of it. */
-const waitingSchema = noticeSchema.extend({ to: z.string().max(4096).default('command') });
+const waitingSchema = noticeSchema.extend({
+  to: z.string().max(4096).default('command'),
+  failed: failedSchema.optional(),
+});
 const schema = z.strictObject({
   version: z.literal(1),
   topics: z.record(z.string(), topicSchema),
@@ -48,6 +54,7 @@ export type TopicState = z.infer<typeof topicSchema>;
 export type RestartState = z.infer<typeof restartSchema>;
 export type CheckNotice = z.infer<typeof noticeSchema>;
 export type WaitingNotice = z.infer<typeof waitingSchema>;
+export type FailedTelling = z.infer<typeof failedSchema>;
 export type CheckEvent = CheckNotice['event'];
 
 export const NO_CHECK_YET: CheckState = { version: 1, topics: {}, restarts: {}, handshakes: {}, waiting: [] };
@@ -73,13 +80,36 @@ export function readCheckState(path: string, onDamage: () => void): CheckState {
   }
 }
 
+/**
+ * Runs a check as the only one that has this state: two would count each round twice, and forget what the other told. Throws
+ * `check_running` (exit 3), and `file_not_written`.
+ */
+export async function aloneWithState(path: string, check: () => Promise<void>): Promise<void> {
+  makeFolder(path);
+  const letGo = holdFile(`${path}.lock`);
+  if (letGo === null) {
+    throw new LatchkeyError('check_running', `another check is at work with ${path}`, {
+      exit: 3,
+      hint: 'it ends within minutes; a check of other things takes a file of its own by --state',
+    });
+  }
+  try {
+    await check();
+  } finally {
+    letGo();
+  }
+}
+
 /** Replaces it as a whole; its folder is made, for its owner alone. Throws `file_not_written`. */
 export function writeCheckState(path: string, state: CheckState): void {
+  makeFolder(path);
+  writeFileAtomic(path, `${JSON.stringify(state)}\n`, { mode: 0o600 });
+}
+
+function makeFolder(path: string): void {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    writeFileAtomic(path, `${JSON.stringify(state)}\n`, { mode: 0o600 });
   } catch (cause) {
-    if (isLatchkeyError(cause)) throw cause;
     const { code } = cause as NodeJS.ErrnoException;
     throw new LatchkeyError('file_not_written', `${path} could not be written (${code ?? 'unknown'})`, { cause });
   }

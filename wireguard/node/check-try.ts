@@ -2,9 +2,10 @@ import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import type { CommandIo } from '../../platform/command-io.ts';
 import { printJson } from '../../platform/command-line.ts';
-import { isLatchkeyError, LatchkeyError } from '../../platform/errors.ts';
+import { LatchkeyError } from '../../platform/errors.ts';
 import { trialNotice } from './check-alert.ts';
 import type { AlertTeller } from './check-channel.ts';
+import { faultWords } from './check-fault.ts';
 import { type CheckOptions, tellersOf } from './check-order.ts';
 
 interface Tried {
@@ -40,10 +41,9 @@ async function tryAlerts(options: CheckOptions, { clock, terminal }: CommandIo):
 
 async function tryOne({ name, tell }: AlertTeller, now: number): Promise<Tried> {
   try {
-    await tell(trialNotice(hostname(), now));
+    await tell(trialNotice(hostname(), now), new AbortController().signal);
     return { name, error: null };
   } catch (error) {
-    if (!isLatchkeyError(error)) throw error;
-    return { name, error: error.message };
+    return { name, error: faultWords(error) };
   }
 }
