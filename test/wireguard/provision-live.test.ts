@@ -200,7 +200,7 @@ describe.skipIf(obstacle !== null)(`a machine that is provisioned${obstacle === 
     await machine.run(script({ waitSeconds: 2 }), { signal });
     machine.remove('/usr/local/bin/nft');
     machine.remove('/run/stand-in/hanging');
-    await machine.command('sh', '-c', 'rm -r /run/latchkey-installer /tmp/latchkey.*'); // of the killed run
+    await machine.command('sh', '-c', 'rm -r /run/latchkey-installer /run/latchkey.*'); // of the killed run
     await decided(machine);
     expect(await everything(machine)).toEqual(before);
   });

@@ -196,6 +196,28 @@ describe.skipIf(obstacle !== null)(
       expect(await everything(spoke)).toEqual(before);
     });
 
+    test('has its key in memory alone while it is looked at, and takes away what a power cut has left half written', async () => {
+      const half = `${CONF}.latchkey-new`;
+      spoke.write(half, spokeText, 0o600);
+      spoke.write(CONF, '[Interface]\n', 0o600); // by which the run is refused
+      spoke.program(
+        'mktemp',
+        '#!/bin/sh\n. /usr/local/lib/stand-in.sh\nrecord mktemp "$@"\nexec /usr/bin/mktemp "$@"\n',
+      );
+      const { exit } = await spoke.run(script(spokeText), { env: { TMPDIR: '/tmp' } });
+      spoke.remove('/usr/local/bin/mktemp');
+      expect([exit, spoke.read(half)]).toEqual([3, null]);
+      expect(spoke.takeCalls()).toEqual(['mktemp -d /run/latchkey.XXXXXXXX']);
+    });
+
+    test('looks for all that a tunnel is brought up by before the kernel is asked', async () => {
+      const bare = await InstallerMachine.build(await network.machine('lacking', 5), DISTRIBUTIONS.debian);
+      bare.hide('wg-quick', 'ip');
+      const failed = await bare.run(script(spokeText));
+      expect(failed).toMatchObject({ exit: 1, stderr: expect.stringContaining('there is no wg-quick, also after') });
+      expect(bare.takeCalls()[0]).toMatch(/ install wireguard-tools iproute2( |$)/);
+    });
+
     test.runIf(isThorough)('with OpenRC has a service for it, and nothing of it when nobody confirms', async () => {
       const alpine = await InstallerMachine.build(await network.machine('alpine', 3), DISTRIBUTIONS.alpine);
       await makeNew(alpine);

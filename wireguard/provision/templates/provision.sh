@@ -112,10 +112,25 @@ undo_main() {
   cp -p "$WORK/main-before" "$1"
 }
 
+package_of() {
+  case $1 in
+    nft) echo nftables ;;
+    # Alpine has it in two, and this brings both
+    wg | wg-quick) echo wireguard-tools ;;
+    ip) if [ "$MANAGER" = dnf ] || [ "$MANAGER" = yum ]; then echo iproute; else echo iproute2; fi ;;
+  esac
+}
+
 install_missing() {
+  find_manager || :
   needed=''
-  has nft || needed="$needed nftables"
-  has wg || needed="$needed wireguard-tools"
+  programs='nft wg'
+  if [ -n "$TUNNEL" ]; then programs='nft wg wg-quick ip'; fi
+  for program in $programs; do
+    if has "$program"; then continue; fi
+    package=$(package_of "$program")
+    case "$needed " in *" $package "*) ;; *) needed="$needed $package" ;; esac
+  done
   if [ -n "$TUNNEL" ] && ! kernel_has_wireguard; then
     if [ ! -c /dev/net/tun ]; then die "the kernel has no WireGuard, and there is no /dev/net/tun for wireguard-go"; fi
     has wireguard-go || needed="$needed wireguard-go"
@@ -133,8 +148,8 @@ install_missing() {
     PACKAGES=$NEW
     COUNTED=yes
   fi
-  for program in nft wg; do
-    has $program || die "there is no $program, also after installing:$needed"
+  for program in $programs; do
+    has "$program" || die "there is no $program, also after installing:$needed"
   done
 }
 
@@ -294,6 +309,8 @@ check_waiting() {
     sh "$STATE/guard.sh" restore || die "what was before that run could not be put back"
   fi
   rm -rf "$STATE" "$STATE.new"
+  # half written when the power failed
+  rm -f /etc/wireguard/*.latchkey-new "$RULES.latchkey-new" "$SYSCTL.latchkey-new"
 }
 
 make_state() {
@@ -342,8 +359,16 @@ guard_ready() {
   done
 }
 
-apply() {
+# A tunnel's private key is on no disk before it is confirmed. What package managers start has other use for TMPDIR.
+begin_in_memory() {
+  usual=${TMPDIR:-}
+  if [ -w /run ]; then TMPDIR=/run; fi
   begin
+  TMPDIR=$usual
+}
+
+apply() {
+  begin_in_memory
   # whoever starts this may have another one, and what services and package managers make is for others to read too
   USUAL_UMASK=022
   check_waiting
