@@ -9,10 +9,11 @@ import type { Cleanup } from './cleanup.ts';
 import type { HttpAddress } from './http-client.ts';
 import type { Account } from './nextcloud-client.ts';
 import { isRoot, NextcloudFiles, webUser } from './nextcloud-files.ts';
+import { nextcloudSettings } from './nextcloud-settings.ts';
 import type { NextcloudTree } from './nextcloud-tree.ts';
 import { loopback, type Place } from './place.ts';
 import { findProgram, hasProgram } from './programs.ts';
-import { makePhpQuick, quickSettings } from './quick-php.ts';
+import { makePhpQuick } from './quick-php.ts';
 import { phpSettings, startWebServer, type WebServer } from './web-server.ts';
 
 export interface OccAnswer {
@@ -106,20 +107,7 @@ export class NextcloudInstance {
     const account = ['--admin-user', this.admin.user, '--admin-pass', this.admin.password];
     await this.occ(['maintenance:install', '--database', 'sqlite', '--data-dir', this.dataFolder, ...account]);
     await this.occ(['config:import'], {
-      input: JSON.stringify({
-        system: {
-          skeletondirectory: '',
-          templatedirectory: '',
-          'memcache.local': '\\OC\\Memcache\\APCu',
-          'overwrite.cli.url': 'http://localhost',
-          trusted_domains: ['localhost'],
-          has_internet_connection: false,
-          loglevel: 2,
-          'auth.bruteforce.protection.enabled': false,
-          'ratelimit.protection.enabled': false,
-          ...quickSettings(),
-        },
-      }),
+      input: JSON.stringify({ system: nextcloudSettings() }),
     });
     await this.occ(['app:disable', 'password_policy', 'firstrunwizard', 'updatenotification', 'survey_client']);
   }

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Account, Browser, WebDav } from './nextcloud-client.ts';
+import { nextcloudSettings } from './nextcloud-settings.ts';
 import type { NextcloudTree } from './nextcloud-tree.ts';
-import { quickSettings } from './quick-php.ts';
 import type { Layer, WholeMachine } from './whole-machine.ts';
 
 /** A way in which people install Nextcloud on a machine. */
@@ -49,7 +49,7 @@ export abstract class WholeCloud {
   protected async setUp(dataDirectory: string): Promise<void> {
     const account = ['--admin-user', this.admin.user, '--admin-pass', this.admin.password];
     await this.occ(['maintenance:install', '--database', 'sqlite', '--data-dir', dataDirectory, ...account]);
-    await this.occ(['config:import'], JSON.stringify({ system: SYSTEM() }));
+    await this.occ(['config:import'], JSON.stringify({ system: nextcloudSettings() }));
     await this.occ(['app:disable', 'password_policy', 'firstrunwizard', 'updatenotification', 'survey_client']);
     await this.occ(['app:enable', 'encryption']);
     await this.occ(['encryption:enable']);
@@ -81,16 +81,3 @@ export async function leadToWeb(machine: WholeMachine, target: string): Promise<
   machine.write(`${name}.service`, `[Service]\nExecStart=/lib/systemd/systemd-socket-proxyd ${target}\n`);
   await machine.sh('systemctl daemon-reload && systemctl enable --now nextcloud-web.socket');
 }
-
-const SYSTEM = (): Record<string, unknown> => ({
-  skeletondirectory: '',
-  templatedirectory: '',
-  'memcache.local': '\\OC\\Memcache\\APCu',
-  'overwrite.cli.url': 'http://localhost',
-  trusted_domains: ['localhost'],
-  has_internet_connection: false,
-  loglevel: 2,
-  'auth.bruteforce.protection.enabled': false,
-  'ratelimit.protection.enabled': false,
-  ...quickSettings(),
-});
