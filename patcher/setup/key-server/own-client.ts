@@ -18,7 +18,7 @@ export interface Doubt {
 }
 
 /** Pure: `cloud`, or `cloud-2`, as one is called whose name was that of a revoked client. */
-export function isOwnName(candidate: string, name: string): boolean {
+function isOwnName(candidate: string, name: string): boolean {
   return candidate === name || numberOf(candidate, name) >= 2;
 }
 
